@@ -1,0 +1,45 @@
+#include "entrepot/base/log.h"
+
+#include <unistd.h>
+
+#include <atomic>
+
+namespace entrepot {
+namespace {
+
+std::atomic<Level> lowest_level{Level::info};
+
+std::string_view prefix_of(Level level) {
+    switch (level) {
+        case Level::debug: return "debug: ";
+        case Level::info: return "";
+        case Level::warning: return "warning: ";
+        case Level::error: return "error: ";
+    }
+    return "";
+}
+
+}  // namespace
+
+void set_log_level(Level lowest) noexcept { lowest_level.store(lowest, std::memory_order_relaxed); }
+
+std::string escaped(std::string_view text, std::size_t length_max) {
+    std::string out;
+    out.reserve(text.size());
+    for (unsigned char c : text) {
+        if (out.size() >= length_max) return out + "...";
+        if (c >= 0x20 && c < 0x7f) out.push_back(static_cast<char>(c));
+        else out += fmt::format("\\x{:02x}", c);
+    }
+    return out;
+}
+
+void log_line(Level level, std::string_view line) {
+    if (level < lowest_level.load(std::memory_order_relaxed)) return;
+    constexpr std::size_t line_bytes_max = 4096;
+    // One write per line keeps lines whole when several shards log at once.
+    std::string whole = fmt::format("entrepot: {}{}\n", prefix_of(level), escaped(line, line_bytes_max));
+    [[maybe_unused]] auto written = ::write(STDERR_FILENO, whole.data(), whole.size());
+}
+
+}  // namespace entrepot
