@@ -1,0 +1,76 @@
+#pragma once
+// The heart of a shard: ready tasks, timers, messages from other threads, and the ring, in one turn after another.
+//
+//   turn():  run ready tasks -> take messages -> fire timers -> reap the ring (waiting only when nothing is ready)
+//
+// A Loop belongs to one thread; post() and stop() may be called from any.
+
+#include "entrepot/base/clock.h"
+#include "entrepot/io/ring.h"
+#include "entrepot/io/timers.h"
+
+#include <atomic>
+#include <coroutine>
+#include <vector>
+
+namespace entrepot {
+
+/// Work for another thread's loop. It lives in its sender's frame until it was run: a mailbox needs no storage and cannot be full;
+/// its bound is the number of tasks.
+struct Message {
+    void (*run)(Message&) = nullptr;
+    Message* next = nullptr;
+};
+
+class Loop {
+  public:
+    explicit Loop(std::unique_ptr<Ring> ring);
+    ~Loop();
+    Loop(const Loop&) = delete;
+    Loop& operator=(const Loop&) = delete;
+
+    /// The loop whose turn this thread is in.
+    static Loop& current() noexcept;
+    static bool has_current() noexcept;
+    /// Makes this loop current on the calling thread (the simulator switches between loops).
+    void enter() noexcept;
+
+    /// Turns until stop().
+    void run();
+    void stop() noexcept;
+    bool stopping() const noexcept { return stopping_.load(std::memory_order_relaxed); }
+    /// One turn; waits in the ring only when nothing is ready, at most until `until`. Returns true when anything happened.
+    bool turn(Instant until);
+
+    /// Resumes `task` in a later step of this loop, never inside the caller.
+    void resume_later(std::coroutine_handle<> task) { ready_.push_back(task); }
+    /// Runs the message on this loop's thread. Any thread.
+    void post(Message& message) noexcept;
+
+    Ring& ring() noexcept { return *ring_; }
+    Timers& timers() noexcept { return timers_; }
+    /// Monotonic time, read once a turn: for deadlines, not for measuring.
+    Instant time() const noexcept { return time_; }
+    bool idle() const noexcept { return ready_.empty() && inbox_.load(std::memory_order_relaxed) == nullptr; }
+
+    /// How long turns kept the loop away from the ring, in powers of two of 64 us: bucket i counts turns shorter than 64 us << i. Read by metrics from any thread.
+    static constexpr int stall_buckets = 16;
+    std::atomic<std::uint64_t> stalls[stall_buckets] = {};
+    std::atomic<std::uint64_t> stall_sum_ns{0};
+    std::atomic<std::uint64_t> stall_max_ns{0};
+
+  private:
+    void run_ready();
+    bool take_messages();
+    void note_stall(Instant started) noexcept;
+
+    std::unique_ptr<Ring> ring_;
+    Timers timers_;
+    Instant time_;
+    std::vector<std::coroutine_handle<>> ready_, running_;
+    std::atomic<Message*> inbox_{nullptr};
+    std::atomic<bool> asleep_{false};
+    std::atomic<bool> stopping_{false};
+};
+
+}  // namespace entrepot

@@ -1,0 +1,72 @@
+#pragma once
+// The one door to the kernel: a link-time seam. src/io/ring_uring.cpp is io_uring and system calls; tests/sim/ring_sim.cpp is a
+// simulated kernel with files, sockets and faults from a seed. Everything above does its I/O through this class, and only its own thread calls it,
+// except wake().
+//
+// Kernel: 6.1 or newer (SINGLE_ISSUER, DEFER_TASKRUN, multishot receive, provided buffer rings).
+
+#include "entrepot/base/clock.h"
+#include "entrepot/base/result.h"
+#include "entrepot/io/operation.h"
+
+#include <sys/stat.h>
+
+#include <memory>
+#include <string>
+
+namespace entrepot {
+
+class Ring {
+  public:
+    struct Options {
+        unsigned entries = 1024;              ///< submission queue; a full queue is flushed, never an error
+        unsigned completions = 8192;          ///< completion queue: room for multishot bursts
+        unsigned provided_buffers = 1024;     ///< power of two; receive_many ends with -ENOBUFS when all are out
+        unsigned provided_buffer_bytes = 4096;
+        unsigned workers_max = 8;             ///< io-wq threads, bounded and unbounded each
+    };
+
+    /// Opens the ring on the calling thread. The error text says what the operator must enable (sysctl, seccomp, kernel version).
+    static Result<std::unique_ptr<Ring>, std::string> open(const Options& options);
+    virtual ~Ring() = default;
+
+    /// Queues the request; the operation completes in a later reap(). Never fails: errors arrive as results.
+    virtual void submit(Operation& operation, const Request& request) = 0;
+    /// Asks for an early end; the operation still completes (with -ECANCELED, or its result when that came first).
+    virtual void cancel(Operation& operation) = 0;
+    /// Submits what is queued, waits until a completion, a wake() or `until`, and completes every operation that is done. Returns how many.
+    virtual unsigned reap(Instant until) = 0;
+    /// Submits now what was queued if any of it may do work inside the submission (file reads of cached pages copy there), so that the loop's
+    /// stall measure sees it. Does nothing otherwise.
+    virtual void flush_file_requests() = 0;
+    /// From any thread: makes the current or next reap() return.
+    virtual void wake() noexcept = 0;
+    virtual std::size_t in_flight() const noexcept = 0;
+
+    /// The bytes of a buffer that receive_many delivered, and its return to the kernel.
+    virtual std::byte* provided_buffer(std::uint32_t completion_flags) noexcept = 0;
+    virtual void give_back(std::uint32_t completion_flags) noexcept = 0;
+
+    /// Registers one region for read and write with buffer_index 0 (READ_FIXED, WRITE_FIXED). False, with one log line for the process, when RLIMIT_MEMLOCK
+    /// forbids it; requests must then carry buffer_index -1.
+    virtual bool register_buffers(MutableBytes region) = 0;
+
+    // System calls that never wait, because descriptors are non-blocking or the kernel only touches memory. They return >= 0 or -errno.
+    virtual int socket(int family, int type) = 0;
+    virtual int bind_and_listen(int fd, const sockaddr* address, socklen_t length, int backlog) = 0;  ///< with SO_REUSEADDR, SO_REUSEPORT
+    virtual int set_option(int fd, int level, int name, const void* value, socklen_t length) = 0;
+    virtual int local_address(int fd, sockaddr* address, socklen_t* length) = 0;
+    virtual int peer_address(int fd, sockaddr* address, socklen_t* length) = 0;
+    virtual std::int64_t send_now(int fd, Bytes head, Bytes body, int flags) = 0;  ///< one sendmsg of two pieces, MSG_DONTWAIT
+    virtual std::int64_t receive_now(int fd, MutableBytes into, int flags) = 0;    ///< MSG_DONTWAIT
+    /// sendfile(2). Blocks on pages that are not in memory: ask resident() first.
+    virtual std::int64_t send_file_now(int fd, int file, std::uint64_t offset, std::size_t length) = 0;
+    /// True when every page of the range is in the page cache (cachestat on 6.5+, an RWF_NOWAIT probe of both ends before).
+    virtual bool resident(int file, std::uint64_t offset, std::uint64_t length) = 0;
+    virtual int shutdown(int fd, int how) = 0;
+    virtual int status(int fd, struct ::stat& into) = 0;
+    /// Closes; no operation on it may be in flight.
+    virtual void close(int fd) = 0;
+};
+
+}  // namespace entrepot

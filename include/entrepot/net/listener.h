@@ -1,0 +1,29 @@
+#pragma once
+// A listening socket of one shard (SO_REUSEPORT: each shard has its own on the same address) with multishot accept.
+
+#include "entrepot/base/result.h"
+#include "entrepot/io/task.h"
+#include "entrepot/net/address.h"
+
+#include <memory>
+#include <string>
+
+namespace entrepot {
+
+class Listener {
+  public:
+    /// The error is one line for the operator: "cannot listen on 127.0.0.1:5000: address already in use (is another server running?)".
+    /// Port 0 binds a free port: see address().
+    static Result<std::unique_ptr<Listener>, std::string> open(const Address& address);
+    virtual ~Listener() = default;
+
+    /// The next accepted connection: a non-blocking descriptor that now belongs to the caller, or -ECANCELED after stop(). Out of descriptors (EMFILE) is waited out, never an error.
+    virtual Task<int> accept() = 0;
+    /// No further connections; accept() ends. Must be called, and accept() awaited, before destruction.
+    virtual void stop() noexcept = 0;
+    /// Ends the kernel side after stop(): waits for the multishot accept to complete and closes.
+    virtual Task<void> close() = 0;
+    virtual const Address& address() const noexcept = 0;
+};
+
+}  // namespace entrepot
