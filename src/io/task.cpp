@@ -3,13 +3,16 @@
 #include "entrepot/io/loop.h"
 
 #include <cstdio>
+#include <new>
 
 namespace entrepot {
 namespace {
 
-// Leaked on purpose: tasks may outlive static destruction order at exit.
+// Never destroyed: tasks may end later than thread-local objects would.
 IntrusiveList<PromiseBase>& live_tasks() {
-    thread_local auto* list = new IntrusiveList<PromiseBase>;
+    using List = IntrusiveList<PromiseBase>;
+    alignas(List) thread_local std::byte storage[sizeof(List)];
+    thread_local auto* list = new (storage) List;
     return *list;
 }
 

@@ -84,18 +84,20 @@ class RequestHeadParser {
     enum class Stage : std::uint8_t { begin, request_line, fields };
 
     std::uint16_t parse_lines(RequestHead& out, const char* limit) noexcept;
-    std::uint16_t parse_request_line(const char* line, const char* end, RequestHead& out) noexcept;
-    std::uint16_t parse_field(const char* line, const char* end, RequestHead& out) noexcept;
+    std::uint16_t refuse_unfinished(const char* line, const char* end) const noexcept;
+    std::uint16_t parse_request_line(const char* begin, const char* end, RequestHead& out) noexcept;
+    std::uint16_t parse_field(const char* begin, const char* end, RequestHead& out) noexcept;
     std::uint16_t use_field(std::string_view name, std::string_view value, RequestHead& out) noexcept;
-    std::uint16_t use_framing_field(std::string_view name, std::string_view value, RequestHead& out) noexcept;
     std::uint16_t use_host(std::string_view value, RequestHead& out) noexcept;
     std::uint16_t use_expect(std::string_view value, RequestHead& out) noexcept;
-    std::uint16_t refuse_long_line(const char* line, const char* end) const noexcept;
-    std::uint16_t finish(RequestHead& out) noexcept;
+    std::uint16_t use_content_length(std::string_view value, RequestHead& out) noexcept;
+    std::uint16_t use_transfer_encoding(std::string_view value, RequestHead& out) noexcept;
+    std::uint16_t finish(const RequestHead& out) noexcept;
 
-    const char* bytes_ = nullptr;     // where the head began in the last call
-    std::uint32_t line_at_ = 0;       // start of the first unfinished line
-    std::uint32_t scanned_ = 0;       // no line end before this offset, except those already consumed
+    // Each function answers the status of a refusal, or 0.
+    const char* bytes_ = nullptr;  // where the head began in the last call
+    std::uint32_t line_at_ = 0;    // start of the first unfinished line; all before it is parsed
+    std::uint32_t scanned_ = 0;    // that line holds no control byte before this offset
     Stage stage_ = Stage::begin;
     std::uint8_t empty_lines_ = 0;
     std::uint8_t fields_ = 0;

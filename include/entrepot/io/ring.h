@@ -13,6 +13,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace entrepot {
 
@@ -68,5 +69,8 @@ class Ring {
     /// Closes; no operation on it may be in flight.
     virtual void close(int fd) = 0;
 };
+
+/// Names in an open directory, without "." and "..". May block: only at start or from a blocking lane. Part of the seam.
+Result<std::vector<std::string>> list_directory(int directory);
 
 }  // namespace entrepot

@@ -1,0 +1,83 @@
+#include "entrepot/io/blocking.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace entrepot {
+namespace {
+
+/// One queue and the threads that empty it.
+class LaneThreads {
+  public:
+    void start(unsigned count) {
+        ending_ = false;
+        for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+    }
+
+    void stop() noexcept {
+        {
+            std::lock_guard guard(lock_);
+            ending_ = true;
+        }
+        changed_.notify_all();
+        for (auto& thread : threads_) thread.join();
+        threads_.clear();
+    }
+
+    void give(BlockingJob& job) noexcept {
+        job.next_job = nullptr;
+        {
+            std::lock_guard guard(lock_);
+            ASSERT(!threads_.empty());
+            if (last_) last_->next_job = &job;
+            else first_ = &job;
+            last_ = &job;
+        }
+        changed_.notify_one();
+    }
+
+  private:
+    BlockingJob* take() {
+        std::unique_lock guard(lock_);
+        changed_.wait(guard, [this] { return first_ || ending_; });
+        auto* job = first_;
+        if (!job) return nullptr;
+        first_ = job->next_job;
+        if (!first_) last_ = nullptr;
+        return job;
+    }
+
+    void work() {
+        while (auto* job = take()) {
+            job->work(*job);
+            job->origin->post(*job);
+        }
+    }
+
+    std::mutex lock_;
+    std::condition_variable changed_;
+    BlockingJob* first_ = nullptr;
+    BlockingJob* last_ = nullptr;
+    bool ending_ = false;
+    std::vector<std::thread> threads_;
+};
+
+constexpr unsigned resolver_threads = 4;
+LaneThreads lanes[2];
+
+}  // namespace
+
+void give_to_lane(Lane lane, BlockingJob& job) noexcept { lanes[static_cast<int>(lane)].give(job); }
+
+void start_lanes() {
+    lanes[static_cast<int>(Lane::ledger)].start(1);
+    lanes[static_cast<int>(Lane::resolver)].start(resolver_threads);
+}
+
+void stop_lanes() noexcept {
+    for (auto& lane : lanes) lane.stop();
+}
+
+}  // namespace entrepot

@@ -1,0 +1,19 @@
+#include "entrepot/base/clock.h"
+
+#include <ctime>
+
+namespace entrepot {
+
+Instant now() noexcept {
+    timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC, &time);
+    return {std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec};
+}
+
+std::int64_t wall_seconds() noexcept {
+    timespec time{};
+    ::clock_gettime(CLOCK_REALTIME, &time);
+    return time.tv_sec;
+}
+
+}  // namespace entrepot
