@@ -1,0 +1,31 @@
+#pragma once
+// A blob on its way into the store: bytes go into a partial file that survives a restart, and become findable only by publish(). One fetch owns it;
+// others may read written ranges of its descriptor.
+//
+//   begin ──> writing ──publish()──> published
+//                └──────abandon()──> gone, or kept for a later resume
+//
+// Written data is summed per chunk as it comes; the sums of whole chunks go to a side file, so that a resume after power loss trusts only chunks whose sum still
+// matches. Disk order: data, fdatasync, rename, fsync of the directory, ledger. A failed sync is never retried (ext4 marks the page clean): the file is given up.
+
+#include "entrepot/store/blob_file.h"
+
+namespace entrepot {
+
+class BlobWriter {
+  public:
+    virtual ~BlobWriter() = default;
+
+    /// Appends; order of calls is order on disk; one at a time. `bytes` belongs to the kernel until it returns, and lies in `buffer_index`'s region when that is >= 0.
+    /// Fault::storage (no_space, io_failed): the writer takes no more bytes, what was written stays readable.
+    virtual Task<Result<void>> append(Bytes bytes, int buffer_index) = 0;
+    /// Bytes that reached the file; the range [0, written) may be read from file().
+    virtual std::uint64_t written() const noexcept = 0;
+    virtual int file() const noexcept = 0;
+    /// The caller verified length and digest. Makes the blob findable; the result is open and pinned.
+    virtual Task<Result<BlobRef>> publish() = 0;
+    /// `keep`: the partial file stays for a resume (bounded in number and age by the store); otherwise it goes at once.
+    virtual Task<void> abandon(bool keep) = 0;
+};
+
+}  // namespace entrepot

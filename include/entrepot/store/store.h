@@ -1,0 +1,62 @@
+#pragma once
+// Volumes, ledger and capacity as one noun: the warehouse. It knows digests and bytes, no repository's meaning, no upstream. One Store serves every shard; its
+// functions may be called on any of them, and hop to the loop that owns the capacity where they must.
+//
+//   <volume>/oci-layout, index.json, blobs/<algorithm>/<hex>     a valid OCI image layout (index.json carries the tags)
+//   <volume>/.entrepot/{partial,quarantine}/                      ours
+//
+// Capacity is a promise: begin() reserves before a byte is fetched, eviction makes room, and what cannot fit is refused with Code::no_space (the cache then streams it
+// without storing). Pinned, open and in-flight blobs are never evicted.
+
+#include "entrepot/store/blob_file.h"
+#include "entrepot/store/blob_writer.h"
+#include "entrepot/store/ledger.h"
+
+namespace entrepot {
+
+class Store {
+  public:
+    struct Options {
+        std::string directory;              ///< ledger, and the first volume unless volumes are named
+        std::vector<std::string> volumes;
+        std::uint64_t capacity_bytes = 0;   ///< 0: capacity_percent of the volumes' file systems
+        unsigned capacity_percent = 80;
+        std::size_t partials_max = 256;     ///< kept for a resume; the oldest goes first
+        Duration partial_age_max = std::chrono::hours(24);
+        std::uint64_t unknown_length_bytes = 64 * MiB;  ///< reserved at a time when upstream tells no length
+    };
+    struct Counters {  ///< read from any thread
+        std::atomic<std::uint64_t> bytes{0}, capacity_bytes{0}, blobs{0}, evictions{0}, evicted_bytes{0}, quarantined{0}, write_errors{0}, partial_bytes{0};
+    };
+
+    /// Blocking, before the shards run. Takes flock on the directory: the error names the other server when there is one.
+    static Result<std::unique_ptr<Store>, std::string> open(const Options& options);
+    virtual ~Store() = default;
+
+    /// Once, on the loop that shall own capacity and eviction (shard 0), before any other call: loads the eviction's memory; sweeps stray files in the background after an
+    /// unclean end.
+    virtual Task<Result<void>> start() = 0;
+    /// Waits for background work, writes index.json, marks the ledger. No other call may be running.
+    virtual Task<void> stop() = 0;
+
+    virtual Ledger& ledger() noexcept = 0;
+
+    /// A published blob, opened; Code::not_found when there is none. A ledger record whose file is missing or has another size is removed on the way.
+    virtual Task<Result<BlobRef>> open(const Digest& digest) = 0;
+
+    /// Starts, or resumes, writing. `length` is what upstream promised, if it did. When a kept partial file of this digest has a trustworthy prefix, `resumed`
+    /// is fed with that prefix (hashing it) and written() says how long it is. Fault::capacity Code::no_space when no room can be made; Fault::storage when the disk refuses.
+    /// The caller makes sure that a digest has one writer at a time.
+    virtual Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length, Digester& resumed) = 0;
+
+    /// Takes a damaged blob out of sight: ledger record gone, file moved to quarantine (at most 16 kept). Open descriptors stay valid.
+    virtual Task<void> quarantine(const Digest& digest) = 0;
+    /// Removes a blob if nobody uses it.
+    virtual Task<Result<void>> remove(const Digest& digest) = 0;
+    /// Tells the eviction that these blobs were asked for together with something that was used (an image's layers when its manifest was served).
+    virtual void touch(const std::vector<Digest>& digests) noexcept = 0;
+
+    virtual const Counters& counters() const noexcept = 0;
+};
+
+}  // namespace entrepot
