@@ -1,0 +1,123 @@
+#pragma once
+// One HTTP exchange with a registry upstream, after everything that has to happen before its body flows: the endpoint's address, a pooled connection or a new one
+// (TLS verified), the challenge and a token, redirects, retries within the budget. What leaves is rebuilt from parsed values: no client byte ever reaches an upstream.
+//
+// Credentials go only to the origins they belong to: the upstream's endpoints, and for tokens the realms its rules allow. A redirect is followed at most five times, always
+// without credentials, never to a private address unless allowed, never from https to http, never to ourselves.
+//
+// Upstreams is one per shard (its pools); UpstreamTable is shared and holds what must be one per process: specification, tokens, rate-limit state, counters.
+
+#include "entrepot/base/result.h"
+#include "entrepot/io/await.h"
+#include "entrepot/net/stream.h"
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace entrepot {
+
+/// A login server's transport, from configuration or built in. Immutable.
+struct UpstreamSpec {
+    std::string login_server;            ///< "docker.io"
+    std::vector<std::string> endpoints;  ///< "https://registry-1.docker.io"; tried in order
+    std::string ca_file;                 ///< "": the system's trust store
+    bool allow_private = false;          ///< may resolve to private or loopback addresses
+    std::vector<std::string> realms;     ///< further token realm origins ("https://auth.docker.io") that may see credentials
+};
+
+/// A secret is read when needed and wiped after use; this is only the reference ("file:PATH", "env:NAME", "systemd:NAME").
+struct CredentialSpec {
+    std::string name, login_server, username_reference, password_reference;
+};
+
+enum class UpstreamKind : std::uint8_t { manifest_get, manifest_head, blob, token, tags, referrers };
+constexpr std::size_t upstream_kinds = 6;
+std::string_view name_of(UpstreamKind kind) noexcept;
+
+/// Why an upstream did not deliver; `why` is one escaped line for people, at most 300 bytes, free of secrets.
+struct UpstreamFailure {
+    Error error;                    ///< detail: the HTTP status, when there was one
+    std::string why;
+    Duration retry_after{0};        ///< from a 429 or 503, clamped to 1 h
+};
+
+struct UpstreamRequest {
+    const UpstreamSpec* upstream = nullptr;
+    const CredentialSpec* credential = nullptr;  ///< null: anonymous
+    UpstreamKind kind = UpstreamKind::blob;
+    std::string repository;                      ///< "library/alpine": path and token scope
+    std::string resource;                        ///< "manifests/latest", "blobs/sha256:...", "tags/list", "referrers/sha256:..."
+    std::string query;                           ///< encoded, without '?'
+    std::uint64_t range_from = 0;                ///< > 0: "Range: bytes=N-"
+    bool head = false;
+};
+
+/// A response whose head arrived with a usable status (200 or 206). Destroy after finish().
+class UpstreamExchange {
+  public:
+    virtual ~UpstreamExchange() = default;
+
+    virtual int status() const noexcept = 0;
+    virtual std::optional<std::uint64_t> content_length() const noexcept = 0;  ///< of this body
+    virtual std::uint64_t range_start() const noexcept = 0;                    ///< 206: from Content-Range; else 0
+    virtual std::optional<std::uint64_t> total_length() const noexcept = 0;    ///< of the whole resource, when told
+    virtual const std::string& content_type() const noexcept = 0;              ///< without parameters, lower case
+    virtual const std::string& docker_content_digest() const noexcept = 0;     ///< "" when absent
+    virtual const std::string& link() const noexcept = 0;                      ///< of a paged list, "" when absent
+    virtual const std::string& filters_applied() const noexcept = 0;
+
+    /// The next bytes of the body, framing removed; 0 at its proper end. A body that ends early is Fault::upstream Code::wrong_length, a stalled one Code::timeout
+    /// (less than 1 KiB/s over 30 s, or nothing for 30 s).
+    virtual Task<Result<std::size_t>> read(MutableBytes into) = 0;
+    /// Gives the connection back to its pool when the body was read to its end, closes it otherwise.
+    virtual Task<void> finish() = 0;
+};
+
+using UpstreamAnswer = Result<std::unique_ptr<UpstreamExchange>, UpstreamFailure>;
+
+class UpstreamTable {
+  public:
+    struct Options {
+        Duration connect_timeout = std::chrono::seconds(5);
+        Duration first_byte_timeout = std::chrono::seconds(20);
+        std::size_t connections_per_upstream_max = 64;   ///< per shard, active; further exchanges wait in order
+        std::size_t idle_connections_max = 16;           ///< per shard and origin, closed after 50 s
+        std::size_t waiting_max = 4096;                  ///< exchanges waiting for a connection; beyond: Code::busy
+        std::vector<std::string> own_addresses;          ///< our listeners, "127.0.0.1:5000": a redirect there is refused
+    };
+    struct Counters {  ///< one per upstream; read from any thread
+        std::array<std::array<std::atomic<std::uint64_t>, 6>, upstream_kinds> by_status{};  ///< [kind][status / 100; 0: no answer]
+        std::atomic<std::uint64_t> bytes{0};
+        std::atomic<std::int64_t> ratelimit_remaining{-1};
+    };
+
+    /// Loads CA files. The error is one line for the operator.
+    static Result<std::unique_ptr<UpstreamTable>, std::string> make(std::vector<UpstreamSpec> upstreams, std::vector<CredentialSpec> credentials, Options options);
+    virtual ~UpstreamTable() = default;
+
+    /// Once: the loop that owns what is one per process (shard 0).
+    virtual void set_home(Loop& home) noexcept = 0;
+    virtual const UpstreamSpec* find(std::string_view login_server) const noexcept = 0;
+    virtual const CredentialSpec* find_credential(std::string_view name) const noexcept = 0;
+    virtual std::size_t count() const noexcept = 0;
+    virtual const UpstreamSpec& at(std::size_t index) const noexcept = 0;
+    virtual const Counters& counters(std::size_t index) const noexcept = 0;
+};
+
+class Upstreams {
+  public:
+    static std::unique_ptr<Upstreams> make(UpstreamTable& table);
+    virtual ~Upstreams() = default;
+
+    /// One exchange. Manifests are asked for with the full Accept list, blobs and manifests with Accept-Encoding: identity (an encoded answer is a failure).
+    /// Failure: not_found, unauthorized, denied, too_many_requests, bad_status, refused, timeout, name_unresolved, address_forbidden, tls_*, loop, busy, ...
+    /// While an upstream is known to be down (circuit open after 5 failures in a row, one probe a second) it fails at once; while its 429 back-off lasts too.
+    virtual Task<UpstreamAnswer> ask(UpstreamRequest request) = 0;
+    /// Ends idle connections; running exchanges must have ended.
+    virtual Task<void> close() = 0;
+};
+
+}  // namespace entrepot
