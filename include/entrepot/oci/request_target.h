@@ -6,6 +6,7 @@
 // The path is never percent-decoded. No valid name, tag or digest needs an escape, so '%' there is simply a character that
 // the grammars do not have, and no two spellings of one path exist. The query is decoded, once.
 
+#include "entrepot/base/result.h"
 #include "entrepot/oci/digest.h"
 #include "entrepot/oci/error_body.h"
 #include "entrepot/oci/name.h"
@@ -67,8 +68,7 @@ class QueryScratch {
 ///   DIGEST_INVALID · a reference that is no tag: 404 MANIFEST_UNKNOWN, as such a tag cannot exist · a bad `n`: 400
 ///   PAGINATION_NUMBER_INVALID · a bad `ns` or `last`: 400 NAME_INVALID · a bad `artifactType`: 400 UNSUPPORTED ·
 ///   one of these given twice: the same answer as for a bad one. Unknown query keys are ignored.
-/// Returns nothing on success. After a refusal `parsed` holds what was understood until then. Views in `parsed` live as long as `target` and `scratch`.
-[[nodiscard]] std::optional<TargetError> parse_request_target(std::string_view target, QueryScratch& scratch,
-                                                              RequestTarget& parsed) noexcept;
+/// Views in the result live as long as `target` and `scratch`.
+Result<RequestTarget, TargetError> parse_request_target(std::string_view target, QueryScratch& scratch) noexcept;
 
 }  // namespace entrepot
