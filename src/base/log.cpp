@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <iterator>
 
 namespace entrepot {
 namespace {
@@ -25,11 +27,12 @@ void set_log_level(Level lowest) noexcept { lowest_level.store(lowest, std::memo
 
 std::string escaped(std::string_view text, std::size_t length_max) {
     std::string out;
-    out.reserve(text.size());
+    out.reserve(std::min(text.size(), length_max) + 3);
     for (unsigned char c : text) {
-        if (out.size() >= length_max) return out + "...";
-        if (c >= 0x20 && c < 0x7f) out.push_back(static_cast<char>(c));
-        else out += fmt::format("\\x{:02x}", c);
+        const bool printable = c >= 0x20 && c < 0x7f;
+        if (out.size() + (printable ? 1 : 4) > length_max) return out + "...";
+        if (printable) out.push_back(static_cast<char>(c));
+        else fmt::format_to(std::back_inserter(out), "\\x{:02x}", c);
     }
     return out;
 }
