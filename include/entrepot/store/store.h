@@ -49,6 +49,11 @@ class Store {
     /// The caller makes sure that a digest has one writer at a time.
     virtual Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length, Digester& resumed) = 0;
 
+    /// At most how many bytes a kept partial file of this digest could give a resume; 0 when there is none. Any thread, no I/O.
+    virtual std::uint64_t partial_bytes(const Digest& digest) const noexcept = 0;
+    /// Who can let go of idle open blobs (descriptor caches pin what they hold). Called and awaited on the owner's loop before a reservation is refused.
+    virtual void set_pressure_relief(std::function<Task<void>()> relief) = 0;
+
     /// Takes a damaged blob out of sight: ledger record gone, file moved to quarantine (at most 16 kept). Open descriptors stay valid.
     virtual Task<void> quarantine(const Digest& digest) = 0;
     /// Removes a blob if nobody uses it.
