@@ -22,7 +22,7 @@ constexpr const char* usage =
     "Usage: herd MODE [options] URL...          (http://127.x.x.x:PORT/PATH only)\n"
     "  --get    --clients N      everybody asks once at the same moment; the URLs are dealt in turn\n"
     "  --loop   --connections N  everybody asks again and again for --duration, after --warmup\n"
-    "  --probe  --rate R         one connection, R requests a second, for --duration\n"
+    "  --probe  --rate R         R requests a second for --duration after --warmup, each on one of --connections\n"
     "  --hold   --connections N  everybody asks once and stays idle until stdin ends or --duration is over\n"
     "  --duration S (5)  --warmup S (0.5)  --deadline S (120)  --no-keepalive  --head  --header 'Name: value'\n"
     "  --url-file FILE   one URL a line     --server-pid PID  bill this process's CPU (may be repeated)\n"

@@ -1,0 +1,435 @@
+"""The figures, one function each. Every function interleaves its contestants within each repetition and returns Figures."""
+import http.client
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+import machine
+from result import Figure
+from servers import Entrepot, Nginx, Upstream, worst_stall
+
+MB, MIB, GIB = 10**6, 2**20, 2**30
+
+# What docker sends for a manifest (docker 20.10 and later, fields as observed on the wire).
+MANIFEST_HEADERS = ["User-Agent: docker/20.10.24 go/go1.19.8 kernel/6.1.0 os/linux arch/amd64",
+                    "Accept: application/vnd.docker.distribution.manifest.v2+json", "Accept: application/vnd.docker.distribution.manifest.list.v2+json",
+                    "Accept: application/vnd.oci.image.index.v1+json", "Accept: application/vnd.oci.image.manifest.v1+json",
+                    "Accept: application/json", "Accept-Encoding: gzip"]
+
+
+def header_words(headers):
+    return [word for header in headers for word in ("--header", header)]
+
+
+class Bench:
+    """What the rows share: tools, corpus, places, how often, and whether entrepot is there at all."""
+
+    def __init__(self, tools, entrepot, work, corpus, herd, repetitions, quick, say):
+        self.tools, self.entrepot_binary, self.work, self.corpus, self.herd = tools, entrepot, work, corpus, herd
+        self.repetitions, self.quick, self.say = repetitions, quick, say
+        self.other_load = []
+
+    def upstream(self, rate=0, delay_ms=0):
+        return Upstream(self.tools, self.corpus.root, rate, delay_ms)
+
+    def nginx(self, upstream_port=None):
+        return Nginx(os.path.join(self.work, "nginx"), upstream_port)
+
+    def entrepot(self, upstream, **options):
+        return Entrepot(self.entrepot_binary, os.path.join(self.work, "entrepot"), upstream.port, **options)
+
+    def watched(self, alive, *words, **options):
+        """One run of the herd while the processes `alive` run; also notes what the rest of the machine did meanwhile."""
+        with machine.OtherLoad([pid for process in alive for pid in process.pids]) as others:
+            result = self.herd(*words, **options)
+        self.other_load.append(others.share)
+        return result
+
+    def repeat(self, what, times=None):
+        for turn in range(times or self.repetitions):
+            self.say(f"{what}: repetition {turn + 1} of {times or self.repetitions}")
+            yield turn
+
+    def fill(self, server, kind, references):
+        """Pulls each once, so that the server has it."""
+        urls = [server.url(kind, reference) for reference in references]
+        with tempfile.NamedTemporaryFile("w", dir=self.work, suffix=".urls") as file:
+            file.write("\n".join(urls) + "\n")
+            file.flush()
+            self.herd("--get", "--clients", len(urls), "--url-file", file.name)
+
+
+# ---- a: many clients, one cold blob
+
+def cold_herd(bench, clients, size, rate, first_byte_limit):
+    row = f"cold {clients}"
+    blob = bench.corpus.blob(f"cold{clients}", size)
+    gigabytes = clients * size / 1e9
+    ours = {name: [] for name in ("gets", "first_byte", "done", "cpu")}
+    cache = {name: [] for name in ours}
+    static_cpu, single = [], []
+    for _ in bench.repeat(row):
+        with bench.upstream(rate) as upstream:
+            alone = bench.watched([upstream], "--get", upstream.url("blobs", blob))
+            single.append(alone["last_done_s"])
+            _static_herd(bench, blob, clients, gigabytes, static_cpu)
+            if not bench.quick:
+                with bench.nginx(upstream.port) as nginx:
+                    _one_cold_herd(bench, upstream, nginx, nginx.url("blobs", blob, nginx.cache_port), blob, clients, gigabytes, cache)
+            if bench.entrepot_binary:
+                with bench.entrepot(upstream) as entrepot:
+                    _one_cold_herd(bench, upstream, entrepot, entrepot.url("blobs", blob), blob, clients, gigabytes, ours)
+    stretch = [done / alone for done, alone in zip(ours["done"], single)]
+    cache_stretch = [done / alone for done, alone in zip(cache["done"], single)]
+    peer = {"peer_name": "nginx proxy_cache+lock"}
+    what = f"{clients} clients, {size // MB} MB at {rate // MB} MB/s"
+    return [
+        Figure(row, f"{what}: upstream GETs", "", ours["gets"], cache["gets"], asked="1", below=1, above=1, **peer),
+        Figure(row, "first body byte, median", "s", ours["first_byte"], cache["first_byte"], asked=f"<= {first_byte_limit}", below=first_byte_limit, **peer),
+        Figure(row, "last client done / one direct download", "x", stretch, cache_stretch, asked="<= 1.05", below=1.05, **peer),
+        Figure(row, "server CPU per delivered GB", "s", ours["cpu"], static_cpu, asked="<= 0.1", below=0.1, peer_name="nginx static, hot"),
+        Figure(row, "server CPU per delivered GB", "s", ours["cpu"], cache["cpu"], **peer),
+    ]
+
+
+def _one_cold_herd(bench, upstream, server, url, blob, clients, gigabytes, into):
+    before = upstream.gets_of(blob)
+    got = bench.watched([server, upstream], "--get", "--clients", clients, "--verify", 1, url, servers=[server])
+    into["gets"].append(upstream.gets_of(blob) - before)
+    into["first_byte"].append(got["first_byte_s"]["p50"])
+    into["done"].append(got["last_done_s"])
+    into["cpu"].append(got["server_cpu_s"] / gigabytes)
+
+
+def _static_herd(bench, blob, clients, gigabytes, into):
+    with bench.nginx() as nginx:
+        nginx.offer("blobs", blob, bench.corpus.path(blob))
+        url = nginx.url("blobs", blob)
+        bench.herd("--get", url)
+        got = bench.watched([nginx], "--get", "--clients", clients, url, servers=[nginx])
+        into.append(got["server_cpu_s"] / gigabytes)
+
+
+def cold_50(bench):
+    return cold_herd(bench, 50, 200 * MB, 50 * MB, 0.03)
+
+
+def cold_1000(bench):
+    return cold_herd(bench, 1000, 20 * MB, 5 * MB, 0.1)
+
+
+# ---- b and c: hot blobs and manifests
+
+def contestants(bench, nginx, entrepot):
+    """Alternates who goes first, so that nobody always inherits the other's caches and clocks."""
+    both = [server for server in (nginx, entrepot) if server]
+    for turn in bench.repeat("hot"):
+        for server in both if turn % 2 == 0 else reversed(both):
+            yield server
+
+
+class WarmPair:
+    """nginx and, when built, entrepot, both holding the same content in the page cache."""
+
+    def __init__(self, bench, content):
+        self.bench, self.content = bench, content
+
+    def __enter__(self):
+        bench = self.bench
+        self.upstream = bench.upstream()
+        self.nginx = bench.nginx()
+        self.entrepot = bench.entrepot(self.upstream) if bench.entrepot_binary else None
+        for kind, reference in self.content:
+            self.nginx.offer(kind, reference, bench.corpus.path(reference))
+        for server in filter(None, (self.nginx, self.entrepot)):
+            for kind, reference in self.content:
+                for _ in range(3):
+                    bench.herd("--get", server.url(kind, reference))
+        if self.entrepot:
+            self.entrepot.wait_stored(len(self.content))
+        return self
+
+    def __exit__(self, *_):
+        for server in filter(None, (self.entrepot, self.nginx, self.upstream)):
+            server.stop()
+
+
+def hot_blob(bench):
+    blob = bench.corpus.blob("hot", 256 * MIB)
+    rate, cpu = {"nginx": [], "entrepot": []}, {"nginx": [], "entrepot": []}
+    with WarmPair(bench, [("blobs", blob)]) as pair:
+        for server in contestants(bench, pair.nginx, pair.entrepot):
+            got = bench.watched([server], "--loop", "--connections", 8, "--duration", 1 if bench.quick else 3, server.url("blobs", blob), servers=[server])
+            rate[server.name].append(got["gb_per_s"])
+            cpu[server.name].append(got["server_cpu_s"] / (got["body_bytes"] / 1e9))
+    return [
+        Figure("hot blob", "256 MiB, 8 connections, one core", "GB/s", rate["entrepot"], rate["nginx"], asked=">= 0.95 x nginx", above=0.95, of_ratio=True),
+        Figure("hot blob", "server CPU", "s/GB", cpu["entrepot"], cpu["nginx"]),
+    ]
+
+
+def hot_manifest(bench):
+    layer = bench.corpus.blob("small-layer", 4096)
+    manifest = bench.corpus.manifest("hot-manifest", 2048, [layer])
+    cpu = {(name, keep): [] for name in ("nginx", "entrepot") for keep in (True, False)}
+    rates = {key: [] for key in cpu}
+    slowest = {key: [] for key in cpu}
+    duration = 1 if bench.quick else 3
+    with WarmPair(bench, [("manifests", manifest)]) as pair:
+        for server in contestants(bench, pair.nginx, pair.entrepot):
+            for keep in (True, False):
+                words = [] if keep else ["--no-keepalive"]
+                got = bench.watched([server], "--loop", "--connections", 64, "--duration", duration, *words, *header_words(MANIFEST_HEADERS),
+                                    server.url("manifests", manifest), servers=[server])
+                cpu[server.name, keep].append(got["server_cpu_us_per_request"])
+                rates[server.name, keep].append(got["requests_per_s"])
+                slowest[server.name, keep].append(got["latency_s"]["p99"] * 1e3)
+    figures = []
+    for keep, label, limit in ((True, "keep-alive", 0.75), (False, "new connection each", 0.9)):
+        ours, peer = ("entrepot", keep), ("nginx", keep)
+        figures += [
+            Figure("hot manifest", f"2 KiB, 64 connections, {label}: server CPU per request", "us", cpu[ours], cpu[peer], asked=f"<= {limit} x nginx",
+                   below=limit, of_ratio=True),
+            Figure("hot manifest", f"{label}: requests a second", "1/s", rates[ours], rates[peer]),
+            Figure("hot manifest", f"{label}: p99", "ms", slowest[ours], slowest[peer]),
+        ]
+    return figures
+
+
+# ---- d: digests and fills
+
+def sha256(bench):
+    binary = os.path.join(bench.tools, "sha256_bench")
+    if not os.path.exists(binary):
+        return [Figure("sha-256", "streaming", "GB/s", [], note="bench/sha256_bench is not built")]
+    ours, openssl = [], []
+    for _ in bench.repeat("sha-256"):
+        output = subprocess.run([binary], capture_output=True, text=True, timeout=120, preexec_fn=machine.on_cpu(machine.SERVER_CPU)).stdout
+        rates = read_sha256_rates(output)
+        if rates:
+            ours.append(rates[0])
+            openssl.append(rates[1])
+    return [Figure("sha-256", "streaming", "GB/s", ours, openssl, "OpenSSL", asked=">= 0.95 x OpenSSL", above=0.95, of_ratio=True)]
+
+
+def read_sha256_rates(output):
+    """(ours, OpenSSL's) from lines such as 'entrepot sha-ni 1.80 GB/s'; None when either is missing."""
+    found = {}
+    for line in output.splitlines():
+        rate = re.search(r"([0-9.]+)\s*GB/s", line)
+        if rate and "openssl" in line.lower():
+            found.setdefault("openssl", float(rate[1]))
+        elif rate and re.search(r"entrepot|sha-ni", line.lower()):
+            found.setdefault("ours", float(rate[1]))
+    return (found["ours"], found["openssl"]) if len(found) == 2 else None
+
+
+def fill(bench):
+    size = GIB if bench.quick else 2 * GIB
+    blob = bench.corpus.blob("fill", size)
+    per_core, wall_rate, cpu = [], [], []
+    for _ in bench.repeat("fill"):
+        if not bench.entrepot_binary:
+            break
+        with bench.upstream() as upstream, bench.entrepot(upstream) as entrepot:
+            bench.herd("--get", upstream.url("blobs", blob))  # the upstream reads from memory
+            start, before = time.monotonic(), machine.cpu_seconds(entrepot.pids)
+            bench.watched([entrepot, upstream], "--get", entrepot.url("blobs", blob))
+            entrepot.wait_stored(1)
+            used, wall = machine.cpu_seconds(entrepot.pids) - before, time.monotonic() - start
+            per_core.append(size / 1e9 / used)
+            wall_rate.append(size / 1e9 / wall)
+            cpu.append(used / (size / 1e9))
+    return [
+        Figure("fill", f"{size // GIB} GiB from a local upstream, digest and disk: per core", "GB/s", per_core, asked=">= 1", above=1.0),
+        Figure("fill", "until it is stored durably, wall clock", "GB/s", wall_rate),
+        Figure("fill", "server CPU", "s/GB", cpu),
+    ]
+
+
+# ---- e: cold reads beside a hot request
+
+def cold_reads(bench):
+    count, size = 64, 48 * MB
+    blobs = [bench.corpus.blob(f"cold-read-{index}", size) for index in range(count)]
+    layer = bench.corpus.blob("small-layer", 4096)
+    manifest = bench.corpus.manifest("hot-manifest", 2048, [layer])
+    names = ("nginx", "nginx aio threads", "entrepot")
+    seen = {name: {key: [] for key in ("quiet", "loaded", "rate", "stall")} for name in names}
+    with bench.upstream() as upstream, bench.nginx() as nginx:
+        for blob in blobs:
+            nginx.offer("blobs", blob, bench.corpus.path(blob))
+        nginx.offer("manifests", manifest, bench.corpus.path(manifest))
+        entrepot = bench.entrepot(upstream) if bench.entrepot_binary else None
+        try:
+            if entrepot:
+                bench.fill(entrepot, "blobs", blobs)
+                bench.fill(entrepot, "manifests", [manifest])
+                entrepot.wait_stored(count + 1)
+            for _ in bench.repeat("cold reads"):
+                _cold_reads_once(bench, nginx, lambda k, r: nginx.url(k, r), blobs, manifest, seen["nginx"])
+                _cold_reads_once(bench, nginx, lambda k, r: nginx.url(k, r, nginx.threads_port), blobs, manifest, seen["nginx aio threads"])
+                if entrepot:
+                    _cold_reads_once(bench, entrepot, entrepot.url, blobs, manifest, seen["entrepot"])
+        finally:
+            if entrepot:
+                entrepot.stop()
+    ours = seen["entrepot"]
+    growth = {name: [loaded / quiet for loaded, quiet in zip(seen[name]["loaded"], seen[name]["quiet"])] for name in names}
+    figures = [Figure("cold reads", "hot 2 KiB p99, growth while 64 clients read cold", "x", growth["entrepot"], growth["nginx"], asked="<= 2", below=2.0),
+               Figure("cold reads", "the same", "x", growth["entrepot"], growth["nginx aio threads"], "nginx aio threads"),
+               Figure("cold reads", "hot 2 KiB p99, quiet", "ms", ours["quiet"], seen["nginx"]["quiet"]),
+               Figure("cold reads", "hot 2 KiB p99, loaded", "ms", ours["loaded"], seen["nginx"]["loaded"]),
+               Figure("cold reads", "cold bytes", "GB/s", ours["rate"], seen["nginx"]["rate"]),
+               Figure("cold reads", "worst loop stall (bucket bound)", "ms", ours["stall"], asked="<= 5", below=5.0)]
+    return figures
+
+
+def _cold_reads_once(bench, server, url, blobs, manifest, into):
+    probe = ["--probe", "--rate", 2000, "--connections", 256, "--realtime", *header_words(MANIFEST_HEADERS), url("manifests", manifest)]
+    machine.drop_page_cache()
+    bench.herd("--get", url("manifests", manifest))  # hot again
+    into["quiet"].append(bench.herd(*probe, "--duration", 2)["latency_s"]["p99"] * 1e3)
+    stalls = server.stalls() if isinstance(server, Entrepot) else {}
+    running = bench.herd.start(*probe, "--duration", 60)
+    try:
+        time.sleep(0.6)  # the probe's warm-up
+        with tempfile.NamedTemporaryFile("w", dir=bench.work, suffix=".urls") as file:
+            file.write("\n".join(url("blobs", blob) for blob in blobs) + "\n")
+            file.flush()
+            got = bench.watched([server], "--get", "--clients", len(blobs), "--url-file", file.name)
+    finally:
+        running.send_signal(signal.SIGINT)
+        probed = bench.herd.finish(running)
+    into["loaded"].append(probed["latency_s"]["p99"] * 1e3)
+    into["rate"].append(got["body_bytes"] / 1e9 / got["last_done_s"])
+    if isinstance(server, Entrepot):
+        worst = worst_stall(stalls, server.stalls())
+        if worst is not None:
+            into["stall"].append(worst * 1e3)
+
+
+# ---- f: many idle connections, many blobs
+
+def idle(bench):
+    connections = 1000 if bench.quick else 10_000
+    layer = bench.corpus.blob("small-layer", 4096)
+    manifest = bench.corpus.manifest("hot-manifest", 2048, [layer])
+    bytes_each = {"nginx": [], "entrepot": []}
+    for _ in bench.repeat("idle"):
+        with WarmPair(bench, [("manifests", manifest)]) as pair:
+            for server in filter(None, (pair.nginx, pair.entrepot)):
+                bytes_each[server.name].append(_idle_bytes(bench, server, server.url("manifests", manifest), connections))
+    return [Figure("idle", f"resident memory per idle connection, {connections:,} held", "bytes", bytes_each["entrepot"], bytes_each["nginx"],
+                   asked="<= 4096", below=4096)]
+
+
+def _idle_bytes(bench, server, url, connections):
+    bench.herd("--loop", "--connections", 64, "--duration", 0.5, url)  # what a working server has anyway
+    before = sum(machine.resident_bytes(pid) for pid in server.pids)
+    held = bench.herd.start("--hold", "--connections", connections, "--duration", 60, url, stdin=subprocess.PIPE)
+    first = held.stdout.readline()
+    if '"state":"held"' not in first:
+        raise RuntimeError(f"{connections} connections were not held: {first}")
+    time.sleep(0.5)
+    after = sum(machine.resident_bytes(pid) for pid in server.pids)
+    result = bench.herd.finish(held)
+    if result["failed"]:
+        raise RuntimeError(f"idle connections were lost: {result['failures']}")
+    return max(0, after - before) / connections
+
+
+def start(bench):
+    """Start with 1,000,000 blobs in the ledger. bench/ledger_fill STORE COUNT makes the ledger; without it only an empty store starts."""
+    count = 10_000 if bench.quick else 1_000_000
+    generator = os.path.join(bench.tools, "ledger_fill")
+    empty, full = [], []
+    if bench.entrepot_binary:
+        with bench.upstream() as upstream:
+            for _ in bench.repeat("start, empty"):
+                with bench.entrepot(upstream) as entrepot:
+                    empty.append(entrepot.ready_after_s)
+            if os.path.exists(generator):
+                full = _start_with_ledger(bench, upstream, generator, count)
+    return [Figure("start", f"first /v2/ answer with {count:,} blobs in the ledger", "s", full, empty, "empty store", asked="<= 1", below=1.0,
+                   note="" if full else "needs bench/ledger_fill")]
+
+
+def _start_with_ledger(bench, upstream, generator, count):
+    with bench.entrepot(upstream) as entrepot:
+        store = entrepot.store
+    subprocess.run([generator, store, str(count)], check=True, timeout=600, stdout=subprocess.DEVNULL)
+    times = []
+    for _ in bench.repeat("start, full"):
+        machine.drop_page_cache()
+        with bench.entrepot(upstream, keep=True) as entrepot:
+            times.append(entrepot.ready_after_s)
+            stored = entrepot.metric("entrepot_store_blobs")
+            if stored < count:
+                raise RuntimeError(f"the ledger shows {stored:.0f} blobs of {count}")
+    return times
+
+
+# ---- g: a whole image, cold
+
+def image(bench):
+    """One client pulls an image from an upstream 50 ms away, as docker does: manifest, config, then three layers at a time."""
+    layers = [bench.corpus.blob(f"image-layer-{index}", 4 * MB) for index in range(10)]
+    manifest = bench.corpus.manifest("image", 2600, layers)
+    config = bench.corpus.blob("image-config", 1500)
+    times = {"direct": [], "entrepot": [], "hot": []}
+    for _ in bench.repeat("image"):
+        with bench.upstream(rate=50 * MB, delay_ms=50) as upstream:
+            times["direct"].append(pull_image(upstream, manifest, config, layers))
+            if bench.entrepot_binary:
+                with bench.entrepot(upstream) as entrepot:
+                    times["entrepot"].append(pull_image(entrepot, manifest, config, layers))
+                    times["hot"].append(pull_image(entrepot, manifest, config, layers))
+    return [
+        Figure("image", "10 layers of 4 MB, upstream at 50 ms and 50 MB/s: cold pull", "s", times["entrepot"], times["direct"], "direct"),
+        Figure("image", "the same, hot", "s", times["hot"], times["direct"], "direct"),
+    ]
+
+
+def pull_image(server, manifest, config, layers, at_once=3):
+    start = time.monotonic()
+    fetch(server.url("manifests", manifest))
+    fetch(server.url("blobs", config))
+    waiting, errors = list(layers), []
+
+    def worker():
+        while waiting and not errors:
+            try:
+                fetch(server.url("blobs", waiting.pop(0)))
+            except (OSError, IndexError, RuntimeError) as error:
+                if not isinstance(error, IndexError):
+                    errors.append(error)
+    threads = [threading.Thread(target=worker) for _ in range(at_once)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return time.monotonic() - start
+
+
+def fetch(url):
+    host, path = re.fullmatch(r"http://([^/]+)(/.*)", url).groups()
+    connection = http.client.HTTPConnection(host, timeout=60)
+    connection.request("GET", path, headers={"Connection": "close"})
+    answer = connection.getresponse()
+    expected, got, buffer = int(answer.headers["Content-Length"]), 0, bytearray(256 << 10)
+    while count := answer.readinto(buffer):
+        got += count
+    connection.close()
+    if answer.status != 200 or got != expected:
+        raise RuntimeError(f"{url}: status {answer.status}, {got} of {expected} bytes")
+
+
+ROWS = {"cold-50": cold_50, "cold-1000": cold_1000, "hot-blob": hot_blob, "hot-manifest": hot_manifest, "sha256": sha256, "fill": fill,
+        "cold-reads": cold_reads, "idle": idle, "start": start, "image": image}
