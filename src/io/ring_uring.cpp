@@ -13,8 +13,10 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -453,13 +455,15 @@ void UringRing::close(int fd) {
     ASSERT(result == 0 || errno != EBADF);
 }
 
+Error storage_error(int error) { return {Fault::storage, Code::io_failed, error}; }
+
 }  // namespace
 
 Result<std::vector<std::string>> list_directory(int directory) {
     int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR* opened = copy < 0 ? nullptr : ::fdopendir(copy);
     if (!opened) {
-        Error error{Fault::storage, Code::io_failed, errno};
+        auto error = storage_error(errno);
         if (copy >= 0) ::close(copy);
         return error;
     }
@@ -470,6 +474,39 @@ Result<std::vector<std::string>> list_directory(int directory) {
     }
     ::closedir(opened);
     return names;
+}
+
+Result<int> open_directory(const std::string& path, bool make) {
+    constexpr int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int opened = ::open(path.c_str(), flags);
+    if (opened < 0 && errno == ENOENT && make) {
+        if (::mkdir(path.c_str(), 0700) < 0 && errno != EEXIST) return storage_error(errno);
+        opened = ::open(path.c_str(), flags);
+    }
+    if (opened < 0) return storage_error(errno);
+    struct ::stat status {};
+    bool known = ::fstat(opened, &status) == 0;
+    bool ours = known && (status.st_uid == ::geteuid() || status.st_uid == 0);
+    if (!ours || (status.st_mode & S_IWOTH)) {
+        ::close(opened);
+        return storage_error(EPERM);
+    }
+    return opened;
+}
+
+Result<void> lock_directory(int directory) {
+    if (::flock(directory, LOCK_EX | LOCK_NB) == 0) return {};
+    if (errno == EWOULDBLOCK) return Error{Fault::storage, Code::busy, EWOULDBLOCK};
+    return storage_error(errno);
+}
+
+void close_directory(int directory) noexcept { ::close(directory); }
+
+Result<FileSystem> file_system_of(int directory) {
+    struct ::stat status {};
+    struct ::statvfs space {};
+    if (::fstat(directory, &status) < 0 || ::fstatvfs(directory, &space) < 0) return storage_error(errno);
+    return FileSystem{status.st_dev, static_cast<std::uint64_t>(space.f_blocks) * space.f_frsize};
 }
 
 Result<std::unique_ptr<Ring>, std::string> Ring::open(const Options& options) {

@@ -73,4 +73,21 @@ class Ring {
 /// Names in an open directory, without "." and "..". May block: only at start or from a blocking lane. Part of the seam.
 Result<std::vector<std::string>> list_directory(int directory);
 
+// Roots of volumes. Like list_directory they are part of the seam and may block: only at start, at the end, or from a blocking lane. Failures are
+// Fault::storage with the errno in `detail`. The simulator (tests/sim) has its own: a root is a simulated disk, a lock lives as long as its process.
+
+/// Opens a directory by its path; files beneath it are opened relative to the result. Its last component must be a directory and no symbolic link (ENOTDIR, ELOOP),
+/// belong to this process's user or to root, and not be writable by everybody (EPERM). `make`: when only the last component is missing it is made, mode 0700.
+Result<int> open_directory(const std::string& path, bool make);
+/// Takes the exclusive lock of an open directory until it is closed. Code::busy when another process holds it.
+Result<void> lock_directory(int directory);
+void close_directory(int directory) noexcept;
+
+/// The file system that holds an open directory.
+struct FileSystem {
+    std::uint64_t id = 0;     ///< equal for directories on one file system
+    std::uint64_t bytes = 0;  ///< its whole size
+};
+Result<FileSystem> file_system_of(int directory);
+
 }  // namespace entrepot
