@@ -173,11 +173,15 @@ CallOn<Function> call_on(Loop& target, Function& function) noexcept {
     return CallOn<Function>(target, function);
 }
 
+/// What awaiting a task without a result yields across shards.
+struct Nothing {};
+
 /// Starts the task that `function()` returns on another loop, and yields its result here once it ended there.
 template <typename Function>
 class [[nodiscard]] RunOn : private Message {
   public:
-    using Value = decltype(std::declval<Function&>()().await_resume());
+    using Awaited = decltype(std::declval<Function&>()().await_resume());
+    using Value = std::conditional_t<std::is_void_v<Awaited>, Nothing, Awaited>;
 
     RunOn(Loop& target, Function& function) noexcept : target_(target), function_(function) {}
     bool await_ready() const noexcept { return false; }
@@ -196,7 +200,12 @@ class [[nodiscard]] RunOn : private Message {
     }
     static Task<void> carry(RunOn& call) {
         auto task = call.function_();
-        call.value_.emplace(co_await task);
+        if constexpr (std::is_void_v<Awaited>) {
+            co_await task;
+            call.value_.emplace();
+        } else {
+            call.value_.emplace(co_await task);
+        }
         call.run = &RunOn::on_target_done;
         // Our own frame is still counted in remote_: hop once through the target's own queue so that it ends first.
         Loop::current().post(call);

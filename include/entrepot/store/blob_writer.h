@@ -21,6 +21,7 @@ class BlobWriter {
     virtual Task<Result<void>> append(Bytes bytes, int buffer_index) = 0;
     /// Bytes that reached the file; the range [0, written) may be read from file().
     virtual std::uint64_t written() const noexcept = 0;
+    /// Stays open until the writer is destroyed, whatever became of the blob: other shards may be sending from it.
     virtual int file() const noexcept = 0;
     /// The caller verified length and digest. Makes the blob findable; the result is open and pinned.
     virtual Task<Result<BlobRef>> publish() = 0;

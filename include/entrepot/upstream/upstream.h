@@ -116,6 +116,8 @@ class Upstreams {
     /// Failure: not_found, unauthorized, denied, too_many_requests, bad_status, refused, timeout, name_unresolved, address_forbidden, tls_*, loop, busy, ...
     /// While an upstream is known to be down (circuit open after 5 failures in a row, one probe a second) it fails at once; while its 429 back-off lasts too.
     virtual Task<UpstreamAnswer> ask(UpstreamRequest request) = 0;
+    /// Shutdown: running and waiting exchanges end soon with Fault::shutdown, and so does every later ask().
+    virtual void interrupt() noexcept = 0;
     /// Ends idle connections; running exchanges must have ended.
     virtual Task<void> close() = 0;
 };

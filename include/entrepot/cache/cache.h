@@ -1,0 +1,131 @@
+#pragma once
+// Hit, join or fetch: the policy of one shard. What is in this shard's memory is answered at once; everything else is asked of the shard that owns the digest (or the tag), so that there
+// is one fetch, one revalidation and one decision for the whole box.
+//
+//   blob:      hot here? ── owner: granted? running fetch? stored? ── else fetch
+//   manifest:  tag ── fresh? ── owner: revalidate once ── digest ── as a blob, kept in memory when small
+//
+// A digest is no capability: it is served under a repository only when upstream gave it to that repository (a grant), or confirms it now.
+
+#include "entrepot/cache/hot_blobs.h"
+#include "entrepot/cache/tags.h"
+
+#include <functional>
+
+namespace entrepot {
+
+class Cache;
+
+/// The caches of all shards, in shard order. Filled before the loops run, constant afterwards.
+struct CacheTeam {
+    std::vector<Cache*> members;
+    Cache& owner_of(std::uint64_t hash) const noexcept { return *members[hash % members.size()]; }
+};
+
+/// Where the bytes of a blob come from: exactly one of hot and follower is there, or neither (bypass: the store cannot take it, ask open_bypass).
+struct BlobSource {
+    Served served = Served::hit;
+    std::uint64_t length = 0;
+    HotRef hot;
+    std::optional<Follower> follower;
+};
+
+struct ManifestAnswer {
+    Served served = Served::hit;
+    Digest digest;
+    std::string media_type;
+    std::uint64_t size = 0;
+    std::int64_t age_seconds = 0;  ///< since upstream last confirmed the tag
+    HotRef content;                ///< null when only the head was wanted and the content is not at hand
+};
+
+/// A document that is a list rather than content: tags, referrers.
+struct Document {
+    std::string body, content_type, link, filters_applied;
+};
+
+class Cache {
+  public:
+    struct Options {
+        HotBlobs::Options hot;
+        Duration head_deadline = std::chrono::seconds(60);  ///< how long a request waits for a fetch to know its length
+    };
+
+    Cache(CacheTeam& team, Loop& loop, FetchTools& tools, CacheCounters& counters, const Options& options);
+    ~Cache();
+
+    /// The hot path: in this shard's memory and granted to `source`, else null. No wait.
+    HotRef find_hot(const Source& source, const Digest& digest) noexcept;
+    /// A fresh tag in this shard's memory whose manifest is hot and granted, else nothing. No wait.
+    std::optional<ManifestAnswer> find_hot_tag(const Source& source, std::string_view tag);
+
+    Task<Fetched<BlobSource>> open_blob(Source source, Digest digest);
+    /// The length of a blob without starting a fetch.
+    Task<Fetched<std::uint64_t>> blob_length(Source source, Digest digest);
+    /// A body straight from upstream, from `offset` on, for blobs that the store cannot take. The caller verifies.
+    Task<Fetched<std::unique_ptr<UpstreamExchange>>> open_bypass(Source source, Digest digest, std::uint64_t offset);
+    /// `tag` empty: by `digest`.
+    Task<Fetched<ManifestAnswer>> open_manifest(Source source, std::string tag, Digest digest, bool head_only);
+    Task<Fetched<Document>> ask_document(Source source, UpstreamKind kind, std::string resource, std::string query, std::size_t bytes_max);
+    /// A stored blob turned out damaged: nobody is served from it any more.
+    Task<void> report_damaged(Digest digest);
+
+    Ledger& ledger() noexcept { return tools_.store.ledger(); }
+    CacheCounters& counters() noexcept { return counters_; }
+    BufferPool& buffers() noexcept { return tools_.buffers; }
+    Loop& loop() noexcept { return loop_; }
+    std::size_t running_fetches() const noexcept { return fetches_.size(); }
+
+    /// Lets idle descriptors go, now and then; ends with stop_housekeeping().
+    Task<void> housekeeping();
+    /// Every shard's idle descriptors go at once (the store is under pressure). Callable on any shard.
+    Task<void> relieve_pressure();
+    /// Ends housekeeping, waits for fetches and revalidations. Upstreams must have been interrupted if it shall be soon.
+    Task<void> close();
+
+  private:
+    struct Located {
+        BlobRef file;
+        std::shared_ptr<Subscription> subscription;
+        bool started = false;
+        std::optional<UpstreamFailure> failure;
+    };
+    struct HotTag {
+        std::string name;  // "<ledger name>:<tag>", to tell hash collisions apart
+        TagRecord record;
+        Served served = Served::hit;
+        Instant until{};
+    };
+
+    Task<Located> locate(Source source, Digest digest, Loop& reader);
+    Task<std::optional<UpstreamFailure>> confirm(const Source& source, const Digest& digest);
+    Fetch& start_fetch(const Source& source, const Digest& digest);
+    Task<void> run_fetch(std::unique_ptr<Fetch> fetch);
+    Task<HotRef> make_hot(const Source& source, BlobRef file);
+    HotRef make_hot(const Source& source, const ManifestContent& content);
+    Task<Fetched<ManifestContent>> find_or_fetch_manifest(Source source, Digest digest);
+    Task<Fetched<HotRef>> load_manifest(const Source& source, const Digest& digest);
+    Task<Fetched<TagAnswer>> resolve_tag(const Source& source, const std::string& tag);
+    Task<void> keep_manifest(Source source, ManifestContent content);
+    Task<void> keep_here(Source source, ManifestContent content);
+    void remember_tag(const Source& source, std::string_view tag, const TagAnswer& answer);
+    HotTag* find_tag(const Source& source, std::string_view tag);
+    void touch(HotBlob& blob) noexcept;
+    ManifestAnswer answer_of(const TagRecord& record, Served served) const;
+
+    CacheTeam& team_;
+    Loop& loop_;
+    FetchTools& tools_;
+    CacheCounters& counters_;
+    Options options_;
+    HotBlobs hot_;
+    std::unordered_map<std::uint64_t, HotTag> hot_tags_;
+    Manifests manifests_;
+    Tags tags_;
+    std::unordered_map<Digest, Fetch*, DigestHash> fetches_;
+    TaskGroup background_;
+    Condition stop_housekeeping_;
+    bool closing_ = false;
+};
+
+}  // namespace entrepot

@@ -1,0 +1,23 @@
+#pragma once
+// Where content of one request comes from, and by whose rights: what a route (rules) becomes once the upstream is known. A value, made per request.
+
+#include "entrepot/upstream/upstream.h"
+
+#include <string>
+
+namespace entrepot {
+
+struct Source {
+    const UpstreamSpec* upstream = nullptr;
+    const CredentialSpec* credential = nullptr;  ///< null: anonymous
+    std::string repository;                      ///< "library/alpine"
+    std::string ledger_name;                     ///< "docker.io/library/alpine"
+    Duration tag_ttl = std::chrono::seconds(60);
+    std::uint64_t key = 0;                       ///< hash of scope and ledger_name: which grant a hot entry remembers
+
+    std::string scope() const { return credential ? credential->name : std::string(); }
+};
+
+Source make_source(const UpstreamSpec& upstream, const CredentialSpec* credential, std::string_view repository, Duration tag_ttl);
+
+}  // namespace entrepot

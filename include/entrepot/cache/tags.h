@@ -1,0 +1,67 @@
+#pragma once
+// What a tag points to, and how fresh that knowledge is, for the tags of one owner shard. A tag younger than the rule's tag_ttl is answered from memory or the ledger; older, it is
+// asked upstream by HEAD, once for everybody. When upstream cannot answer (network, 5xx, 429), the old answer is served and says that it is stale; when upstream says no (404,
+// 401, 403), so do we. Nobody waits longer than `revalidation_wait` for a tag that we have.
+
+#include "entrepot/cache/manifests.h"
+
+namespace entrepot {
+
+/// How an answer came about: the value of X-Entrepot-Cache.
+enum class Served : std::uint8_t { hit, follow, fetch, revalidated, stale, bypass };
+std::string_view name_of(Served served) noexcept;
+
+struct TagAnswer {
+    TagRecord record;
+    Served served = Served::hit;
+    Duration fresh_for{0};                   ///< how long this answer may be repeated without asking again
+    std::optional<ManifestContent> fetched;  ///< when upstream had to be asked for the manifest itself
+};
+
+class Tags {
+  public:
+    static constexpr Duration revalidation_wait = seconds(1);
+    static constexpr Duration missing_kept = seconds(10);          ///< a 404 is remembered so long
+    static constexpr std::size_t missing_max = 4096;
+    static constexpr Duration retry_pause = seconds(10);           ///< after a failed revalidation, at least
+
+    /// Stores a manifest on the shard that owns its digest.
+    using Keep = std::function<Task<void>(Source, ManifestContent)>;
+
+    Tags(FetchTools& tools, Manifests& manifests, Keep keep) noexcept : tools_(tools), manifests_(manifests), keep_(std::move(keep)) {}
+
+    Task<Fetched<TagAnswer>> resolve(Source source, std::string tag);
+    /// Waits for revalidations that nobody waits for any more.
+    Task<void> close();
+
+  private:
+    struct Refresh {
+        Condition ended;
+        std::optional<Fetched<TagAnswer>> outcome;
+    };
+
+    Task<void> refresh(Source source, std::string tag, std::string key, std::optional<TagRecord> known, std::shared_ptr<Refresh> shared);
+    Task<Fetched<TagAnswer>> ask(const Source& source, const std::string& tag, const std::optional<TagRecord>& known);
+    Task<std::optional<Digest>> ask_head(const Source& source, const std::string& tag, std::optional<UpstreamFailure>& failure);
+    void remember_missing(const std::string& key, const UpstreamFailure& failure);
+    const UpstreamFailure* find_missing(const std::string& key);
+    TagAnswer after_failure(const std::string& key, const TagRecord& known, const UpstreamFailure& failure);
+    TagAnswer stale_answer(const TagRecord& record, Duration fresh_for);
+
+    struct Missing {
+        UpstreamFailure failure;
+        Instant until;
+    };
+    FetchTools& tools_;
+    Manifests& manifests_;
+    Keep keep_;
+    std::unordered_map<std::string, std::shared_ptr<Refresh>> refreshing_;
+    std::unordered_map<std::string, Missing> missing_;
+    std::unordered_map<std::string, Instant> pause_until_;  ///< no revalidation before: upstream failed just now
+    TaskGroup background_;
+};
+
+/// Whether a failure lets an old answer be served: upstream could not say, as opposed to said no.
+bool lets_stale_through(const Error& error) noexcept;
+
+}  // namespace entrepot

@@ -1,0 +1,381 @@
+#include "entrepot/cache/cache.h"
+
+#include "entrepot/base/log.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+
+namespace entrepot {
+namespace {
+
+constexpr std::size_t hot_tags_max = 65536;
+constexpr Duration touch_interval = seconds(5);  // the eviction needs no better resolution
+constexpr Duration housekeeping_interval = seconds(1);
+constexpr Duration keeping_check_interval = milliseconds(1);
+
+std::uint64_t tag_hash(const Source& source, std::string_view tag) noexcept { return XXH3_64bits_withSeed(tag.data(), tag.size(), source.key); }
+
+bool names(std::string_view name, const Source& source, std::string_view tag) noexcept {
+    return name.size() == source.ledger_name.size() + 1 + tag.size() && name.starts_with(source.ledger_name) && name.ends_with(tag);
+}
+
+UpstreamRequest blob_request(const Source& source, const Digest& digest) {
+    UpstreamRequest request;
+    request.upstream = source.upstream;
+    request.credential = source.credential;
+    request.kind = UpstreamKind::blob;
+    request.repository = source.repository;
+    request.resource = "blobs/" + digest.text();
+    return request;
+}
+
+}  // namespace
+
+Cache::Cache(CacheTeam& team, Loop& loop, FetchTools& tools, CacheCounters& counters, const Options& options)
+    : team_(team),
+      loop_(loop),
+      tools_(tools),
+      counters_(counters),
+      options_(options),
+      hot_(options.hot, counters),
+      manifests_(tools),
+      tags_(tools, manifests_, [this](Source source, ManifestContent content) { return keep_manifest(std::move(source), std::move(content)); }) {}
+
+Cache::~Cache() { ASSERT(fetches_.empty()); }
+
+// ---- hot: this shard's memory
+
+HotRef Cache::find_hot(const Source& source, const Digest& digest) noexcept {
+    auto hot = hot_.find(digest, loop_.time());
+    if (!hot || !hot->granted_to(source.key)) return nullptr;
+    touch(*hot);
+    return hot;
+}
+
+void Cache::touch(HotBlob& blob) noexcept {
+    if (blob.touched + touch_interval > loop_.time()) return;
+    blob.touched = loop_.time();
+    std::vector<Digest> together{blob.digest()};
+    if (!blob.media_type.empty()) {
+        // An image in use keeps its layers young, though its clients may hold them already and never ask.
+        auto record = ledger().find_manifest(blob.digest());
+        if (record) together.insert(together.end(), record->references.begin(), record->references.end());
+    }
+    tools_.store.touch(together);
+}
+
+Cache::HotTag* Cache::find_tag(const Source& source, std::string_view tag) {
+    auto found = hot_tags_.find(tag_hash(source, tag));
+    if (found == hot_tags_.end() || !names(found->second.name, source, tag)) return nullptr;
+    if (found->second.until <= loop_.time()) return nullptr;
+    return &found->second;
+}
+
+std::optional<ManifestAnswer> Cache::find_hot_tag(const Source& source, std::string_view tag) {
+    auto* known = find_tag(source, tag);
+    if (!known) return std::nullopt;
+    auto content = find_hot(source, known->record.digest);
+    if (!content) return std::nullopt;
+    auto answer = answer_of(known->record, known->served);
+    answer.content = std::move(content);
+    return answer;
+}
+
+ManifestAnswer Cache::answer_of(const TagRecord& record, Served served) const {
+    ManifestAnswer answer;
+    answer.served = served;
+    answer.digest = record.digest;
+    answer.media_type = record.media_type;
+    answer.size = record.size;
+    answer.age_seconds = std::max<std::int64_t>(0, wall_seconds() - record.checked);
+    return answer;
+}
+
+Task<HotRef> Cache::make_hot(const Source& source, BlobRef file) {
+    auto hot = std::make_shared<HotBlob>(file->digest(), file->size());
+    if (file->size() <= small_body_bytes_max) {
+        auto buffer = co_await tools_.buffers.take(loop_.time() + seconds(30));
+        if (buffer) {
+            auto bytes = co_await file->read_chunk(0, buffer);
+            if (bytes) hot->body = std::make_shared<const std::string>(text_of(*bytes));
+        }
+    }
+    if (!hot->body) hot->file = std::move(file);
+    hot->grant(source.key);
+    hot_.insert(hot, loop_.time());
+    co_return hot;
+}
+
+HotRef Cache::make_hot(const Source& source, const ManifestContent& content) {
+    auto known = hot_.find(content.digest, loop_.time());
+    if (known && !known->media_type.empty()) {
+        known->grant(source.key);
+        return known;
+    }
+    auto hot = std::make_shared<HotBlob>(content.digest, content.size);
+    hot->media_type = content.media_type;
+    hot->body = content.body;
+    hot->file = content.file;
+    hot->grant(source.key);
+    hot_.insert(hot, loop_.time());
+    return hot;
+}
+
+// ---- blobs
+
+Task<Fetched<BlobSource>> Cache::open_blob(Source source, Digest digest) {
+    BlobSource blob;
+    blob.hot = find_hot(source, digest);
+    if (blob.hot) {
+        blob.length = blob.hot->size();
+        co_return blob;
+    }
+    auto& owner = team_.owner_of(digest.hash());
+    auto work = [&] { return owner.locate(source, digest, loop_); };
+    auto located = co_await run_on(owner.loop_, work);
+    if (located.failure) co_return *located.failure;
+    if (located.file) {
+        blob.hot = co_await make_hot(source, std::move(located.file));
+        blob.length = blob.hot->size();
+        co_return blob;
+    }
+
+    blob.served = located.started ? Served::fetch : Served::follow;
+    if (!located.started) counters_.followers.add();
+    Follower follower(std::move(located.subscription));
+    auto known = co_await follower.until_length_known(loop_.time() + options_.head_deadline);
+    if (!known) co_return upstream_failure(Fault::upstream, Code::timeout, "upstream did not begin to answer in time");
+    if (follower.state() == FetchState::failed) {
+        auto& failure = follower.progress().failure;
+        if (failure.error.fault != Fault::storage && failure.error.fault != Fault::capacity) co_return failure;
+        // The store cannot take it; the client gets it all the same.
+        blob.served = Served::bypass;
+        auto length = co_await blob_length(source, digest);
+        if (!length) co_return length.error();
+        blob.length = *length;
+        co_return blob;
+    }
+    blob.length = follower.progress().length;
+    blob.follower.emplace(std::move(follower));
+    co_return blob;
+}
+
+/// On the owner: who has the digest, may this source have it, and if nobody has it, who fetches.
+Task<Cache::Located> Cache::locate(Source source, Digest digest, Loop& reader) {
+    Located located;
+    bool granted = ledger().granted(source.scope(), source.ledger_name, digest);
+    while (manifests_.keeping(digest)) co_await Sleep(keeping_check_interval);
+    bool fetching = fetches_.contains(digest);
+    if (!fetching) {
+        auto opened = co_await tools_.store.open(digest);
+        if (opened) located.file = *std::move(opened);
+    }
+    bool mine = fetches_.contains(digest) && fetches_.at(digest)->source().key == source.key;
+    bool others_content = located.file || fetches_.contains(digest);
+    if (others_content && !granted && !mine) {
+        located.failure = co_await confirm(source, digest);
+        if (located.failure) co_return located;
+    }
+    if (located.file) co_return located;
+    auto running = fetches_.find(digest);  // the world may have moved: look again
+    located.started = running == fetches_.end();
+    Fetch& fetch = located.started ? start_fetch(source, digest) : *running->second;
+    located.subscription = fetch.subscribe(reader);
+    co_return located;
+}
+
+/// Content is here, but by another's rights: upstream must say that this source may have it.
+Task<std::optional<UpstreamFailure>> Cache::confirm(const Source& source, const Digest& digest) {
+    auto request = blob_request(source, digest);
+    request.head = true;
+    auto answer = co_await tools_.upstreams.ask(std::move(request));
+    if (!answer) co_return answer.error();
+    co_await (*answer)->finish();
+    std::vector<LedgerChange> changes;
+    changes.push_back(PutGrant{source.scope(), source.ledger_name, digest});
+    auto written = co_await ledger().apply(std::move(changes));
+    if (!written) log_warning("the ledger refuses a grant for {}", digest.text());
+    co_return std::nullopt;
+}
+
+Fetch& Cache::start_fetch(const Source& source, const Digest& digest) {
+    auto fetch = std::make_unique<Fetch>(tools_, digest, source);
+    auto& running = *fetch;
+    fetches_.emplace(digest, &running);
+    // One hop later, so that the first follower has subscribed before anything can end.
+    background_.start(run_fetch(std::move(fetch)));
+    return running;
+}
+
+Task<void> Cache::run_fetch(std::unique_ptr<Fetch> fetch) {
+    co_await Breathe{};
+    auto ended = [this](Fetch& done) { fetches_.erase(done.digest()); };
+    auto running = fetch->run(ended);
+    co_await running;
+}
+
+Task<Fetched<std::uint64_t>> Cache::blob_length(Source source, Digest digest) {
+    auto hot = find_hot(source, digest);
+    if (hot) co_return hot->size();
+    auto stored = ledger().find_blob(digest);
+    if (stored && ledger().granted(source.scope(), source.ledger_name, digest)) co_return stored->size;
+    auto request = blob_request(source, digest);
+    request.head = true;
+    auto answer = co_await tools_.upstreams.ask(std::move(request));
+    if (!answer) co_return answer.error();
+    auto exchange = *std::move(answer);
+    auto length = exchange->content_length();
+    co_await exchange->finish();
+    if (!length) co_return upstream_failure(Fault::upstream, Code::bad_message, "upstream tells no length for the blob");
+    co_return *length;
+}
+
+Task<Fetched<std::unique_ptr<UpstreamExchange>>> Cache::open_bypass(Source source, Digest digest, std::uint64_t offset) {
+    auto request = blob_request(source, digest);
+    request.range_from = offset;
+    auto answer = co_await tools_.upstreams.ask(std::move(request));
+    co_return answer;
+}
+
+Task<void> Cache::report_damaged(Digest digest) {
+    log_warning("stored blob {} is damaged: moved to quarantine, it will be fetched again", digest.text());
+    hot_.forget(digest);
+    co_await tools_.store.quarantine(digest);
+}
+
+// ---- manifests
+
+Task<Fetched<ManifestAnswer>> Cache::open_manifest(Source source, std::string tag, Digest digest, bool head_only) {
+    ManifestAnswer answer;
+    answer.digest = digest;
+    if (!tag.empty()) {
+        auto resolved = co_await resolve_tag(source, tag);
+        if (!resolved) co_return resolved.error();
+        if (resolved->served == Served::stale) counters_.stale_served.add();
+        answer = answer_of(resolved->record, resolved->served);
+        if (resolved->fetched) answer.content = make_hot(source, *resolved->fetched);
+        if (answer.content || head_only) co_return answer;
+    }
+    auto content = co_await load_manifest(source, answer.digest);
+    if (!content) co_return content.error();
+    answer.content = *std::move(content);
+    answer.media_type = answer.content->media_type;
+    answer.size = answer.content->size();
+    co_return answer;
+}
+
+Task<Fetched<TagAnswer>> Cache::resolve_tag(const Source& source, const std::string& tag) {
+    if (auto* known = find_tag(source, tag)) {
+        TagAnswer answer;
+        answer.record = known->record;
+        answer.served = known->served;
+        co_return answer;
+    }
+    auto& owner = team_.owner_of(tag_hash(source, tag));
+    auto work = [&] { return owner.tags_.resolve(source, tag); };
+    auto answer = co_await run_on(owner.loop_, work);
+    if (answer) remember_tag(source, tag, *answer);
+    co_return answer;
+}
+
+void Cache::remember_tag(const Source& source, std::string_view tag, const TagAnswer& answer) {
+    if (answer.fresh_for <= Duration::zero()) return;
+    if (hot_tags_.size() >= hot_tags_max) hot_tags_.clear();
+    auto& hot = hot_tags_[tag_hash(source, tag)];
+    hot.name = source.ledger_name + ":" + std::string(tag);
+    hot.record = answer.record;
+    hot.served = answer.served == Served::stale ? Served::stale : Served::hit;
+    hot.until = loop_.time() + answer.fresh_for;
+}
+
+Task<Fetched<HotRef>> Cache::load_manifest(const Source& source, const Digest& digest) {
+    auto hot = find_hot(source, digest);
+    if (hot && !hot->media_type.empty()) co_return hot;
+    auto& owner = team_.owner_of(digest.hash());
+    auto work = [&] { return owner.find_or_fetch_manifest(source, digest); };
+    auto content = co_await run_on(owner.loop_, work);
+    if (!content) co_return content.error();
+    co_return make_hot(source, *content);
+}
+
+Task<Fetched<ManifestContent>> Cache::find_or_fetch_manifest(Source source, Digest digest) {
+    auto found = co_await manifests_.find(source, digest);
+    if (found) co_return found;
+    auto fetched = co_await manifests_.fetch(source, digest.text());
+    if (fetched) background_.start(keep_manifest(source, *fetched));
+    co_return fetched;
+}
+
+Task<void> Cache::keep_manifest(Source source, ManifestContent content) {
+    auto& owner = team_.owner_of(content.digest.hash());
+    auto keep = [&] { return owner.keep_here(source, content); };
+    (void)co_await run_on(owner.loop_, keep);
+}
+
+/// On the owner: unless the same bytes are being fetched as a blob right now, since a digest has one writer.
+Task<void> Cache::keep_here(Source source, ManifestContent content) {
+    if (fetches_.contains(content.digest)) co_return;
+    co_await manifests_.keep(std::move(source), std::move(content));
+}
+
+Task<Fetched<Document>> Cache::ask_document(Source source, UpstreamKind kind, std::string resource, std::string query, std::size_t bytes_max) {
+    UpstreamRequest request;
+    request.upstream = source.upstream;
+    request.credential = source.credential;
+    request.kind = kind;
+    request.repository = source.repository;
+    request.resource = std::move(resource);
+    request.query = std::move(query);
+    auto answer = co_await tools_.upstreams.ask(std::move(request));
+    if (!answer) co_return answer.error();
+    auto exchange = *std::move(answer);
+    Document document;
+    document.content_type = exchange->content_type();
+    document.link = exchange->link();
+    document.filters_applied = exchange->filters_applied();
+    auto buffer = co_await tools_.buffers.take(loop_.time() + seconds(30));
+    Result<std::size_t> got = Error{Fault::capacity, Code::busy};
+    while (buffer) {
+        got = co_await exchange->read(buffer.bytes());
+        if (!got || *got == 0) break;
+        if (document.body.size() + *got > bytes_max) {
+            got = Error{Fault::upstream, Code::too_large};
+            break;
+        }
+        document.body.append(text_of(buffer.bytes().first(*got)));
+    }
+    co_await exchange->finish();
+    if (!got) co_return upstream_failure(got.error().fault, got.error().code, "upstream's list cannot be used");
+    co_return document;
+}
+
+// ---- life
+
+Task<void> Cache::housekeeping() {
+    while (!closing_) {
+        hot_.let_go_of_files(loop_.time(), false);
+        (void)co_await stop_housekeeping_.wait(loop_.time() + housekeeping_interval);
+    }
+}
+
+Task<void> Cache::relieve_pressure() {
+    for (auto* member : team_.members) {
+        auto let_go = [member] {
+            member->hot_.let_go_of_files(member->loop_.time(), true);
+            return true;
+        };
+        (void)co_await call_on(member->loop_, let_go);
+    }
+}
+
+Task<void> Cache::close() {
+    closing_ = true;
+    stop_housekeeping_.notify_all();
+    co_await tags_.close();
+    co_await background_.close();
+    hot_.clear();
+}
+
+}  // namespace entrepot

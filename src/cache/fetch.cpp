@@ -1,0 +1,304 @@
+#include "entrepot/cache/fetch.h"
+
+#include "entrepot/base/log.h"
+
+#include <algorithm>
+
+namespace entrepot {
+namespace {
+
+constexpr int breaks_without_progress_max = 5;
+constexpr Duration first_pause = milliseconds(100);  // doubles with each break that brought nothing
+constexpr Duration buffer_wait = seconds(30);
+// How often followers are woken while bytes flow. A wake costs each of them one sendfile; few followers are woken sooner.
+constexpr std::uint64_t announce_step_bytes = 1 * MiB;
+constexpr Duration announce_interval_min = milliseconds(4);
+constexpr Duration announce_interval_max = milliseconds(60);
+constexpr Duration announce_interval_per_follower = std::chrono::microseconds(50);
+constexpr Duration followers_check_interval = milliseconds(20);
+
+UpstreamFailure failure_of(const Error& error, std::string why) {
+    UpstreamFailure failure;
+    failure.error = error;
+    failure.why = std::move(why);
+    return failure;
+}
+
+}  // namespace
+
+Follower::~Follower() {
+    if (subscription_) subscription_->progress->followers.fetch_sub(1, std::memory_order_release);
+}
+
+Task<Result<void>> Follower::until_length_known(Instant deadline) {
+    for (;;) {
+        auto state_now = state();
+        bool known = state_now == FetchState::streaming && progress().length != length_unknown;
+        if (known || state_now == FetchState::complete || state_now == FetchState::failed) co_return Result<void>();
+        bool notified = co_await subscription_->changed.wait(deadline);
+        if (!notified) co_return Error{Fault::upstream, Code::timeout};
+    }
+}
+
+Task<Result<void>> Follower::until_beyond(std::uint64_t offset, Instant deadline) {
+    for (;;) {
+        auto state_now = state();
+        if (available() > offset || state_now == FetchState::complete || state_now == FetchState::failed) co_return Result<void>();
+        bool notified = co_await subscription_->changed.wait(deadline);
+        if (!notified) co_return Error{Fault::upstream, Code::timeout};
+    }
+}
+
+Fetch::AnnounceTimer::AnnounceTimer(Fetch& owner) noexcept
+    : Timer([](Timer& timer) { static_cast<AnnounceTimer&>(timer).fetch.announce(); }), fetch(owner) {}
+
+Fetch::Fetch(FetchTools& tools, const Digest& digest, Source source)
+    : tools_(tools), source_(std::move(source)), progress_(std::make_shared<FetchProgress>()), digester_(digest.algorithm()), announce_timer_(*this) {
+    progress_->digest = digest;
+    tools_.counters.running_fetches.add();
+}
+
+Fetch::~Fetch() {
+    ASSERT(progress_->followers.load() == 0);
+    tools_.counters.running_fetches.subtract();
+}
+
+std::shared_ptr<Subscription> Fetch::subscribe(Loop& loop) {
+    progress_->followers.fetch_add(1, std::memory_order_relaxed);
+    for (auto& known : subscriptions_) {
+        if (known->loop == &loop) return known;
+    }
+    auto made = std::make_shared<Subscription>();
+    made->progress = progress_;
+    made->loop = &loop;
+    made->run = [](Message& message) {
+        auto& self = static_cast<Subscription&>(message);
+        auto alive = std::move(self.kept_alive);
+        self.posted.store(false, std::memory_order_release);
+        self.changed.notify_all();
+    };
+    subscriptions_.push_back(made);
+    return made;
+}
+
+void Fetch::become(FetchState next) noexcept {
+    auto from = state();
+    ASSERT((from == FetchState::requesting && next != FetchState::requesting && next != FetchState::complete) ||
+           (from == FetchState::streaming && (next == FetchState::complete || next == FetchState::failed)));
+    progress_->state.store(next, std::memory_order_release);
+    announce();
+}
+
+void Fetch::fail(UpstreamFailure failure) noexcept {
+    tools_.counters.fetches_failed.add();
+    progress_->failure = std::move(failure);
+    become(FetchState::failed);
+}
+
+void Fetch::advance_available(std::uint64_t available) noexcept {
+    ASSERT(available >= progress_->available.load(std::memory_order_relaxed));
+    if (available == progress_->available.load(std::memory_order_relaxed)) return;
+    progress_->available.store(available, std::memory_order_release);
+    auto since = Loop::current().time() - announced_at_;
+    bool first = announced_ == 0;
+    if (first || available - announced_ >= announce_step_bytes || since >= announce_interval()) return announce();
+    if (!announce_timer_.armed()) Loop::current().timers().arm(announce_timer_, announced_at_ + announce_interval());
+}
+
+Duration Fetch::announce_interval() const noexcept {
+    Duration wanted = announce_interval_per_follower * progress_->followers.load(std::memory_order_relaxed);
+    return std::clamp(wanted, announce_interval_min, announce_interval_max);
+}
+
+void Fetch::announce() noexcept {
+    Loop::current().timers().disarm(announce_timer_);
+    announced_ = progress_->available.load(std::memory_order_relaxed);
+    announced_at_ = Loop::current().time();
+    for (auto& subscription : subscriptions_) {
+        if (subscription->posted.exchange(true, std::memory_order_acq_rel)) continue;
+        subscription->kept_alive = subscription;
+        subscription->loop->post(*subscription);
+    }
+}
+
+Task<void> Fetch::download() {
+    auto transferred = co_await transfer();
+    if (transferred) {
+        co_await publish();
+        co_return;
+    }
+    auto failure = transferred.error();
+    bool wrong = failure.error.code == Code::wrong_digest;
+    if (wrong) tools_.counters.digest_mismatches.add();
+    log_warning("fetch of {} from {} failed: {}", digest().text(), source_.ledger_name, failure.why);
+    fail(std::move(failure));
+    // What came is worth a resume unless it proved wrong.
+    if (writer_) co_await writer_->abandon(!wrong);
+}
+
+UpstreamRequest Fetch::request() const {
+    UpstreamRequest request;
+    request.upstream = source_.upstream;
+    request.credential = source_.credential;
+    request.kind = UpstreamKind::blob;
+    request.repository = source_.repository;
+    request.resource = "blobs/" + digest().text();
+    request.range_from = received_;
+    return request;
+}
+
+Task<Result<void, UpstreamFailure>> Fetch::transfer() {
+    if (tools_.store.partial_bytes(digest()) > 0) {
+        auto begun = co_await begin_writing(std::nullopt);
+        if (!begun) co_return failure_of(begun.error(), "the store refuses the blob");
+    }
+    int breaks = 0;
+    for (;;) {
+        auto before = received_;
+        auto wanted = request();
+        auto answer = co_await tools_.upstreams.ask(std::move(wanted));
+        if (!answer && (received_ == 0 || breaks >= breaks_without_progress_max || answer.error().error.code == Code::not_found)) co_return answer.error();
+        Error broke{Fault::upstream, Code::closed};
+        if (answer) {
+            auto exchange = *std::move(answer);
+            auto head = co_await take_head(*exchange);
+            Result<void> pumped;
+            if (head) pumped = co_await pump(*exchange);
+            co_await exchange->finish();
+            if (!head) co_return head.error();
+            if (pumped) break;
+            broke = pumped.error();
+        }
+        if (broke.fault != Fault::upstream) co_return failure_of(broke, std::string(broke.fault == Fault::shutdown ? "the server is stopping" : "the store refuses the blob"));
+        breaks = received_ > before ? 0 : breaks + 1;
+        if (breaks > breaks_without_progress_max) {
+            co_return failure_of(broke, fmt::format("upstream broke off {} times in a row at byte {}", breaks, received_));
+        }
+        tools_.counters.resumes.add();
+        if (breaks > 0) co_await Sleep(first_pause * (1 << (breaks - 1)));
+    }
+    auto found = digester_.finish();
+    if (!(found == digest())) {
+        co_return failure_of({Fault::upstream, Code::wrong_digest}, fmt::format("upstream sent bytes that hash to {}", found.text()));
+    }
+    co_return Result<void, UpstreamFailure>();
+}
+
+/// From the head of a response: the length, the writer, and where in the blob its body begins.
+Task<Result<void, UpstreamFailure>> Fetch::take_head(UpstreamExchange& exchange) {
+    auto total = exchange.total_length();
+    if (progress_->length != length_unknown && total && *total != progress_->length) {
+        co_return failure_of({Fault::upstream, Code::wrong_length}, fmt::format("upstream changed the length from {} to {}", progress_->length, *total));
+    }
+    if (exchange.status() == 206 && exchange.range_start() != received_) {
+        co_return failure_of({Fault::upstream, Code::bad_message}, "upstream answered with another range than asked for");
+    }
+    if (!writer_) {
+        auto begun = co_await begin_writing(total);
+        if (!begun) co_return failure_of(begun.error(), "the store refuses the blob");
+    }
+    if (state() == FetchState::requesting) {
+        if (total) progress_->length = *total;
+        progress_->file = writer_->file();
+        become(FetchState::streaming);
+    }
+    if (exchange.status() == 200 && received_ > 0) {
+        // The upstream ignored the range: what we have is read past and dropped.
+        auto skipped = co_await skip(exchange, received_);
+        if (!skipped) co_return failure_of(skipped.error(), "upstream ignores ranges and broke off again");
+    }
+    co_return Result<void, UpstreamFailure>();
+}
+
+Task<Result<void>> Fetch::begin_writing(std::optional<std::uint64_t> length) {
+    auto writer = co_await tools_.store.begin(digest(), length, digester_);
+    if (!writer) co_return writer.error();
+    writer_ = *std::move(writer);
+    received_ = writer_->written();
+    co_return Result<void>();
+}
+
+Task<Result<void>> Fetch::skip(UpstreamExchange& exchange, std::uint64_t bytes) {
+    auto buffer = co_await tools_.buffers.take(Loop::current().time() + buffer_wait);
+    if (!buffer) co_return Error{Fault::capacity, Code::busy};
+    while (bytes > 0) {
+        auto into = buffer.bytes().first(std::min<std::uint64_t>(bytes, BufferPool::buffer_bytes));
+        auto got = co_await exchange.read(into);
+        if (!got) co_return got.error();
+        if (*got == 0) co_return Error{Fault::upstream, Code::wrong_length};
+        bytes -= *got;
+    }
+    co_return Result<void>();
+}
+
+/// Reads the body to its end. The next bytes are received while the previous buffer is on its way to the file.
+Task<Result<void>> Fetch::pump(UpstreamExchange& exchange) {
+    std::optional<Task<Result<void>>> writing;
+    Result<void> outcome;
+    for (bool ended = false; !ended;) {
+        auto buffer = co_await tools_.buffers.take(Loop::current().time() + buffer_wait);
+        Result<std::size_t> got = Error{Fault::capacity, Code::busy};
+        if (buffer) got = co_await exchange.read(buffer.bytes());
+        if (writing) {
+            auto written = co_await *writing;
+            writing.reset();
+            if (!written) {
+                outcome = written;
+                break;
+            }
+        }
+        if (!got) outcome = got.error();
+        ended = !got || *got == 0;
+        if (ended) break;
+        if (progress_->length != length_unknown && received_ + *got > progress_->length) {
+            outcome = Error{Fault::upstream, Code::wrong_length};
+            break;
+        }
+        digester_.update(buffer.bytes().first(*got));
+        received_ += *got;
+        writing.emplace(write_and_announce(std::move(buffer), *got));
+    }
+    if (writing) {
+        auto written = co_await *writing;
+        if (outcome && !written) outcome = written;
+    }
+    bool is_short = progress_->length != length_unknown && received_ < progress_->length;
+    if (outcome && is_short) outcome = Error{Fault::upstream, Code::wrong_length};
+    co_return outcome;
+}
+
+Task<Result<void>> Fetch::write_and_announce(Buffer buffer, std::size_t bytes) {
+    auto written = co_await writer_->append(buffer.bytes().first(bytes), buffer.index());
+    if (!written) co_return written;
+    auto length = progress_->length;
+    auto in_file = writer_->written();
+    // Without a known length any byte may be among the last.
+    auto limit = length == length_unknown ? (in_file > withheld_bytes ? in_file - withheld_bytes : 0) : (length > withheld_bytes ? length - withheld_bytes : 0);
+    advance_available(std::max(progress_->available.load(std::memory_order_relaxed), std::min(in_file, limit)));
+    co_return written;
+}
+
+/// The digest matched: everything may leave, then the blob becomes findable.
+Task<void> Fetch::publish() {
+    progress_->length = received_;
+    progress_->available.store(received_, std::memory_order_release);
+    become(FetchState::complete);
+    auto published = co_await writer_->publish();
+    if (!published) {
+        tools_.counters.fetches_unstored.add();
+        log_warning("{} was delivered but not stored: {} ({})", digest().text(), name_of(published.error().code), published.error().detail);
+        co_return;
+    }
+    std::vector<LedgerChange> changes;
+    changes.push_back(PutGrant{source_.scope(), source_.ledger_name, digest()});
+    auto granted = co_await tools_.store.ledger().apply(std::move(changes));
+    if (!granted) log_warning("the ledger refuses a grant for {}", digest().text());
+    tools_.counters.fetches_stored.add();
+}
+
+Task<void> Fetch::until_followers_left() {
+    while (progress_->followers.load(std::memory_order_acquire) > 0) co_await Sleep(followers_check_interval);
+    Loop::current().timers().disarm(announce_timer_);
+}
+
+}  // namespace entrepot

@@ -1,0 +1,171 @@
+#include "entrepot/cache/manifests.h"
+
+#include "entrepot/base/log.h"
+#include "entrepot/cache/hot_blobs.h"
+#include "entrepot/oci/manifest.h"
+
+namespace entrepot {
+
+UpstreamFailure upstream_failure(Fault fault, Code code, std::string why) {
+    UpstreamFailure failure;
+    failure.error = {fault, code};
+    failure.why = std::move(why);
+    return failure;
+}
+
+Fetched<ManifestContent> inspect_manifest(std::string body, std::string_view content_type, std::string_view claimed_digest, std::string_view reference) {
+    auto bytes = bytes_of(body);
+    auto wanted = Digest::parse(reference);
+    auto claimed = Digest::parse(claimed_digest);
+    ManifestContent content;
+    content.digest = wanted ? Digest::of(bytes, wanted->algorithm()) : Digest::of(bytes, claimed ? claimed->algorithm() : DigestAlgorithm::sha256);
+    if (wanted && !(content.digest == *wanted)) {
+        return upstream_failure(Fault::upstream, Code::wrong_digest, fmt::format("upstream sent a manifest that hashes to {}", content.digest.text()));
+    }
+    // The body decides what it is; a header that claims otherwise means that one of the two was tampered with.
+    if (!wanted && claimed && !(content.digest == *claimed)) {
+        return upstream_failure(Fault::upstream, Code::wrong_digest,
+                                fmt::format("upstream claims digest {} for a manifest that hashes to {}", claimed->text(), content.digest.text()));
+    }
+    auto manifest = parse_manifest(body);
+    if (!manifest) return upstream_failure(Fault::upstream, Code::bad_message, fmt::format("upstream sent no usable manifest: {}", name_of(manifest.error())));
+    auto media_type = served_media_type(*manifest, content_type);
+    if (!media_type) {
+        return upstream_failure(Fault::upstream, Code::bad_message,
+                                fmt::format("upstream sent a manifest as \"{}\": {}", escaped(content_type, 100), name_of(media_type.error())));
+    }
+    content.media_type = *std::move(media_type);
+    content.size = body.size();
+    content.body = std::make_shared<const std::string>(std::move(body));
+    return content;
+}
+
+Task<Fetched<ManifestContent>> Manifests::find(Source source, Digest digest) {
+    auto absent = upstream_failure(Fault::storage, Code::not_found, "not stored");
+    auto& ledger = tools_.store.ledger();
+    auto record = ledger.find_manifest(digest);
+    if (!record || !ledger.granted(source.scope(), source.ledger_name, digest)) co_return absent;
+    auto opened = co_await tools_.store.open(digest);
+    if (!opened) co_return absent;
+    ManifestContent content;
+    content.digest = digest;
+    content.media_type = record->media_type;
+    content.file = *std::move(opened);
+    content.size = content.file->size();
+    tools_.store.touch(record->references);
+    content.file->touch();
+    if (content.size > small_body_bytes_max) co_return content;
+
+    auto buffer = co_await tools_.buffers.take(Loop::current().time() + seconds(30));
+    if (!buffer) co_return content;
+    auto bytes = co_await content.file->read_chunk(0, buffer);
+    if (!bytes) {
+        if (bytes.error().code == Code::corrupt) co_await tools_.store.quarantine(digest);
+        co_return absent;
+    }
+    content.body = std::make_shared<const std::string>(text_of(*bytes));
+    content.file.reset();
+    co_return content;
+}
+
+Task<Fetched<ManifestContent>> Manifests::fetch(Source source, std::string reference) {
+    auto key = fmt::format("{}\n{}\n{}", source.scope(), source.ledger_name, reference);
+    auto running = in_flight_.find(key);
+    if (running != in_flight_.end()) {
+        auto joined = running->second;
+        while (!joined->outcome) (void)co_await joined->ended.wait();
+        co_return *joined->outcome;
+    }
+    auto mine = std::make_shared<InFlight>();
+    in_flight_.emplace(key, mine);
+    auto outcome = co_await fetch_now(source, reference);
+    in_flight_.erase(key);
+    mine->outcome.emplace(outcome);
+    mine->ended.notify_all();
+    co_return outcome;
+}
+
+Task<Fetched<ManifestContent>> Manifests::fetch_now(const Source& source, const std::string& reference) {
+    UpstreamRequest request;
+    request.upstream = source.upstream;
+    request.credential = source.credential;
+    request.kind = UpstreamKind::manifest_get;
+    request.repository = source.repository;
+    request.resource = "manifests/" + reference;
+    auto answer = co_await tools_.upstreams.ask(std::move(request));
+    if (!answer) co_return answer.error();
+    auto exchange = *std::move(answer);
+    auto body = co_await read_body(*exchange);
+    co_await exchange->finish();
+    if (!body) co_return body.error();
+    auto content = inspect_manifest(*std::move(body), exchange->content_type(), exchange->docker_content_digest(), reference);
+    if (!content && content.error().error.code == Code::wrong_digest) tools_.counters.digest_mismatches.add();
+    co_return content;
+}
+
+Task<Fetched<std::string>> Manifests::read_body(UpstreamExchange& exchange) {
+    auto too_large = upstream_failure(Fault::upstream, Code::too_large, fmt::format("upstream's manifest is larger than {} MiB", manifest_bytes_max / MiB));
+    auto length = exchange.content_length();
+    if (length && *length > manifest_bytes_max) co_return too_large;
+    auto buffer = co_await tools_.buffers.take(Loop::current().time() + seconds(30));
+    if (!buffer) co_return upstream_failure(Fault::capacity, Code::busy, "all transfer buffers are in use");
+    std::string body;
+    for (;;) {
+        auto got = co_await exchange.read(buffer.bytes());
+        if (!got) co_return upstream_failure(got.error().fault, got.error().code, "upstream broke off in a manifest");
+        if (*got == 0) co_return body;
+        if (body.size() + *got > manifest_bytes_max) co_return too_large;
+        body.append(text_of(buffer.bytes().first(*got)));
+    }
+}
+
+Task<void> Manifests::keep(Source source, ManifestContent content) {
+    if (!keeping_.insert(content.digest).second) co_return;  // somebody stores the same bytes right now
+    auto known = co_await tools_.store.open(content.digest);
+    Result<void> stored;
+    if (!known) stored = co_await write(content);
+    if (stored) {
+        std::vector<LedgerChange> changes;
+        ManifestRecord record;
+        record.media_type = content.media_type;
+        auto scope = source.scope();
+        changes.push_back(PutGrant{scope, source.ledger_name, content.digest});
+        auto manifest = parse_manifest(*content.body);
+        ASSERT(manifest);  // inspect_manifest read the same bytes
+        for (auto& descriptor : manifest->descriptors) {
+            if (descriptor.role == DescriptorRole::subject || descriptor.foreign) continue;
+            record.references.push_back(descriptor.digest);
+            // Who may read a manifest may read what it is made of. Child manifests too: upstream gave the index that names them.
+            changes.push_back(PutGrant{scope, source.ledger_name, descriptor.digest});
+        }
+        changes.push_back(PutManifest{content.digest, std::move(record)});
+        stored = co_await tools_.store.ledger().apply(std::move(changes));
+    }
+    if (!stored) log_warning("manifest {} of {} was served but not stored: {}", content.digest.text(), source.ledger_name, name_of(stored.error().code));
+    keeping_.erase(content.digest);
+}
+
+Task<Result<void>> Manifests::write(const ManifestContent& content) {
+    Digester digester(content.digest.algorithm());
+    auto writer = co_await tools_.store.begin(content.digest, content.size, digester);
+    if (!writer) co_return writer.error();
+    auto rest = bytes_of(*content.body).subspan((*writer)->written());
+    Result<void> appended;
+    while (appended && !rest.empty()) {
+        auto piece = rest.first(std::min<std::size_t>(rest.size(), BufferPool::buffer_bytes));
+        digester.update(piece);
+        appended = co_await (*writer)->append(piece, -1);
+        rest = rest.subspan(piece.size());
+    }
+    // A kept partial file of this name may have begun with other bytes.
+    if (appended && !(digester.finish() == content.digest)) appended = Error{Fault::storage, Code::corrupt};
+    if (!appended) {
+        co_await (*writer)->abandon(false);
+        co_return appended;
+    }
+    auto published = co_await (*writer)->publish();
+    if (!published) co_return published.error();
+    co_return Result<void>();
+}
+
+}  // namespace entrepot
