@@ -11,6 +11,7 @@ namespace entrepot {
 
 class ChunkedDecoder {
   public:
+    static constexpr std::size_t size_digits_max = 16;           ///< hexadecimal, so a size cannot overflow 64 bits
     static constexpr std::size_t extension_bytes_max = 256;      ///< behind one chunk size
     static constexpr std::size_t trailer_bytes_max = 8 * 1024;   ///< all trailer lines together
     /// Extensions of the whole body, beyond which the peer is only wasting our time.
@@ -48,6 +49,7 @@ class ChunkedDecoder {
     std::uint32_t extension_bytes_ = 0;
     std::uint32_t extensions_bytes_ = 0;
     std::uint32_t trailer_bytes_ = 0;
+    std::uint8_t size_digits_ = 0;
     Stage stage_ = Stage::size_first;
 };
 

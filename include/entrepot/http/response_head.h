@@ -57,14 +57,16 @@ class ResponseHeadParser {
     void reset() noexcept { *this = ResponseHeadParser{}; }
 
   private:
+    // Each function answers false when the head is no good.
     bool parse_lines(ResponseHead& out, const char* limit) noexcept;
-    bool parse_field(const char* line, const char* end, ResponseHead& out) noexcept;
-    bool use_framing_field(std::string_view name, std::string_view value, ResponseHead& out) noexcept;
-    bool finish(ResponseHead& out) noexcept;
+    bool parse_field(std::string_view line, ResponseHead& out) noexcept;
+    bool use_field(std::string_view name, std::string_view value, ResponseHead& out) noexcept;
+    bool use_content_length(std::string_view value, ResponseHead& out) noexcept;
+    bool use_transfer_encoding(std::string_view value, ResponseHead& out) noexcept;
 
-    const char* bytes_ = nullptr;
-    std::uint32_t line_at_ = 0;
-    std::uint32_t scanned_ = 0;
+    const char* bytes_ = nullptr;  // where the head began in the last call
+    std::uint32_t line_at_ = 0;    // start of the first unfinished line; all before it is parsed
+    std::uint32_t scanned_ = 0;    // that line holds no control byte before this offset
     std::uint8_t fields_ = 0;
     bool has_status_line_ = false;
     bool has_transfer_encoding_ = false;
