@@ -49,7 +49,6 @@ class HeadWriter {
 
   private:
     void put(std::string_view text) noexcept;
-    void put(char byte) noexcept;
     void put_number(std::uint64_t number) noexcept;
 
     char* begin_;
