@@ -1,0 +1,140 @@
+"""How a scenario gets what its parameters name, and how everything is given back when it ends."""
+import inspect
+import os
+import shutil
+import tempfile
+
+from .cache import Cache, one_to_one
+from .certificates import Certificates
+from .origin import Trap
+from .upstream import TokenServer, Upstream
+
+
+class Skip(Exception):
+    """Raised with the reason why a scenario cannot be told here."""
+
+
+def skip(reason):
+    raise Skip(reason)
+
+
+class Rows:
+    """The rows of a table that a scenario walks through; all of them are looked at before it fails."""
+
+    def __init__(self):
+        self.wrong = []
+        self.looked_at = 0
+
+    def __enter__(self):
+        return self
+
+    def check(self, holds, row, found=""):
+        self.looked_at += 1
+        if not holds:
+            self.wrong.append(f"{row}: {found}")
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            assert self.looked_at, "the table is empty"
+            assert not self.wrong, f"{len(self.wrong)} of {self.looked_at} rows:\n" + "\n".join(self.wrong)
+
+
+class Story:
+    """The fixtures of one scenario. Closed in reverse order; the first failure while closing counts."""
+
+    def __init__(self):
+        self.directory_path = None
+        self.made = {}
+        self.closers = []
+
+    def run(self, scenario):
+        arguments = [self.fixture(name) for name in inspect.signature(scenario).parameters]
+        told = False
+        try:
+            scenario(*arguments)
+            told = True
+        finally:
+            self.close(told)
+
+    def fixture(self, name):
+        if name not in self.made:
+            self.made[name] = getattr(self, f"make_{name}_fixture")()
+        return self.made[name]
+
+    def close(self, told):
+        failure = None
+        for closer in reversed(self.closers):
+            try:
+                closer(told)
+            except Exception as error:      # whatever it is, the rest must still be given back
+                failure = failure or error
+        if self.directory_path and not os.environ.get("KEEP"):
+            shutil.rmtree(self.directory_path, ignore_errors=True)
+        if failure and told:
+            raise failure
+
+    # ---- fixtures, by the name of a scenario's parameter
+
+    def make_directory_fixture(self):
+        self.directory_path = tempfile.mkdtemp(prefix="entrepot-scenario-")
+        return self.directory_path
+
+    def make_upstream_fixture(self):
+        return self.upstream()
+
+    def make_make_upstream_fixture(self):
+        return self.upstream
+
+    def make_cache_fixture(self):
+        return self.cache(self.fixture("upstream"))
+
+    def make_make_cache_fixture(self):
+        return self.cache
+
+    def make_make_trap_fixture(self):
+        return self.trap
+
+    def make_make_tokens_fixture(self):
+        return self.tokens
+
+    def make_certificates_fixture(self):
+        return Certificates(f"{self.fixture('directory')}/certificates")
+
+    def make_story_fixture(self):
+        return self
+
+    # ---- makers
+
+    def upstream(self, *arguments, **keywords):
+        return self._started(Upstream(*arguments, **keywords))
+
+    def tokens(self, **keywords):
+        return self._started(TokenServer(**keywords))
+
+    def trap(self, **keywords):
+        """Closing it fails the scenario if anybody brought a secret."""
+        trap = self._started(Trap(**keywords))
+        self.closers.append(lambda told: check_empty(trap) if told else None)
+        return trap
+
+    def cache(self, *upstreams, start=True, client_tls=None, environment=None, limits=None, settings=None, **words):
+        """The server in front of these upstreams. `words` go to one_to_one: capacity, tag_ttl, credentials, ..."""
+        directory = f"{self.fixture('directory')}/cache{len(self.closers)}"
+        os.makedirs(directory)
+        settings = settings or one_to_one(list(upstreams), directory, **words)
+        cache = Cache(settings, directory, client_tls, environment, limits)
+        cache.secrets = [secret for secret in (words.get("credentials") or ())[1:]]
+        self.closers.append(cache.close)
+        if start:
+            cache.start()
+        return cache
+
+    def _started(self, origin):
+        origin.start()
+        self.closers.append(lambda told: origin.stop())
+        return origin
+
+
+def check_empty(trap):
+    caught = trap.secrets()
+    assert not caught, f"credentials reached a place they do not belong to: {caught}"
