@@ -7,7 +7,6 @@
 #include "entrepot/net/address.h"
 
 #include <memory>
-
 #include <string>
 #include <vector>
 
@@ -25,7 +24,10 @@ class Resolver {
 
     Resolver();
     ~Resolver();
+    /// Fault::upstream with Code::name_unresolved or Code::timeout; Fault::capacity, Code::busy when `names_max` names are being looked up.
     Task<Result<std::vector<Address>>> resolve(std::string host, std::uint16_t port, Instant deadline);
+    /// Before destruction, when no resolve() waits: waits for lookups whose askers gave up.
+    Task<void> close();
 
   private:
     struct Impl;

@@ -57,7 +57,7 @@ class Stream {
   public:
     virtual ~Stream() = default;
 
-    /// The next bytes, in a lent buffer; an empty chunk is the ordered end.
+    /// The next bytes, in a lent buffer; an empty chunk is the ordered end. One chunk is lent at a time: give it back before the next call.
     virtual Task<Result<Chunk>> receive(Instant deadline) = 0;
     /// The next bytes into the caller's memory; 0 is the ordered end. Not to be mixed with receive() while a chunk is unread.
     virtual Task<Result<std::size_t>> receive_into(MutableBytes into, Instant deadline) = 0;
