@@ -1,0 +1,124 @@
+// The half of the simulated ring that concerns files.
+
+#include "ring_sim.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace entrepot::sim {
+
+using Kind = Request::Kind;
+
+Descriptor& SimRing::file_of(int fd) {
+    auto& descriptor = world_.descriptor(fd);
+    if (!descriptor.inode) violation(fmt::format("descriptor {} is no file", fd));
+    return descriptor;
+}
+
+std::int64_t SimRing::send_file_now(int fd, int file, std::uint64_t offset, std::size_t length) {
+    auto& inode = *file_of(file).inode;
+    if (offset >= inode.data.size()) return 0;
+    length = std::min<std::uint64_t>(length, inode.data.size() - offset);
+    // The real call would have blocked the shard until the disk delivered.
+    if (!inode.resident(offset, length)) ++world_.counts["sendfile from cold pages"];
+    auto sent = world_.network.send(socket_of(fd), bytes_of(std::string_view(inode.data).substr(offset, length)), true);
+    world_.note("sends file", static_cast<std::uint64_t>(fd), static_cast<std::uint64_t>(sent));
+    return sent;
+}
+
+bool SimRing::resident(int file, std::uint64_t offset, std::uint64_t length) { return length == 0 || file_of(file).inode->resident(offset, length); }
+
+int SimRing::status(int fd, struct ::stat& into) {
+    const auto& inode = *file_of(fd).inode;
+    into = {};
+    into.st_ino = inode.number;
+    into.st_mode = inode.mode | (inode.is_directory ? S_IFDIR : S_IFREG);
+    into.st_nlink = inode.links;
+    into.st_size = static_cast<off_t>(inode.data.size());
+    into.st_blocks = static_cast<blkcnt_t>(inode.allocated / 512);
+    into.st_blksize = page_bytes;
+    return 0;
+}
+
+void SimRing::perform_file(std::uint64_t number) {
+    auto found = pending_.find(number);
+    if (found == pending_.end()) return;  // cancelled before it began
+    auto& pending = found->second;
+    pending.started = true;
+    auto result = file_result(pending.request);
+    world_.after(world_.disk_delay(), [world = &world_, ring = number_, number, result] {
+        if (auto* self = world->ring(ring)) self->finish(number, result);
+    });
+}
+
+std::int32_t SimRing::file_result(const Request& request) {
+    auto& random = world_.random;
+    const auto& faults = world_.faults;
+    auto& file = file_of(request.fd);
+    switch (request.kind) {
+        case Kind::read:
+        case Kind::write: return transfer(request, file);
+        case Kind::data_sync:
+        case Kind::sync: return file.disk->sync(*file.inode, random.chance(faults.sync_error));
+        case Kind::sync_range: return random.chance(faults.sync_error) ? -EIO : 0;
+        case Kind::allocate:
+            if (random.chance(faults.write_no_space)) return -ENOSPC;
+            return file.disk->allocate(*file.inode, request.offset, request.size);
+        default: return name_result(request);
+    }
+}
+
+std::int32_t SimRing::name_result(const Request& request) {
+    if (world_.random.chance(world_.faults.name_error)) {
+        ++world_.counts["name errors"];
+        return request.kind == Kind::open && world_.random.chance(0.5) ? -EMFILE : -EIO;
+    }
+    auto& directory = file_of(request.fd);
+    switch (request.kind) {
+        case Kind::open: return open_result(request);
+        case Kind::unlink: return directory.disk->unlink(directory.inode, request.path);
+        case Kind::make_directory: return directory.disk->make_directory(directory.inode, request.path, request.mode);
+        case Kind::rename: {
+            auto& other = file_of(request.other_fd);
+            if (other.disk != directory.disk) return -EXDEV;
+            return directory.disk->rename(directory.inode, request.path, other.inode, request.other_path, request.flags);
+        }
+        default: violation("a request kind that the simulated kernel does not know");
+    }
+}
+
+std::int32_t SimRing::open_result(const Request& request) {
+    auto& directory = file_of(request.fd);
+    Descriptor opened;
+    if (int error = directory.disk->open(directory.inode, request.path, request.flags, request.mode, opened.inode); error < 0) return error;
+    opened.disk = directory.disk;
+    opened.flags = request.flags;
+    opened.process = process_;
+    return world_.add(std::move(opened));
+}
+
+std::int32_t SimRing::transfer(const Request& request, Descriptor& file) {
+    auto& random = world_.random;
+    const auto& faults = world_.faults;
+    bool writes = request.kind == Kind::write;
+    bool direct = file.flags & O_DIRECT;
+    auto mode = file.flags & O_ACCMODE;
+    if (mode == (writes ? O_RDONLY : O_WRONLY)) return -EBADF;
+    if (random.chance(faults.page_reclaim)) file.disk->reclaim(*file.inode, random, random.fraction());
+    if (random.chance(writes ? faults.write_error : faults.read_error)) {
+        ++world_.counts[writes ? "write errors" : "read errors"];
+        return -EIO;
+    }
+    if (writes && random.chance(faults.write_no_space)) return -ENOSPC;
+    std::uint32_t length = request.length;
+    std::uint32_t unit = direct ? 512 : 1;
+    if (length > unit && random.chance(faults.short_file_transfer)) length = static_cast<std::uint32_t>(random.between(1, length / unit)) * unit;
+    auto* address = static_cast<std::byte*>(request.address);
+    if (writes) return static_cast<std::int32_t>(file.disk->write(*file.inode, {address, length}, request.offset, direct));
+    return static_cast<std::int32_t>(file.disk->read(*file.inode, {address, length}, request.offset, direct));
+}
+
+}  // namespace entrepot::sim
