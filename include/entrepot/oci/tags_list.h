@@ -40,7 +40,8 @@ class TagSet {
     std::size_t left_out() const noexcept { return left_out_; }
 
   private:
-    // Filled in order, never moved: `spans_` are offsets while pages arrive, `names_` the sorted views.
+    // One buffer for all names, since a million small strings would take three times the room. Views into it are made when no page
+    // is being added, because adding may move it.
     struct Span {
         std::uint32_t offset;
         std::uint32_t length;
@@ -49,7 +50,7 @@ class TagSet {
     std::vector<char> text_;
     std::vector<Span> spans_;
     std::vector<std::string_view> names_;
-    bool sorted_ = true;
+    bool stale_ = false;  // names_ does not show all of spans_ yet
     std::size_t left_out_ = 0;
 };
 
