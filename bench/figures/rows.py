@@ -10,7 +10,7 @@ import time
 
 import machine
 from result import Figure
-from servers import Entrepot, Nginx, Upstream, worst_stall
+from servers import Entrepot, Nginx, Upstream, Varnish, worst_stall
 
 MB, MIB, GIB = 10**6, 2**20, 2**30
 
@@ -67,51 +67,62 @@ class Bench:
 
 def cold_herd(bench, clients, size, rate, first_byte_limit):
     row = f"cold {clients}"
-    blob = bench.corpus.blob(f"cold{clients}", size)
-    gigabytes = clients * size / 1e9
-    ours = {name: [] for name in ("gets", "first_byte", "done", "cpu")}
-    cache = {name: [] for name in ours}
-    static_cpu, single = [], []
+    herd = ColdHerd(bench, clients, size, rate)
     for _ in bench.repeat(row):
-        with bench.upstream(rate) as upstream:
-            alone = bench.watched([upstream], "--get", upstream.url("blobs", blob))
-            single.append(alone["last_done_s"])
-            _static_herd(bench, blob, clients, gigabytes, static_cpu)
+        herd.once()
+    ours, static = herd.seen["entrepot"], herd.seen["nginx static"]
+    what = f"{clients} clients, {size // MB} MB at {rate // MB} MB/s"
+    figures = [
+        Figure(row, f"{what}: upstream GETs", "", ours["gets"], asked="1", below=1, above=1),
+        Figure(row, "first body byte, median", "s", ours["first_byte"], asked=f"<= {first_byte_limit}", below=first_byte_limit),
+        Figure(row, "last client done / one direct download", "x", ours["stretch"], asked="<= 1.05", below=1.05),
+        Figure(row, "server CPU per delivered GB", "s", ours["cpu"], static["cpu"], "nginx static, hot", asked="<= 0.1", below=0.1),
+    ]
+    for peer in ("nginx proxy_cache+lock", "varnish"):
+        seen = herd.seen[peer]
+        if seen["gets"]:
+            figures += [Figure(row, name, unit, ours[key], seen[key], peer) for key, name, unit in
+                        (("gets", "upstream GETs", ""), ("first_byte", "first body byte, median", "s"), ("stretch", "last done / one direct download", "x"),
+                         ("cpu", "server CPU per delivered GB", "s"))]
+    return figures
+
+
+class ColdHerd:
+    """Everybody asks at once for one blob that nobody has but a slow upstream. Each contestant starts empty each time."""
+
+    def __init__(self, bench, clients, size, rate):
+        self.bench, self.clients, self.rate = bench, clients, rate
+        self.blob = bench.corpus.blob(f"cold{clients}", size)
+        self.gigabytes = clients * size / 1e9
+        names = ("entrepot", "nginx static", "nginx proxy_cache+lock", "varnish")
+        self.seen = {name: {key: [] for key in ("gets", "first_byte", "stretch", "cpu")} for name in names}
+
+    def once(self):
+        bench, blob = self.bench, self.blob
+        with bench.upstream(self.rate) as upstream:
+            self.single = bench.watched([upstream], "--get", upstream.url("blobs", blob))["last_done_s"]
+            with bench.nginx() as nginx:
+                nginx.offer("blobs", blob, bench.corpus.path(blob))
+                bench.herd("--get", nginx.url("blobs", blob))
+                self._measure("nginx static", upstream, nginx, nginx.url("blobs", blob))
             if not bench.quick:
                 with bench.nginx(upstream.port) as nginx:
-                    _one_cold_herd(bench, upstream, nginx, nginx.url("blobs", blob, nginx.cache_port), blob, clients, gigabytes, cache)
+                    self._measure("nginx proxy_cache+lock", upstream, nginx, nginx.cached_url("blobs", blob))
+                if Varnish.installed():
+                    with Varnish(os.path.join(bench.work, "varnish"), upstream.port) as varnish:
+                        self._measure("varnish", upstream, varnish, varnish.url("blobs", blob))
             if bench.entrepot_binary:
                 with bench.entrepot(upstream) as entrepot:
-                    _one_cold_herd(bench, upstream, entrepot, entrepot.url("blobs", blob), blob, clients, gigabytes, ours)
-    stretch = [done / alone for done, alone in zip(ours["done"], single)]
-    cache_stretch = [done / alone for done, alone in zip(cache["done"], single)]
-    peer = {"peer_name": "nginx proxy_cache+lock"}
-    what = f"{clients} clients, {size // MB} MB at {rate // MB} MB/s"
-    return [
-        Figure(row, f"{what}: upstream GETs", "", ours["gets"], cache["gets"], asked="1", below=1, above=1, **peer),
-        Figure(row, "first body byte, median", "s", ours["first_byte"], cache["first_byte"], asked=f"<= {first_byte_limit}", below=first_byte_limit, **peer),
-        Figure(row, "last client done / one direct download", "x", stretch, cache_stretch, asked="<= 1.05", below=1.05, **peer),
-        Figure(row, "server CPU per delivered GB", "s", ours["cpu"], static_cpu, asked="<= 0.1", below=0.1, peer_name="nginx static, hot"),
-        Figure(row, "server CPU per delivered GB", "s", ours["cpu"], cache["cpu"], **peer),
-    ]
+                    self._measure("entrepot", upstream, entrepot, entrepot.url("blobs", blob))
 
-
-def _one_cold_herd(bench, upstream, server, url, blob, clients, gigabytes, into):
-    before = upstream.gets_of(blob)
-    got = bench.watched([server, upstream], "--get", "--clients", clients, "--verify", 1, url, servers=[server])
-    into["gets"].append(upstream.gets_of(blob) - before)
-    into["first_byte"].append(got["first_byte_s"]["p50"])
-    into["done"].append(got["last_done_s"])
-    into["cpu"].append(got["server_cpu_s"] / gigabytes)
-
-
-def _static_herd(bench, blob, clients, gigabytes, into):
-    with bench.nginx() as nginx:
-        nginx.offer("blobs", blob, bench.corpus.path(blob))
-        url = nginx.url("blobs", blob)
-        bench.herd("--get", url)
-        got = bench.watched([nginx], "--get", "--clients", clients, url, servers=[nginx])
-        into.append(got["server_cpu_s"] / gigabytes)
+    def _measure(self, name, upstream, server, url):
+        before = upstream.gets_of(self.blob)
+        got = self.bench.watched([server, upstream], "--get", "--clients", self.clients, "--verify", 1, url, servers=[server])
+        seen = self.seen[name]
+        seen["gets"].append(upstream.gets_of(self.blob) - before)
+        seen["first_byte"].append(got["first_byte_s"]["p50"])
+        seen["stretch"].append(got["last_done_s"] / self.single)
+        seen["cpu"].append(got["server_cpu_s"] / self.gigabytes)
 
 
 def cold_50(bench):
@@ -272,8 +283,8 @@ def cold_reads(bench):
                 bench.fill(entrepot, "manifests", [manifest])
                 entrepot.wait_stored(count + 1)
             for _ in bench.repeat("cold reads"):
-                _cold_reads_once(bench, nginx, lambda k, r: nginx.url(k, r), blobs, manifest, seen["nginx"])
-                _cold_reads_once(bench, nginx, lambda k, r: nginx.url(k, r, nginx.threads_port), blobs, manifest, seen["nginx aio threads"])
+                _cold_reads_once(bench, nginx, nginx.url, blobs, manifest, seen["nginx"])
+                _cold_reads_once(bench, nginx, nginx.threads_url, blobs, manifest, seen["nginx aio threads"])
                 if entrepot:
                     _cold_reads_once(bench, entrepot, entrepot.url, blobs, manifest, seen["entrepot"])
         finally:

@@ -116,6 +116,44 @@ http {{
     def url(self, kind, reference, port=None):
         return f"http://127.0.0.1:{port or self.port}/v2/bench.test/app/{kind}/{reference}"
 
+    def threads_url(self, kind, reference):
+        """The same with `aio threads`: cold reads on a thread pool."""
+        return self.url(kind, reference, self.threads_port)
+
+    def cached_url(self, kind, reference):
+        """The same through proxy_cache."""
+        return self.url(kind, reference, self.cache_port)
+
+
+class Varnish(Process):
+    """Varnish as a streaming cache: the peer that also gives waiting clients the bytes as they arrive. It verifies no digest and keeps
+    everything in memory."""
+    name = "varnish"
+    VCL = """vcl 4.1;
+backend upstream {{ .host = "127.0.0.1"; .port = "{upstream}"; .first_byte_timeout = 300s; .between_bytes_timeout = 300s; }}
+sub vcl_recv {{ return (hash); }}
+sub vcl_hash {{ hash_data(req.url); return (lookup); }}
+sub vcl_backend_response {{ set beresp.do_stream = true; set beresp.ttl = 365d; }}
+"""
+
+    def __init__(self, home, upstream_port):
+        shutil.rmtree(home, ignore_errors=True)
+        os.makedirs(home, mode=0o755)
+        self.port = free_port()
+        vcl = os.path.join(home, "cache.vcl")
+        with open(vcl, "w") as file:
+            file.write(self.VCL.format(upstream=upstream_port))
+        self.spawn(["varnishd", "-F", "-n", home, "-f", vcl, "-a", f"127.0.0.1:{self.port},HTTP", "-S", "none", "-T", "none", "-j", "none",
+                    "-s", "malloc,8g", "-p", "thread_pool_min=50", "-p", "thread_pool_max=2000"], machine.SERVER_CPU, os.path.join(home, "log"))
+        wait_for_port(self.port, self.process, "varnishd")
+
+    @staticmethod
+    def installed():
+        return shutil.which("varnishd") is not None
+
+    def url(self, kind, reference):
+        return f"http://127.0.0.1:{self.port}/v2/bench.test/app/{kind}/{reference}"
+
 
 class Entrepot(Process):
     """entrepot with one shard on one core and a store of its own, new unless `keep`."""
