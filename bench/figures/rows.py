@@ -372,13 +372,14 @@ def start(bench):
 
 
 def _start_with_ledger(bench, upstream, generator, count):
-    with bench.entrepot(upstream) as entrepot:
+    room = f"{count * 11 // 1024 + 1}GiB"  # ledger_fill's blobs are of 10 MiB; nothing shall be evicted
+    with bench.entrepot(upstream, capacity=room) as entrepot:
         store = entrepot.store
     subprocess.run([generator, store, str(count)], check=True, timeout=600, stdout=subprocess.DEVNULL)
     times = []
     for _ in bench.repeat("start, full"):
         machine.drop_page_cache()
-        with bench.entrepot(upstream, keep=True) as entrepot:
+        with bench.entrepot(upstream, keep=True, capacity=room) as entrepot:
             times.append(entrepot.ready_after_s)
             stored = entrepot.metric("entrepot_store_blobs")
             if stored < count:
