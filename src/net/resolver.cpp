@@ -4,31 +4,26 @@
 #include "entrepot/io/blocking.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 
 namespace entrepot {
 namespace {
 
-constexpr std::size_t name_bytes_max = 253;               // RFC 1035, without the final dot
-constexpr Duration fresh_time = seconds(30);
-constexpr Duration stale_time_max = std::chrono::hours(1);
-constexpr Duration stale_patience = seconds(2);           // a lookup slower than this counts as failing while an old answer is at hand
-constexpr Duration failure_pause = seconds(1);            // a name that just failed is not looked up again at once
+constexpr std::size_t name_bytes_max = 253;  // RFC 1035, without the final dot
 
 /// What one name resolved to, and the lookup that runs for it. Addresses carry port 0.
 struct Entry {
     std::vector<Address> addresses;
     Instant looked_up_at;  // of `addresses`
-    Instant failed_at{INT64_MIN};
+    std::optional<Instant> failed_at;  // of the last lookup, when it failed
     Instant used_at;
     Error failure;
     bool lookup_runs = false;
     unsigned askers = 0;  // tasks inside resolve(): the entry must stay although a notified task no longer waits
     Condition changed;
 
-    bool fresh(Instant time) const noexcept { return !addresses.empty() && time < looked_up_at + fresh_time; }
-    bool usable(Instant time) const noexcept { return !addresses.empty() && time < looked_up_at + stale_time_max; }
-    bool failed_just_now(Instant time) const noexcept { return failed_at.ns != INT64_MIN && time < failed_at + failure_pause; }
+    bool younger_than(Duration age, Instant time) const noexcept { return !addresses.empty() && time < looked_up_at + age; }
     bool in_use() const noexcept { return lookup_runs || askers > 0; }
 };
 
@@ -54,9 +49,13 @@ std::vector<Address> alternate_families(const std::vector<Address>& addresses) {
 }  // namespace
 
 struct Resolver::Impl {
+    const Options options;
     std::unordered_map<std::string, std::unique_ptr<Entry>> entries;
     TaskGroup lookups;
 
+    bool fresh(const Entry& entry, Instant time) const noexcept { return entry.younger_than(options.fresh_time, time); }
+    bool usable(const Entry& entry, Instant time) const noexcept { return entry.younger_than(options.stale_time_max, time); }
+    bool failed_just_now(const Entry& entry, Instant time) const noexcept { return entry.failed_at && time < *entry.failed_at + options.failure_pause; }
     Entry* find_or_make(const std::string& name);
     bool make_room();
     Task<void> look_up(std::string name, Entry& entry);
@@ -84,21 +83,21 @@ bool Resolver::Impl::make_room() {
 
 Task<void> Resolver::Impl::look_up(std::string name, Entry& entry) {
     entry.lookup_runs = true;
-    auto ask = [&name] { return look_up_addresses(name, 0); };
+    auto ask = [&name, this] { return options.look_up(name, 0); };
     auto answer = co_await run_blocking(Lane::resolver, ask);
     auto time = Loop::current().time();
-    if (answer) {
+    if (answer && !answer->empty()) {
         if (answer->size() > addresses_max) answer->resize(addresses_max);
         entry.addresses = alternate_families(*answer);
         entry.looked_up_at = time;
-        entry.failed_at = {INT64_MIN};
+        entry.failed_at.reset();
     } else {
-        if (entry.usable(time) && !entry.failed_just_now(time)) {
-            log_warning("cannot resolve {}: the answer of {} s ago is used", escaped(name, name_bytes_max),
+        bool first_failure = !std::exchange(entry.failed_at, time);
+        entry.failure = answer ? Error{Fault::upstream, Code::name_unresolved, 0} : answer.error();
+        if (first_failure && usable(entry, time)) {
+            log_warning("cannot resolve {}: the addresses of {} s ago are used", escaped(name, name_bytes_max),
                         std::chrono::duration_cast<seconds>(time - entry.looked_up_at).count());
         }
-        entry.failure = answer.error();
-        entry.failed_at = time;
     }
     entry.lookup_runs = false;
     entry.changed.notify_all();
@@ -106,18 +105,18 @@ Task<void> Resolver::Impl::look_up(std::string name, Entry& entry) {
 
 /// Ends when the entry has a fresh answer, or with the reason why it has none.
 Task<Result<void>> Resolver::Impl::refresh(std::string name, Entry& entry, Instant deadline) {
-    auto asked_at = Loop::current().time();
-    if (entry.failed_just_now(asked_at)) co_return entry.failure;
+    if (failed_just_now(entry, Loop::current().time())) co_return entry.failure;
     if (!entry.lookup_runs) lookups.start(look_up(name, entry));
     while (entry.lookup_runs) {
         bool answered = co_await entry.changed.wait(deadline);
         if (!answered) co_return Error{Fault::upstream, Code::timeout, ETIMEDOUT};
     }
-    if (entry.failed_at >= asked_at) co_return entry.failure;
+    if (entry.failed_at) co_return entry.failure;
     co_return {};
 }
 
-Resolver::Resolver() : impl_(std::make_unique<Impl>()) {}
+Resolver::Resolver() : Resolver(Options{}) {}
+Resolver::Resolver(const Options& options) : impl_(new Impl{.options = options, .entries = {}, .lookups = {}}) {}
 Resolver::~Resolver() = default;
 
 Task<Result<std::vector<Address>>> Resolver::resolve(std::string host, std::uint16_t port, Instant deadline) {
@@ -128,20 +127,18 @@ Task<Result<std::vector<Address>>> Resolver::resolve(std::string host, std::uint
     Entry* entry = impl_->find_or_make(name);
     if (!entry) co_return Error{Fault::capacity, Code::busy, 0};
     entry->used_at = time;
-    if (!entry->fresh(time)) {
-        auto patience = entry->usable(time) ? std::min(deadline, time + stale_patience) : deadline;
+    if (!impl_->fresh(*entry, time)) {
+        auto patience = impl_->usable(*entry, time) ? std::min(deadline, time + impl_->options.stale_patience) : deadline;
         ++entry->askers;
         auto refreshed = co_await impl_->refresh(name, *entry, patience);
         --entry->askers;
-        if (!refreshed && !entry->usable(Loop::current().time())) co_return refreshed.error();
+        if (!refreshed && !impl_->usable(*entry, Loop::current().time())) co_return refreshed.error();
     }
     std::vector<Address> result;
     for (const auto& address : entry->addresses) result.push_back(address.with_port(port));
     co_return result;
 }
 
-Task<void> Resolver::close() {
-    co_await impl_->lookups.close();
-}
+Task<void> Resolver::close() { co_await impl_->lookups.close(); }
 
 }  // namespace entrepot
