@@ -26,8 +26,8 @@ UpstreamFailure failure_of(const Error& error, std::string why) {
 
 }  // namespace
 
-Follower::~Follower() {
-    if (subscription_) subscription_->progress->followers.fetch_sub(1, std::memory_order_release);
+void Follower::leave() noexcept {
+    if (auto subscription = std::move(subscription_)) subscription->progress->followers.fetch_sub(1, std::memory_order_release);
 }
 
 Task<Result<void>> Follower::until_length_known(Instant deadline) {

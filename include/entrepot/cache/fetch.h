@@ -49,8 +49,12 @@ class Follower {
     /// `subscription` was made by Fetch::subscribe, which counted this reader already.
     explicit Follower(std::shared_ptr<Subscription> subscription) noexcept : subscription_(std::move(subscription)) {}
     Follower(Follower&& other) noexcept = default;
-    Follower& operator=(Follower&&) = delete;
-    ~Follower();
+    Follower& operator=(Follower&& other) noexcept {
+        leave();
+        subscription_ = std::move(other.subscription_);
+        return *this;
+    }
+    ~Follower() { leave(); }
 
     const FetchProgress& progress() const noexcept { return *subscription_->progress; }
     FetchState state() const noexcept { return progress().state.load(std::memory_order_acquire); }
@@ -61,6 +65,7 @@ class Follower {
     Task<Result<void>> until_beyond(std::uint64_t offset, Instant deadline);
 
   private:
+    void leave() noexcept;
     std::shared_ptr<Subscription> subscription_;
 };
 

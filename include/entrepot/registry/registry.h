@@ -1,0 +1,32 @@
+#pragma once
+// Our face: the pull side of the OCI distribution-spec 1.1, for one shard. It turns a request into a Source by rule, asks the cache, and sends. It opens no file and knows
+// no upstream's wire.
+
+#include "entrepot/cache/cache.h"
+#include "entrepot/oci/request_target.h"
+#include "entrepot/registry/counters.h"
+#include "entrepot/registry/routing.h"
+#include "entrepot/server/exchange.h"
+
+namespace entrepot {
+
+class Registry final : public RequestHandler {
+  public:
+    Registry(Cache& cache, std::shared_ptr<const Routing> routing, RegistryCounters& counters) noexcept
+        : cache_(cache), routing_(std::move(routing)), counters_(counters) {}
+
+    Task<After> handle(Exchange& exchange) override;
+    std::string error_body(std::uint16_t status, std::string_view message) const override;
+
+    /// A new snapshot for requests from now on; running ones keep theirs.
+    void use(std::shared_ptr<const Routing> routing) noexcept { routing_ = std::move(routing); }
+
+  private:
+    Task<After> route(Exchange& exchange, RequestKind& kind);
+
+    Cache& cache_;
+    std::shared_ptr<const Routing> routing_;
+    RegistryCounters& counters_;
+};
+
+}  // namespace entrepot

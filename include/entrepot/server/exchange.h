@@ -1,0 +1,70 @@
+#pragma once
+// One request and the way to answer it. Made by the connection for each request; the handler that gets it sends exactly one response.
+//
+// The head's views live in a lent receive buffer. A handler that is going to wait for more than a quick send copies what it needs and calls release_head(), so that a
+// thousand slow downloads do not hold a thousand buffers.
+
+#include "entrepot/http/head_writer.h"
+#include "entrepot/http/request_head.h"
+#include "entrepot/net/stream.h"
+
+#include <string>
+
+namespace entrepot {
+
+/// What becomes of the connection after a response.
+enum class After : std::uint8_t {
+    keep,   ///< the next request may follow
+    close,  ///< in order: the peer sees the whole answer, then the end
+    abort,  ///< by force: the body is not complete and must not look so
+};
+
+class Exchange {
+  public:
+    Exchange(Stream& stream, const RequestHead& head, bool may_keep, std::string_view date) noexcept
+        : stream_(stream), head_(head), may_keep_(may_keep && keeps_alive(head)), date_(date), is_head_(head.method == Method::head) {}
+    virtual ~Exchange() = default;
+
+    /// Valid until release_head().
+    const RequestHead& head() const noexcept { return head_; }
+    bool is_head_request() const noexcept { return is_head_; }
+    Stream& stream() noexcept { return stream_; }
+
+    /// Gives the receive buffer back. No view into the head may be used afterwards.
+    virtual void release_head() noexcept = 0;
+
+    /// Starts a response head: status line, Date, and Connection as it will be.
+    void begin(HeadWriter& writer, std::uint16_t status) noexcept {
+        answered = status;
+        writer.status_line(status).prepared(date_);
+        if (!may_keep_) writer.prepared("Connection: close\r\n");
+    }
+    /// What to return after a complete response.
+    After finished() const noexcept { return may_keep_ ? After::keep : After::close; }
+    /// The connection ends after this response (call before begin).
+    void close_after() noexcept { may_keep_ = false; }
+
+    /// The status that begin() wrote, for the request counters.
+    std::uint16_t answered = 0;
+
+  private:
+    Stream& stream_;
+    const RequestHead& head_;
+    bool may_keep_;
+    std::string_view date_;
+    bool is_head_;
+};
+
+/// Answers requests: the registry, the admin pages. Lives as long as its shard.
+class RequestHandler {
+  public:
+    virtual ~RequestHandler() = default;
+    virtual Task<After> handle(Exchange& exchange) = 0;
+    /// The body of an error that is answered before any handler saw the request (400, 431, ...): media type and text.
+    virtual std::string error_body(std::uint16_t status, std::string_view message) const = 0;
+};
+
+/// How long a response may wait for its client: one wait for room in the socket.
+constexpr Duration send_stall_max = std::chrono::seconds(60);
+
+}  // namespace entrepot

@@ -1,0 +1,82 @@
+#include "entrepot/registry/registry.h"
+
+#include "registry/reply.h"
+
+#include <fmt/format.h>
+
+namespace entrepot {
+namespace {
+
+RequestKind kind_of(TargetKind kind) {
+    switch (kind) {
+        case TargetKind::base: return RequestKind::base;
+        case TargetKind::manifest: return RequestKind::manifest;
+        case TargetKind::blob: return RequestKind::blob;
+        case TargetKind::tags_list: return RequestKind::tags;
+        case TargetKind::referrers: return RequestKind::referrers;
+        case TargetKind::catalog: return RequestKind::catalog;
+        case TargetKind::upload: return RequestKind::other;
+    }
+    return RequestKind::other;
+}
+
+bool is_api_path(std::string_view path) { return path == "/v2" || path.starts_with("/v2/"); }
+
+std::string_view without_scheme(const RequestHead& head) {
+    // Absolute-form targets were checked by the parser; the path and query views are all that routing needs.
+    return {head.path.data(), head.path.size() + (head.query.empty() ? 0 : 1 + head.query.size())};
+}
+
+}  // namespace
+
+std::string Registry::error_body(std::uint16_t, std::string_view message) const { return entrepot::error_body(OciCode::unsupported, message); }
+
+Task<After> Registry::handle(Exchange& exchange) {
+    auto kind = RequestKind::other;
+    auto routed = route(exchange, kind);
+    auto after = co_await routed;
+    if (exchange.answered > 0 && exchange.answered < RegistryCounters::statuses) counters_.requests[static_cast<std::size_t>(kind)][exchange.answered].add();
+    if (after == After::abort) counters_.aborted.add();
+    co_return after;
+}
+
+Task<After> Registry::route(Exchange& exchange, RequestKind& kind) {
+    auto& head = exchange.head();
+    bool reads = head.method == Method::get || head.method == Method::head;
+    if (!reads) {
+        if (!is_api_path(head.path)) exchange.close_after();
+        exchange.close_after();  // whatever body follows is not read
+        co_return co_await reply_error(exchange, 405, OciCode::unsupported, "this is a pull-through cache: it does not take pushes", {}, "Allow: GET, HEAD\r\n");
+    }
+    QueryScratch scratch;
+    auto target = parse_request_target(without_scheme(head), scratch);
+    if (!target) {
+        auto& refused = target.error();
+        co_return co_await reply_error(exchange, static_cast<std::uint16_t>(refused.status), refused.code, std::string(refused.message));
+    }
+    kind = kind_of(target->kind);
+    switch (target->kind) {
+        case TargetKind::base: co_return co_await reply_body(exchange, 200, target->ns, "application/json", "{}");
+        case TargetKind::catalog: co_return co_await serve_catalog(exchange, cache_, *target);
+        case TargetKind::upload:
+            exchange.close_after();
+            co_return co_await reply_error(exchange, 405, OciCode::unsupported, "this is a pull-through cache: it does not take pushes", {}, "Allow: GET, HEAD\r\n");
+        default: break;
+    }
+
+    auto snapshot = routing_;
+    auto found = snapshot->find(target->repository, target->ns);
+    if (!found) {
+        auto message = fmt::format("no cache rule covers '{}'{}{}", target->repository, target->ns.empty() ? "" : " of ", target->ns);
+        co_return co_await reply_error(exchange, 404, OciCode::name_unknown, std::move(message), target->ns);
+    }
+    Call call{exchange, cache_, counters_, std::move(snapshot), found->rule, std::move(found->source), std::string(target->ns)};
+    switch (target->kind) {
+        case TargetKind::manifest: co_return co_await serve_manifest(call, *target);
+        case TargetKind::blob: co_return co_await serve_blob(call, *target);
+        case TargetKind::tags_list: co_return co_await serve_tags(call, *target);
+        default: co_return co_await serve_referrers(call, *target);
+    }
+}
+
+}  // namespace entrepot

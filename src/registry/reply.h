@@ -1,0 +1,27 @@
+#pragma once
+// Heads and error answers of the registry listener. The one place that turns a fault into an answer.
+
+#include "entrepot/oci/error_body.h"
+#include "registry/call.h"
+
+#include <array>
+
+namespace entrepot {
+
+/// Room for a response head; everything we write fits (names are bounded at 255 bytes, a Link value at about 800).
+using HeadSpace = std::array<char, 2048>;
+
+/// Status, Date, Connection and what every answer of this listener carries. `ns` "" when absent.
+void begin_head(HeadWriter& writer, Exchange& exchange, std::uint16_t status, std::string_view ns);
+
+/// A whole small answer.
+Task<After> reply_body(Exchange& exchange, std::uint16_t status, std::string_view ns, std::string_view media_type, std::string body,
+                       std::string_view more_lines = {});
+Task<After> reply_error(Exchange& exchange, std::uint16_t status, OciCode code, std::string message, std::string_view ns = {},
+                        std::string_view more_lines = {});
+/// What a failed upstream becomes for the client; the message names the rule, the source and the reason.
+Task<After> reply_failure(Call& call, const UpstreamFailure& failure, OciCode not_found_code);
+Task<After> reply_range_unsatisfiable(Call& call, std::uint64_t length);
+Task<After> reply_not_modified(Call& call, std::string_view etag, Served served);
+
+}  // namespace entrepot

@@ -1,0 +1,33 @@
+#include "entrepot/registry/routing.h"
+
+#include <fmt/format.h>
+
+namespace entrepot {
+
+Result<std::shared_ptr<const Routing>, std::string> Routing::make(RuleTable rules, UpstreamTable& upstreams) {
+    std::vector<Way> ways;
+    ways.reserve(rules.rules().size());
+    for (auto& rule : rules.rules()) {
+        Way way{upstreams.find(rule.login_server()), nullptr};
+        if (!way.upstream) return fmt::format("cache rule '{}': no upstream is known for login server '{}'", rule.name(), rule.login_server());
+        if (!rule.credential_set().empty()) {
+            way.credential = upstreams.find_credential(rule.credential_set());
+            if (!way.credential) return fmt::format("cache rule '{}': there is no credential set '{}'", rule.name(), rule.credential_set());
+        }
+        ways.push_back(way);
+    }
+    return std::shared_ptr<const Routing>(new Routing(std::move(rules), std::move(ways)));
+}
+
+std::optional<Routing::Found> Routing::find(std::string_view repository, std::string_view ns) const {
+    RouteBuffer buffer;
+    auto route = rules_.find(repository, ns, buffer);
+    if (!route) return std::nullopt;
+    auto& way = ways_[static_cast<std::size_t>(route->rule - rules_.rules().data())];
+    Found found;
+    found.rule = route->rule;
+    found.source = make_source(*way.upstream, way.credential, route->repository, route->rule->tag_ttl());
+    return found;
+}
+
+}  // namespace entrepot

@@ -1,0 +1,98 @@
+// GET and HEAD of a blob: a hit, a joined fetch and our own fetch differ only behind `source`.
+
+#include "entrepot/http/conditional.h"
+#include "registry/reply.h"
+#include "registry/send_body.h"
+
+#include <fmt/format.h>
+
+namespace entrepot {
+namespace {
+
+constexpr std::size_t etag_bytes_max = Digest::text_bytes_max + 2;
+using Etag = fmt::basic_memory_buffer<char, etag_bytes_max>;
+
+std::string_view blob_head(HeadWriter& writer, Call& call, const Digest& digest, std::uint64_t length, BlobPart part, Served served) {
+    begin_head(writer, call.exchange, part.partial ? 206 : 200, call.ns);
+    auto text = digest.text();
+    writer.prepared("Content-Type: application/octet-stream\r\nAccept-Ranges: bytes\r\nCache-Control: public, max-age=31536000, immutable\r\n");
+    writer.field("Content-Length", part.length).field("Docker-Content-Digest", text).prepared("ETag: \"").prepared(text).prepared("\"\r\n");
+    writer.field("X-Entrepot-Cache", name_of(served));
+    if (part.partial) writer.content_range(part, length);
+    auto head = writer.finish();
+    ASSERT(head);
+    return *head;
+}
+
+Task<After> send_head_only(Call& call, const Digest& digest, std::uint64_t length, BlobPart part, Served served) {
+    HeadSpace space;
+    HeadWriter writer(space);
+    auto head = blob_head(writer, call, digest, length, part, served);
+    auto sent = co_await call.exchange.stream().send(bytes_of(head), {}, false, call.cache.loop().time() + send_stall_max);
+    co_return sent ? call.exchange.finished() : After::abort;
+}
+
+/// Head and body in one piece: the whole answer to most requests.
+Task<After> send_small(Call& call, HotRef blob, BlobPart part) {
+    HeadSpace space;
+    HeadWriter writer(space);
+    auto head = blob_head(writer, call, blob->digest(), blob->size(), part, Served::hit);
+    auto body = bytes_of(*blob->body).subspan(part.offset, part.length);
+    auto sent = co_await call.exchange.stream().send(bytes_of(head), body, false, call.cache.loop().time() + send_stall_max);
+    if (sent) call.counters.served_bytes[static_cast<std::size_t>(ServedFrom::hit)].add(body.size());
+    co_return sent ? call.exchange.finished() : After::abort;
+}
+
+Task<After> send_whole(Call& call, const Digest& digest, BlobSource source, BlobPart part) {
+    {
+        HeadSpace space;
+        HeadWriter writer(space);
+        auto head = blob_head(writer, call, digest, source.length, part, source.served);
+        // Head and first body bytes leave in one segment, unless the bytes are not here yet: then the head must not wait for them.
+        bool body_is_here = source.hot != nullptr;
+        auto sent = co_await call.exchange.stream().send(bytes_of(head), {}, body_is_here && part.length > 0, call.cache.loop().time() + send_stall_max);
+        if (!sent) co_return After::abort;
+    }
+    auto done = co_await send_body(call, digest, std::move(source), part);
+    co_return done ? call.exchange.finished() : After::abort;
+}
+
+}  // namespace
+
+Task<After> serve_blob(Call& call, const RequestTarget& target) {
+    auto digest = *target.digest;
+    auto& head = call.exchange.head();
+    Etag etag;
+    fmt::format_to(std::back_inserter(etag), "\"{}\"", digest.text());
+    std::string_view tag(etag.data(), etag.size());
+    auto range = if_range_holds(head.if_range, tag) ? parse_range(head.range) : RangeRequest{};
+    bool not_modified = !head.if_none_match.empty() && if_none_match_hits(head.if_none_match, tag);
+
+    // A client that names the digest's own tag has the bytes already; but only who may have them learns that they are here.
+    auto hot = call.cache.find_hot(call.source, digest);
+    call.exchange.release_head();
+    if (call.exchange.is_head_request() || not_modified) {
+        auto length = co_await call.cache.blob_length(call.source, digest);
+        if (!length) co_return co_await reply_failure(call, length.error(), OciCode::blob_unknown);
+        if (not_modified) co_return co_await reply_not_modified(call, tag, Served::hit);
+        auto part = range.within(*length);
+        if (!part) co_return co_await reply_range_unsatisfiable(call, *length);
+        co_return co_await send_head_only(call, digest, *length, *part, Served::hit);
+    }
+
+    BlobSource source;
+    if (hot) {
+        source.hot = std::move(hot);
+        source.length = source.hot->size();
+    } else {
+        auto opened = co_await call.cache.open_blob(call.source, digest);
+        if (!opened) co_return co_await reply_failure(call, opened.error(), OciCode::blob_unknown);
+        source = *std::move(opened);
+    }
+    auto part = range.within(source.length);
+    if (!part) co_return co_await reply_range_unsatisfiable(call, source.length);
+    if (source.hot && source.hot->body) co_return co_await send_small(call, std::move(source.hot), *part);
+    co_return co_await send_whole(call, digest, std::move(source), *part);
+}
+
+}  // namespace entrepot

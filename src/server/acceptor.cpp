@@ -1,0 +1,56 @@
+#include "entrepot/server/acceptor.h"
+
+namespace entrepot {
+namespace {
+
+// A hand-over costs two cross-shard messages, so it wants a real difference.
+constexpr std::size_t difference_min = 2;
+constexpr Duration slot_wait = seconds(1);
+
+}  // namespace
+
+Task<void> Acceptor::run() {
+    while (!stopping_) {
+        // A full shard leaves connections in the kernel's queue: clients wait, nobody is refused.
+        bool free = co_await connections_.slot(loop_.time() + slot_wait);
+        if (!free) continue;
+        int socket = co_await listener_->accept();
+        if (socket < 0) {
+            connections_.give_back_slot();
+            break;
+        }
+        auto& target = idlest();
+        if (&target == this) connections_.start(socket);
+        else handing_over_.start(hand_over(target, socket));
+    }
+    co_await handing_over_.close();
+    co_await listener_->close();
+}
+
+Acceptor& Acceptor::idlest() noexcept {
+    Acceptor* best = this;
+    for (auto* peer : peers_) {
+        if (peer->connections_.open() + difference_min <= best->connections_.open()) best = peer;
+    }
+    return *best;
+}
+
+Task<void> Acceptor::hand_over(Acceptor& other, int socket) {
+    connections_.give_back_slot();
+    auto take = [&] { return other.take(socket); };
+    (void)co_await run_on(other.loop_, take);
+}
+
+Task<bool> Acceptor::take(int socket) {
+    bool free = co_await connections_.slot(loop_.time() + slot_wait);
+    if (free) connections_.start(socket);
+    else loop_.ring().close(socket);
+    co_return free;
+}
+
+void Acceptor::stop() noexcept {
+    stopping_ = true;
+    listener_->stop();
+}
+
+}  // namespace entrepot

@@ -1,0 +1,220 @@
+#include "entrepot/server/connection.h"
+
+#include "entrepot/net/plain_stream.h"
+#include "server/date_line.h"
+
+namespace entrepot {
+namespace {
+
+constexpr std::string_view answer_to_tls =
+    "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks plain HTTP, not TLS.\n";
+constexpr std::size_t error_head_bytes_max = 512;
+
+std::string_view explain(std::uint16_t status) {
+    switch (status) {
+        case 414: return "the request target is longer than 8 KiB";
+        case 417: return "an expectation other than 100-continue cannot be met";
+        case 431: return "the request head is larger than 32 KiB, or has more than 100 fields";
+        case 501: return "the method is not known here";
+        case 505: return "the protocol version is not HTTP/1.0 or HTTP/1.1";
+        default: return "the request is not well-formed HTTP/1.1";
+    }
+}
+
+}  // namespace
+
+/// One connection while it lives. The received bytes that no head has used yet are in `chunk_`, or in `spill_` when a head came in several pieces or the handler
+/// released the chunk with a pipelined request behind it.
+class Connection : public ListLink {
+  public:
+    Connection(Connections& all, Stream& stream) noexcept : all_(all), stream_(stream) { all_.live_.push_back(*this); }
+    ~Connection() { unlink(); }
+
+    Task<CloseHow> converse();
+    void interrupt_if_idle() noexcept {
+        if (idle_) stream_.interrupt();
+    }
+    void interrupt() noexcept { stream_.interrupt(); }
+
+  private:
+    class OpenExchange;
+    enum class HeadRead : std::uint8_t { complete, ended, timed_out, refused, tls_hello };
+
+    Task<HeadRead> read_head();
+    Task<Result<bool>> receive_more(Instant deadline);
+    void use_up(std::size_t bytes) noexcept;
+    void release_chunk() noexcept;
+    Task<void> refuse();
+    std::string_view unread() const noexcept { return spilled_ ? std::string_view(spill_).substr(spill_used_) : text_of(chunk_.bytes()); }
+
+    Connections& all_;
+    Stream& stream_;
+    RequestHead head_;
+    RequestHeadParser parser_;
+    Chunk chunk_;
+    std::string spill_;
+    std::size_t spill_used_ = 0;
+    std::size_t head_bytes_ = 0;  // of the head being answered, still in front of unread()
+    std::uint16_t refused_status_ = 0;
+    bool spilled_ = false;
+    bool idle_ = false;
+};
+
+class Connection::OpenExchange final : public Exchange {
+  public:
+    OpenExchange(Connection& connection, bool may_keep, std::string_view date) noexcept
+        : Exchange(connection.stream_, connection.head_, may_keep, date), connection_(connection) {}
+    void release_head() noexcept override { connection_.release_chunk(); }
+
+  private:
+    Connection& connection_;
+};
+
+void Connection::use_up(std::size_t bytes) noexcept {
+    if (!spilled_) return chunk_.consume(bytes);
+    spill_used_ += bytes;
+    if (spill_used_ < spill_.size()) return;
+    std::string().swap(spill_);
+    spill_used_ = 0;
+    spilled_ = false;
+}
+
+void Connection::release_chunk() noexcept {
+    use_up(std::exchange(head_bytes_, 0));
+    if (spilled_) return;
+    if (!chunk_.empty()) {
+        spill_.assign(text_of(chunk_.bytes()));
+        spill_used_ = 0;
+        spilled_ = true;
+    }
+    chunk_.release();
+}
+
+/// One more piece of input behind what is unread. False at the end of the stream.
+Task<Result<bool>> Connection::receive_more(Instant deadline) {
+    auto received = co_await stream_.receive(deadline);
+    if (!received) co_return received.error();
+    if (received->empty()) co_return false;
+    if (!spilled_ && chunk_.empty()) {
+        chunk_ = *std::move(received);
+        co_return true;
+    }
+    // A head in several pieces: gathered in one buffer that does not move while it is parsed.
+    if (!spilled_) {
+        spill_.reserve(request_head_bytes_max + 2 * received->bytes().size());
+        spill_.assign(text_of(chunk_.bytes()));
+        spill_used_ = 0;
+        spilled_ = true;
+        chunk_.release();
+    } else if (spill_used_ > 0) {
+        spill_.erase(0, std::exchange(spill_used_, 0));
+    }
+    spill_.append(text_of(received->bytes()));
+    co_return true;
+}
+
+Task<Connection::HeadRead> Connection::read_head() {
+    auto& loop = Loop::current();
+    Instant deadline = Instant::never();
+    for (;;) {
+        auto bytes = unread();
+        if (!bytes.empty()) {
+            auto parsed = parser_.parse(bytes, head_);
+            switch (parsed.state) {
+                case ParseState::complete: head_bytes_ = parsed.consumed; co_return HeadRead::complete;
+                case ParseState::tls_hello: co_return HeadRead::tls_hello;
+                case ParseState::error: refused_status_ = parsed.status; co_return HeadRead::refused;
+                case ParseState::incomplete: break;
+            }
+            // The whole head has one deadline from its first byte: a byte now and then does not buy more time.
+            if (deadline == Instant::never()) deadline = loop.time() + all_.options_.head_timeout;
+        }
+        idle_ = bytes.empty();
+        if (idle_ && all_.draining_) co_return HeadRead::ended;
+        auto more = co_await receive_more(idle_ ? loop.time() + all_.options_.idle_timeout : deadline);
+        idle_ = false;
+        if (!more) co_return more.error().code == Code::timeout && !unread().empty() ? HeadRead::timed_out : HeadRead::ended;
+        if (!*more) co_return HeadRead::ended;
+    }
+}
+
+Task<CloseHow> Connection::converse() {
+    for (;;) {
+        head_.clear();
+        auto read = co_await read_head();
+        switch (read) {
+            case HeadRead::complete: break;
+            case HeadRead::ended: co_return CloseHow::orderly;
+            case HeadRead::timed_out: refused_status_ = 408; [[fallthrough]];
+            case HeadRead::refused: co_await refuse(); co_return CloseHow::linger;
+            case HeadRead::tls_hello: {
+                auto deadline = Loop::current().time() + all_.options_.head_timeout;
+                (void)co_await stream_.send(bytes_of(answer_to_tls), {}, false, deadline);
+                co_return CloseHow::linger;
+            }
+        }
+        // A body is never read: what follows it could not be told from a request, so the connection ends.
+        bool body_follows = has_body(head_);
+        if (body_follows && (head_.method == Method::get || head_.method == Method::head)) {
+            refused_status_ = 400;
+            co_await refuse();
+            co_return CloseHow::linger;
+        }
+        OpenExchange exchange(*this, !all_.draining_ && !body_follows, date_line(Loop::current()));
+        auto after = co_await all_.handler_.handle(exchange);
+        use_up(std::exchange(head_bytes_, 0));
+        if (after == After::abort) co_return CloseHow::abort;
+        if (after == After::close) co_return CloseHow::linger;
+    }
+}
+
+Task<void> Connection::refuse() {
+    auto body = all_.handler_.error_body(refused_status_, explain(refused_status_));
+    std::array<char, error_head_bytes_max> space;
+    HeadWriter writer(space);
+    writer.status_line(refused_status_).prepared(date_line(Loop::current()));
+    writer.field("Content-Type", "application/json").field("Content-Length", body.size()).prepared("Connection: close\r\n");
+    auto head = writer.finish();
+    ASSERT(head);
+    auto deadline = Loop::current().time() + all_.options_.head_timeout;
+    (void)co_await stream_.send(bytes_of(*head), bytes_of(body), false, deadline);
+}
+
+void Connections::start(int socket) {
+    open_.store(open_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    tasks_.start(serve(socket));
+}
+
+Task<void> Connections::serve(int socket) {
+    auto stream = co_await open_stream(socket);
+    if (stream) {
+        auto how = CloseHow::orderly;
+        {
+            Connection connection(*this, *stream);
+            how = co_await connection.converse();
+        }
+        co_await stream->close(how);
+    }
+    open_.store(open_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    slots_.release();
+}
+
+Task<std::unique_ptr<Stream>> Connections::open_stream(int socket) {
+    auto plain = make_client_stream(socket, Address());
+    if (!tls_) co_return plain;
+    auto secured = co_await accept_tls(std::move(plain), *tls_, Loop::current().time() + options_.handshake_timeout);
+    if (!secured) co_return nullptr;
+    co_return *std::move(secured);
+}
+
+void Connections::drain() noexcept {
+    draining_ = true;
+    for (auto* connection = live_.front(); connection; connection = live_.after(*connection)) connection->interrupt_if_idle();
+}
+
+void Connections::interrupt() noexcept {
+    draining_ = true;
+    for (auto* connection = live_.front(); connection; connection = live_.after(*connection)) connection->interrupt();
+}
+
+}  // namespace entrepot
