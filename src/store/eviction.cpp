@@ -103,12 +103,11 @@ EvictionEntry* Eviction::walk_small(MayEvict may_evict, bool whole_queue) {
 }
 
 EvictionEntry* Eviction::walk_main(MayEvict may_evict) {
-    // A full turn for every chance an entry may have finds one with none left, so that only the bound can end the walk early;
-    // then the least used of those it met has to go.
-    const std::uint64_t turns = std::uint64_t{main_.entries} * (EvictionEntry::frequency_max + 1);
+    // Each entry met spends one chance. If none was out of chances within the turn or the bound, the least used of those met
+    // has to go, the oldest among equals.
     EvictionEntry* coldest = nullptr;
     std::uint8_t coldest_frequency = EvictionEntry::frequency_max + 1;
-    for (std::uint64_t steps = std::min<std::uint64_t>(turns, walk_steps_max_); steps > 0; --steps) {
+    for (std::uint32_t steps = std::min(main_.entries, walk_steps_max_); steps > 0; --steps) {
         EvictionEntry& oldest = *main_.list.front();
         const std::uint8_t frequency = oldest.frequency.load(std::memory_order_relaxed);
         const bool evictable = frequency < coldest_frequency && may_evict(oldest);

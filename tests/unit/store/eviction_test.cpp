@@ -96,11 +96,14 @@ TEST_CASE("eviction: two uses prove a newcomer, one does not") {
 
 TEST_CASE("eviction: newcomers within their tenth of the capacity are left alone while the main queue has something to give") {
     Eviction eviction(room_for_a_thousand);
-    eviction.insert(digest_of(1), 900, true);
-    EvictionEntry* newcomer = eviction.insert(digest_of(2), 100);
-    CHECK(evict(eviction) == digest_of(1));
-    CHECK(eviction.victim() == newcomer);
-    eviction.remove(*newcomer);
+    for (const std::uint64_t bytes : {100u, 101u}) {
+        EvictionEntry* proven = eviction.insert(digest_of(bytes), 800, true);
+        EvictionEntry* newcomer = eviction.insert(digest_of(1000 + bytes), bytes);
+        CHECK(eviction.victim() == (bytes == 100 ? proven : newcomer));
+        CHECK(eviction.victim() == (bytes == 100 ? newcomer : proven));
+        eviction.remove(*proven);
+        eviction.remove(*newcomer);
+    }
 }
 
 TEST_CASE("eviction: a scan of a hundred times the capacity does not displace what is in use") {
@@ -124,12 +127,12 @@ TEST_CASE("eviction: a blob that comes back soon after its eviction has passed i
 
 TEST_CASE("eviction: a blob that comes back after more than nine tenths of the capacity went the same way is new again") {
     Eviction eviction(room_for_a_thousand);
-    for (const std::uint64_t bytes : {100u, 2u, 899u}) {
+    for (const std::uint64_t bytes : {100u, 1u, 900u}) {
         eviction.insert(digest_of(bytes), bytes);
         evict(eviction);
     }
     CHECK_FALSE(eviction.insert(digest_of(100), 100)->survived_trial());  // 901 bytes ago
-    CHECK(eviction.insert(digest_of(899), 899)->survived_trial());
+    CHECK(eviction.insert(digest_of(1), 1)->survived_trial());            // 900
 }
 
 TEST_CASE("eviction: only what left on trial is remembered, not what was removed for another reason") {
@@ -140,13 +143,18 @@ TEST_CASE("eviction: only what left on trial is remembered, not what was removed
 
 TEST_CASE("eviction: in the main queue each use buys one more turn, up to three") {
     Eviction eviction(room_for_a_thousand);
-    for (std::uint64_t i = 0; i < 5; ++i) use(eviction.insert(digest_of(i), 200, true), i == 4 ? 100 : static_cast<int>(i));
+    for (std::uint64_t i = 0; i < 4; ++i) use(eviction.insert(digest_of(i), 200, true), std::array{3, 100, 1, 0}[i]);
+    CHECK(evict(eviction) == digest_of(3));
+    CHECK(evict(eviction) == digest_of(2));
+    // Both have one chance left, however often the second was used, so that age decides.
     CHECK(evict(eviction) == digest_of(0));
     CHECK(evict(eviction) == digest_of(1));
-    CHECK(evict(eviction) == digest_of(2));
-    // Both had three chances, however often the second was used.
-    CHECK(evict(eviction) == digest_of(3));
-    CHECK(evict(eviction) == digest_of(4));
+}
+
+TEST_CASE("eviction: when everything in the main queue was used, the least used goes, the oldest among equals") {
+    Eviction eviction(room_for_a_thousand);
+    for (std::uint64_t i = 0; i < 4; ++i) use(eviction.insert(digest_of(i), 200, true), std::array{3, 2, 2, 3}[i]);
+    CHECK(evict(eviction) == digest_of(1));
 }
 
 TEST_CASE("eviction: a pinned blob is never named, and is again once unpinned") {
