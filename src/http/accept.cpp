@@ -10,7 +10,8 @@ namespace {
 enum Specificity : int { no_match, any, any_subtype, exact };
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return scan::to_lower(x) == scan::to_lower(y); });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](char x, char y) { return scan::to_lower(x) == scan::to_lower(y); });
 }
 
 Specificity specificity(std::string_view range, std::string_view media_type) noexcept {

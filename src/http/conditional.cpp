@@ -2,6 +2,8 @@
 
 #include "http/scan.h"
 
+#include <algorithm>
+
 namespace entrepot {
 namespace {
 
@@ -10,7 +12,7 @@ namespace {
 bool line_hits(std::string_view line, std::string_view etag) noexcept {
     if (line == "*") return true;
     for (;;) {
-        while (!line.empty() && (line.front() == ',' || scan::is_blank(static_cast<unsigned char>(line.front())))) line.remove_prefix(1);
+        line.remove_prefix(std::min(line.find_first_not_of(" \t,"), line.size()));
         if (line.starts_with("W/")) line.remove_prefix(2);
         if (!line.starts_with('"')) return false;
         const std::size_t end = line.find('"', 1);

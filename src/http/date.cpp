@@ -190,11 +190,8 @@ std::array<char, http_date_bytes> format_http_date(std::int64_t seconds) noexcep
 
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, std::int64_t now_seconds,
                                                       std::chrono::seconds max) noexcept {
-    const bool is_number = !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
-        return scan::is_digit(static_cast<unsigned char>(c));
-    });
     std::uint64_t wait = 0;
-    if (is_number) {
+    if (scan::is_number(value)) {
         wait = scan::parse_decimal(value).value_or(UINT64_MAX);
     } else {
         const auto date = parse_http_date(value, now_seconds);

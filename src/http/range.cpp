@@ -9,9 +9,7 @@ namespace {
 
 // 1*DIGIT. A number past 64 bits is still a proper offset, only beyond any blob.
 std::optional<std::uint64_t> read_offset(std::string_view text) noexcept {
-    if (text.empty()) return std::nullopt;
-    const bool all_digits = std::all_of(text.begin(), text.end(), [](char c) { return scan::is_digit(static_cast<unsigned char>(c)); });
-    if (!all_digits) return std::nullopt;
+    if (!scan::is_number(text)) return std::nullopt;
     return scan::parse_decimal(text).value_or(UINT64_MAX);
 }
 

@@ -112,6 +112,11 @@ inline bool is_name(const char* name, const char (&lower)[Size]) noexcept {
     }
 }
 
+/// 1*DIGIT, of any length.
+inline bool is_number(std::string_view text) noexcept {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 /// 1*DIGIT, all of it; nullopt for anything else and on overflow.
 inline std::optional<std::uint64_t> parse_decimal(std::string_view text) noexcept {
     if (text.empty()) return std::nullopt;

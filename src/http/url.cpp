@@ -206,7 +206,8 @@ std::optional<Origin> parse_authority(std::string_view scheme, std::string_view 
     const auto parts = read_authority(authority);
     if (!parts) return std::nullopt;
     const std::uint16_t default_port = scheme == scheme_https ? 443 : 80;
-    return Origin{.scheme = std::string(scheme), .host = canonical_host(*parts), .port = parts->port ? parts->port : default_port};
+    const std::uint16_t port = parts->port != 0 ? parts->port : default_port;
+    return Origin{.scheme = std::string(scheme), .host = canonical_host(*parts), .port = port};
 }
 
 std::optional<Url> parse_url(std::string_view text) {

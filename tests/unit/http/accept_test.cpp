@@ -12,7 +12,9 @@ namespace {
 constexpr std::string_view manifest = "application/vnd.oci.image.manifest.v1+json";
 constexpr std::string_view index = "application/vnd.oci.image.index.v1+json";
 
-bool admits(const std::vector<std::string_view>& lines, std::string_view media_type = manifest) { return accepts(lines, media_type); }
+bool admits(const std::vector<std::string_view>& lines, std::string_view media_type = manifest) {
+    return accepts(lines, media_type);
+}
 
 }  // namespace
 
@@ -60,5 +62,6 @@ TEST_CASE("Accept: a weight of zero refuses, and the most specific range decides
     CHECK_FALSE(admits({"*/*, application/*;q=0"}));
     CHECK(admits({"application/*;q=0, application/vnd.oci.image.manifest.v1+json;q=0.1, */*;q=0"}));
     CHECK(admits({"application/*;q=0, application/*"}));
+    CHECK(admits({"application/*, application/*;q=0"}));
     CHECK(admits({"a/b;level=1;q=0, */*;x=y"}));
 }

@@ -44,8 +44,10 @@ TEST_CASE("challenge: as the public registries write them") {
         {"Docker Hub, with scope",
          R"(Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/alpine:pull")",
          "bearer realm=<https://auth.docker.io/token> service=<registry.docker.io> scope=<repository:library/alpine:pull>"},
-        {"Docker Hub, refused", R"(Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull",error="insufficient_scope")",
-         "bearer realm=<https://auth.docker.io/token> service=<registry.docker.io> scope=<repository:a/b:pull> error=<insufficient_scope>"},
+        {"Docker Hub, refused",
+         R"(Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull",error="insufficient_scope")",
+         "bearer realm=<https://auth.docker.io/token> service=<registry.docker.io> scope=<repository:a/b:pull> "
+         "error=<insufficient_scope>"},
         {"ECR Public", R"(Bearer realm="https://public.ecr.aws/token/",service="public.ecr.aws",scope="aws")",
          "bearer realm=<https://public.ecr.aws/token/> service=<public.ecr.aws> scope=<aws>"},
         {"ECR private", R"(Basic realm="https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/",service="ecr.amazonaws.com")",
@@ -58,13 +60,16 @@ TEST_CASE("challenge: as the public registries write them") {
          "bearer realm=<https://quay.io/v2/auth> service=<quay.io>"},
         {"Quay, two schemes", R"(Basic realm="quay.io", Bearer realm="https://quay.io/v2/auth",service="quay.io")",
          "basic realm=<quay.io>; bearer realm=<https://quay.io/v2/auth> service=<quay.io>"},
-        {"GCR", R"(Bearer realm="https://gcr.io/v2/token",service=gcr.io)", "bearer realm=<https://gcr.io/v2/token> service=<gcr.io>"},
+        {"GCR", R"(Bearer realm="https://gcr.io/v2/token",service=gcr.io)",
+         "bearer realm=<https://gcr.io/v2/token> service=<gcr.io>"},
         {"Artifact Registry", R"(Bearer realm="https://europe-docker.pkg.dev/v2/token")",
          "bearer realm=<https://europe-docker.pkg.dev/v2/token>"},
         {"ACR", R"(Bearer realm="https://r.azurecr.io/oauth2/token",service="r.azurecr.io")",
          "bearer realm=<https://r.azurecr.io/oauth2/token> service=<r.azurecr.io>"},
-        {"GitLab", R"(Bearer realm="https://gitlab.com/jwt/auth",service="container_registry",scope="repository:a/b/c:pull",error="invalid_token")",
-         "bearer realm=<https://gitlab.com/jwt/auth> service=<container_registry> scope=<repository:a/b/c:pull> error=<invalid_token>"},
+        {"GitLab",
+         R"(Bearer realm="https://gitlab.com/jwt/auth",service="container_registry",scope="repository:a/b/c:pull",error="invalid_token")",
+         "bearer realm=<https://gitlab.com/jwt/auth> service=<container_registry> scope=<repository:a/b/c:pull> "
+         "error=<invalid_token>"},
         {"docker-registry with htpasswd", R"(Basic realm="Registry Realm")", "basic realm=<Registry Realm>"},
     });
 }
@@ -80,7 +85,8 @@ TEST_CASE("challenge: several on one line, and on several lines") {
         {"comma missing between challenges", R"(Basic realm="a" Bearer realm="b")", "basic realm=<a>; bearer realm=<b>"},
         {"scheme behind scheme", R"(Negotiate Bearer realm="b")", "negotiate; bearer realm=<b>"},
     });
-    CHECK(read_lines({R"(Basic realm="a")", R"(Bearer realm="b",service="c")"}) == "basic realm=<a>; bearer realm=<b> service=<c>");
+    CHECK(read_lines({R"(Basic realm="a")", R"(Bearer realm="b",service="c")"}) ==
+          "basic realm=<a>; bearer realm=<b> service=<c>");
     CHECK(read_lines({R"(Bearer realm="a")", R"(service="stray")"}) == "bearer realm=<a>");
     CHECK(read_lines({}).empty());
 }
@@ -99,7 +105,8 @@ TEST_CASE("challenge: parameters in all the ways they are written") {
         {"no blank behind the comma", R"(Bearer realm="a",service="b",scope="c")", "bearer realm=<a> service=<b> scope=<c>"},
         {"many commas", R"(,, Bearer ,realm="a",, ,service="b",)", "bearer realm=<a> service=<b>"},
         {"tabs", "Bearer\trealm=\"a\",\tservice=\"b\"", "bearer realm=<a> service=<b>"},
-        {"scope with two actions, bare", "Bearer realm=\"a\",scope=repository:x:pull,push", "bearer realm=<a> scope=<repository:x:pull>; push"},
+        {"scope with two actions, bare", "Bearer realm=\"a\",scope=repository:x:pull,push",
+         "bearer realm=<a> scope=<repository:x:pull>; push"},
         {"scope asks for two things", R"(Bearer realm="a",scope="repository:x:pull repository:y:pull,push")",
          "bearer realm=<a> scope=<repository:x:pull repository:y:pull,push>"},
     });

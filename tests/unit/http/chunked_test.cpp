@@ -27,8 +27,9 @@ Decoded decode(std::string_view bytes, std::size_t piece) {
         out.consumed += step.consumed;
         out.data += text_of(step.data);
         const bool makes_progress = step.state != ChunkedDecoder::State::more || step.consumed > 0;
-        const bool is_in_place = step.data.empty() || (step.data.data() >= bytes_of(input).data() &&
-                                                       step.data.data() + step.data.size() <= bytes_of(input).data() + input.size());
+        const bool is_in_place =
+            step.data.empty() || (step.data.data() >= bytes_of(input).data() &&
+                                  step.data.data() + step.data.size() <= bytes_of(input).data() + input.size());
         if (!makes_progress || !is_in_place) {
             FAIL("a step without progress, or with data that is not part of the input");
         }
@@ -75,7 +76,8 @@ TEST_CASE("chunked: a body in chunks comes out whole, and what follows it is lef
 TEST_CASE("chunked: what is and what is not a chunked body") {
     check_rows({
         {"empty body", "0\r\n\r\n", done, ""},
-        {"leading zeros, small and capital letters", "00aA\r\n" + std::string(170, 'x') + "\r\n0\r\n\r\n", done, std::string(170, 'x')},
+        {"leading zeros, small and capital letters", "00aA\r\n" + std::string(170, 'x') + "\r\n0\r\n\r\n", done,
+         std::string(170, 'x')},
         {"last chunk of many zeros", "000\r\n\r\n", done, ""},
         {"extension", "1;a=b;c=\"d\"\r\nx\r\n0;last\r\n\r\n", done, "x"},
         {"unfinished data", "5\r\nabc", more, "abc"},

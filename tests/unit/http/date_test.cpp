@@ -42,14 +42,32 @@ TEST_CASE("date: two digits of a year mean at most fifty years ahead") {
 }
 
 TEST_CASE("date: what is none") {
-    for (std::string_view text :
-         {"", "Sun", "0", "-1", "yesterday", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT ", "Sun, 6 Nov 1994 08:49:37 GMT",
-          "sun, 06 Nov 1994 08:49:37 GMT", "Xyz, 06 Nov 1994 08:49:37 GMT", "Sun, 06 nov 1994 08:49:37 GMT",
-          "Sun, 31 Nov 1994 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Wed, 29 Feb 2001 00:00:00 GMT",
-          "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:60:00 GMT", "Sun, 06 Nov 1994 08:00:61 GMT",
-          "Sun, 06 Nov 1994 08:49:37 UTC", "Sun, 06 Nov 1994 08:49:37 +0000", "Sun, 06 Nov 94 08:49:37 GMT",
-          "Sunday, 06 Nov 1994 08:49:37 GMT", "Sundae, 06-Nov-94 08:49:37 GMT", "Sunday, 06-Nov-1994 08:49:37 GMT",
-          "Sun Nov 6 08:49:37 1994", "Sun Nov  6 08:49:37 1994 GMT", "Sun, +6 Nov 1994 08:49:37 GMT"}) {
+    for (std::string_view text : {"",
+                                  "Sun",
+                                  "0",
+                                  "-1",
+                                  "yesterday",
+                                  "Sun, 06 Nov 1994 08:49:37",
+                                  "Sun, 06 Nov 1994 08:49:37 GMT ",
+                                  "Sun, 6 Nov 1994 08:49:37 GMT",
+                                  "sun, 06 Nov 1994 08:49:37 GMT",
+                                  "Xyz, 06 Nov 1994 08:49:37 GMT",
+                                  "Sun, 06 nov 1994 08:49:37 GMT",
+                                  "Sun, 31 Nov 1994 08:49:37 GMT",
+                                  "Sun, 00 Nov 1994 08:49:37 GMT",
+                                  "Wed, 29 Feb 2001 00:00:00 GMT",
+                                  "Sun, 06 Nov 1994 24:00:00 GMT",
+                                  "Sun, 06 Nov 1994 08:60:00 GMT",
+                                  "Sun, 06 Nov 1994 08:00:61 GMT",
+                                  "Sun, 06 Nov 1994 08:49:37 UTC",
+                                  "Sun, 06 Nov 1994 08:49:37 +0000",
+                                  "Sun, 06 Nov 94 08:49:37 GMT",
+                                  "Sunday, 06 Nov 1994 08:49:37 GMT",
+                                  "Sundae, 06-Nov-94 08:49:37 GMT",
+                                  "Sunday, 06-Nov-1994 08:49:37 GMT",
+                                  "Sun Nov 6 08:49:37 1994",
+                                  "Sun Nov  6 08:49:37 1994 GMT",
+                                  "Sun, +6 Nov 1994 08:49:37 GMT"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_http_date(text, today).has_value());
     }
@@ -60,7 +78,8 @@ TEST_CASE("date: written and read back, it is the same second") {
     CHECK(format(0) == "Thu, 01 Jan 1970 00:00:00 GMT");
     CHECK(format(-5) == "Thu, 01 Jan 1970 00:00:00 GMT");
     CHECK(format(INT64_MAX) == "Fri, 31 Dec 9999 23:59:59 GMT");
-    for (std::int64_t when = 0; when < 253402300799; when += 86400LL * 97 + 12345) CHECK(parse_http_date(format(when), today) == when);
+    for (std::int64_t when = 0; when < 253402300799; when += 86400LL * 97 + 12345)
+        CHECK(parse_http_date(format(when), today) == when);
 }
 
 TEST_CASE("date: the cached text follows the clock, also backwards") {

@@ -19,14 +19,17 @@ TEST_CASE("head writer: a response head, to the byte") {
         .content_range({.offset = 500, .length = 500, .partial = true}, 1000)
         .prepared("Accept-Ranges: bytes\r\nX-A: b\r\n")
         .field("Age", 0);
-    CHECK(writer.finish() == "HTTP/1.1 206 Partial Content\r\nContent-Type: application/octet-stream\r\nContent-Length: 500\r\n"
-                             "Content-Range: bytes 500-999/1000\r\nAccept-Ranges: bytes\r\nX-A: b\r\nAge: 0\r\n\r\n");
+    CHECK(writer.finish() ==
+          "HTTP/1.1 206 Partial Content\r\nContent-Type: application/octet-stream\r\nContent-Length: 500\r\n"
+          "Content-Range: bytes 500-999/1000\r\nAccept-Ranges: bytes\r\nX-A: b\r\nAge: 0\r\n\r\n");
 }
 
 TEST_CASE("head writer: a request head, and what our own parser makes of it") {
     std::array<char, 512> buffer;
     HeadWriter writer(buffer);
-    writer.request_line(Method::head, "/v2/library/alpine/manifests/3?ns=docker.io").field("Host", "r.test").field("Accept", "a/b");
+    writer.request_line(Method::head, "/v2/library/alpine/manifests/3?ns=docker.io")
+        .field("Host", "r.test")
+        .field("Accept", "a/b");
     const auto text = writer.finish();
     REQUIRE(text.has_value());
     CHECK(*text == "HEAD /v2/library/alpine/manifests/3?ns=docker.io HTTP/1.1\r\nHost: r.test\r\nAccept: a/b\r\n\r\n");
@@ -72,9 +75,11 @@ TEST_CASE("head writer: it fits to the last byte, or fails for good without pass
 
 TEST_CASE("head writer: after a piece that did not fit, a smaller one is not taken either") {
     std::array<char, 24> buffer;
+    buffer.fill('#');
     HeadWriter writer(buffer);
-    writer.status_line(200).field("Long", "does not fit").field("A", "b");
+    writer.status_line(200).field("Long", "does not fit").field("A", "b");  // one byte is left, and "A" would fit
     CHECK(writer.failed());
+    CHECK(buffer.back() == '#');
     CHECK_FALSE(writer.finish().has_value());
 }
 
@@ -88,7 +93,8 @@ TEST_CASE("head writer: nobody smuggles a line through a value or a target") {
     }
     CHECK(is_field_value("a\tb \xc3\xa9"));
     CHECK(is_field_value(""));
-    for (std::string_view target : {""sv, "v2/"sv, "http://a/"sv, "/a b"sv, "/a\r\nX: y"sv, "/a\tb"sv, "/\x7f"sv, "/\xff"sv, "/\0"sv}) {
+    for (std::string_view target :
+         {""sv, "v2/"sv, "http://a/"sv, "/a b"sv, "/a\r\nX: y"sv, "/a\tb"sv, "/\x7f"sv, "/\xff"sv, "/\0"sv}) {
         std::array<char, 128> buffer;
         HeadWriter writer(buffer);
         CHECK_FALSE(writer.request_line(Method::get, target).finish().has_value());

@@ -75,8 +75,8 @@ TEST_CASE("response head: all that a registry says about a manifest") {
     CHECK(head.status == 304);
     CHECK(head.version_minor == 0);
     for (auto view : {head.content_type, head.location, head.docker_content_digest, head.etag, head.accept_ranges,
-                      head.content_range, head.content_encoding, head.retry_after, head.ratelimit_limit,
-                      head.ratelimit_remaining, head.oci_filters_applied, head.date})
+                      head.content_range, head.content_encoding, head.retry_after, head.ratelimit_limit, head.ratelimit_remaining,
+                      head.oci_filters_applied, head.date})
         CHECK(view.data() == nullptr);
     CHECK(head.www_authenticate.empty());
     CHECK(head.link.empty());
