@@ -83,6 +83,7 @@ class RequestHeadParser {
   private:
     enum class Stage : std::uint8_t { begin, request_line, fields };
 
+    // Each function answers the status of a refusal, or 0.
     std::uint16_t parse_lines(RequestHead& out, const char* limit) noexcept;
     std::uint16_t refuse_unfinished(const char* line, const char* end) const noexcept;
     std::uint16_t parse_request_line(const char* begin, const char* end, RequestHead& out) noexcept;
@@ -94,7 +95,6 @@ class RequestHeadParser {
     std::uint16_t use_transfer_encoding(std::string_view value, RequestHead& out) noexcept;
     std::uint16_t finish(const RequestHead& out) noexcept;
 
-    // Each function answers the status of a refusal, or 0.
     const char* bytes_ = nullptr;  // where the head began in the last call
     std::uint32_t line_at_ = 0;    // start of the first unfinished line; all before it is parsed
     std::uint32_t scanned_ = 0;    // that line holds no control byte before this offset
