@@ -45,7 +45,7 @@ struct ServerConfig {
     ListenAddress admin{.host = "127.0.0.1", .port = 5001};
     unsigned shards = 0;  ///< 0: one per allowed core
     std::string default_login_server = "docker.io";
-    Level log_level = Level::info;
+    Level log_level = Level::info;  ///< "debug", "info", "warning", "error"
 };
 constexpr std::size_t listen_addresses_max = 64;
 constexpr unsigned shards_max = 1024;
@@ -80,6 +80,8 @@ struct CredentialSet {
 };
 constexpr std::size_t credential_sets_max = 10'000;
 
+/// Beyond what docs/OPERATING.md's sample shows: [server] log_level, rules_max and strict_overlap (RuleTable::Options);
+/// [[cache_rule]] stale_if_denied and stale_if_missing (RuleText).
 struct Config {
     /// Longer files are refused; 100,000 rules of ordinary length take about 12 MiB.
     static constexpr std::size_t bytes_max = 64 * MiB;

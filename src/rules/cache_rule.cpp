@@ -1,0 +1,122 @@
+#include "entrepot/rules/cache_rule.h"
+
+#include "entrepot/base/log.h"
+#include "entrepot/oci/name.h"
+#include "entrepot/rules/known_registries.h"
+
+#include <algorithm>
+
+namespace entrepot {
+
+namespace {
+
+constexpr std::size_t api_name_bytes_min = 5;
+constexpr Duration tag_ttl_max = std::chrono::hours(24) * 3650;  // keeps deadlines far from the end of 64 bits
+
+// The sentence that refuses one rule: `cache rule "hub": source "docker.io" names no repository; write ...`.
+std::string complaint(const RuleText& rule, std::string_view side, std::string_view text, std::string_view reason) {
+    return fmt::format("cache rule \"{}\": {} \"{}\" {}", escaped(rule.name), side, escaped(text, 300), reason);
+}
+
+bool has_capitals(std::string_view text) noexcept {
+    return std::any_of(text.begin(), text.end(), [](char letter) { return letter >= 'A' && letter <= 'Z'; });
+}
+
+// A repository, or a prefix and the wildcard. Empty when the path is sound, else what is wrong with it.
+std::string_view fault_of_path(std::string_view path) noexcept {
+    if (path.empty()) return "names no repository; end it with \"/*\" to cover all of them";
+    if (has_capitals(path)) return "has capital letters, which repository names do not have";
+    if (path.find_first_of(":@") != std::string_view::npos) return "names a tag, a digest or a port; a rule covers whole repositories";
+    const std::size_t star = path.find('*');
+    if (star == std::string_view::npos) return is_repository(path) ? "" : "is not a valid repository name";
+    const bool last_component = star == path.size() - 1 && (star == 0 || path[star - 1] == '/');
+    if (!last_component) return "has a '*' that is not the last path component; no other place is possible";
+    if (star == 0) return "";
+    if (star > repository_bytes_max - 1) return "leaves no room for a repository name under it";
+    return is_repository(path.substr(0, star - 1)) ? "" : "is not a valid repository name";
+}
+
+std::string_view fault_of_login_server(std::string_view login_server) noexcept {
+    if (!looks_like_login_server(login_server)) return "does not start with a login server, like \"docker.io/\"; without one it could mean any registry";
+    if (has_capitals(login_server)) return "has capital letters; write the login server in lower case";
+    return is_login_server(login_server) ? "" : "does not start with a valid login server (host or host:port)";
+}
+
+// Everything that parse() demands; empty when the rule is sound. In the order in which a person would fix it.
+std::string complaint_about(const RuleText& text) {
+    if (!is_rule_name(text.name, text.origin)) {
+        const char* const lengths = text.origin == RuleOrigin::api ? "5 to 50" : "1 to 50";
+        return fmt::format("cache rule \"{}\": its name must be {} letters, digits or '-'", escaped(text.name, 100), lengths);
+    }
+    const std::string_view source = text.source, target = text.target;
+    const std::size_t slash = std::min(source.find('/'), source.size());
+    if (const auto fault = fault_of_login_server(source.substr(0, slash)); !fault.empty()) return complaint(text, "source", source, fault);
+    const std::string_view path = source.substr(std::min(slash + 1, source.size()));
+    if (const auto fault = fault_of_path(path); !fault.empty()) return complaint(text, "source", source, fault);
+    if (const auto fault = fault_of_path(target); !fault.empty()) return complaint(text, "target", target, fault);
+    if (target.ends_with('*') != path.ends_with('*')) {
+        const std::string fault = fmt::format("and source \"{}\" must both end in '*' or both name one repository", source);
+        return complaint(text, "target", target, fault);
+    }
+    if (!text.credential_set.empty() && !is_rule_name(text.credential_set, RuleOrigin::file)) {
+        return complaint(text, "credential set", text.credential_set, "is not a valid name");
+    }
+    if (text.tag_ttl < Duration::zero() || text.tag_ttl > tag_ttl_max) {
+        return fmt::format("cache rule \"{}\": tag_ttl must be between 0s and 3650d", text.name);
+    }
+    return {};
+}
+
+}  // namespace
+
+std::string_view name_of(RuleOrigin origin) noexcept {
+    switch (origin) {
+        case RuleOrigin::file: return "file";
+        case RuleOrigin::api: return "api";
+        case RuleOrigin::builtin: return "default";
+    }
+    return "unknown";
+}
+
+bool is_rule_name(std::string_view name, RuleOrigin origin) noexcept {
+    const std::size_t least = origin == RuleOrigin::api ? api_name_bytes_min : 1;
+    if (name.size() < least || name.size() > rule_name_bytes_max) return false;
+    return std::all_of(name.begin(), name.end(), [](char letter) {
+        const char lower = static_cast<char>(letter | 0x20);
+        return (letter >= '0' && letter <= '9') || (lower >= 'a' && lower <= 'z') || letter == '-';
+    });
+}
+
+Result<CacheRule, std::string> CacheRule::parse(RuleText text) {
+    if (auto complaint = complaint_about(text); !complaint.empty()) return complaint;
+    const std::string_view written = text.source;
+    const std::size_t slash = written.find('/');
+    const std::string_view login_server = canonical_login_server(written.substr(0, slash)), path = written.substr(slash + 1);
+
+    CacheRule rule;
+    rule.wildcard_ = path.ends_with('*');
+    const bool official = login_server == "docker.io" && path.find_first_of("/*") == std::string_view::npos;
+    rule.login_server_bytes_ = static_cast<std::uint16_t>(login_server.size());
+    text.source = fmt::format("{}/{}{}", login_server, official ? "library/" : "", path);  // the views into it end here
+    rule.text_ = std::move(text);
+    const std::size_t star = rule.wildcard_ ? 1 : 0;
+    rule.source_path_bytes_ = static_cast<std::uint16_t>(rule.text_.source.size() - rule.login_server_bytes_ - 1 - star);
+    rule.target_path_bytes_ = static_cast<std::uint16_t>(rule.text_.target.size() - star);
+    return rule;
+}
+
+std::vector<RuleText> default_rules() {
+    std::vector<RuleText> rules;
+    for (const std::string_view login_server : default_login_servers()) {
+        RuleText rule;
+        rule.name = login_server;
+        std::replace(rule.name.begin(), rule.name.end(), '.', '-');
+        rule.source = fmt::format("{}/*", login_server);
+        rule.target = rule.source;
+        rule.origin = RuleOrigin::builtin;
+        rules.push_back(std::move(rule));
+    }
+    return rules;
+}
+
+}  // namespace entrepot

@@ -1,0 +1,301 @@
+#include "entrepot/rules/rule_table.h"
+
+#include "entrepot/base/assert.h"
+#include "entrepot/base/random.h"
+#include "entrepot/rules/known_registries.h"
+
+#include "rules/rule_index.h"
+
+#include <fmt/format.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <bitset>
+#include <cstring>
+
+namespace entrepot {
+
+namespace {
+
+// A wildcard's depth is the number of '/' in its prefix: 0 for `*`, 1 for `hub/*`. A path of 255 bytes has at most 127.
+constexpr std::size_t depth_max = repository_bytes_max / 2;
+using Depths = std::bitset<depth_max + 1>;
+
+std::size_t depth_of(std::string_view prefix) noexcept {
+    std::size_t depth = 0;
+    for (const char character : prefix) depth += character == '/';
+    return depth;
+}
+
+std::uint64_t hash_of(std::string_view key, std::uint64_t seed) noexcept {
+    return XXH3_64bits_withSeed(key.data(), key.size(), seed);
+}
+
+std::string mapping_of(const CacheRule& rule) {
+    return fmt::format("\"{}\" ({} => {})", rule.name(), rule.target(), rule.source());
+}
+
+bool maps_one_to_one(const CacheRule& rule) noexcept {
+    return rule.target() == rule.source();
+}
+
+// The prefixes of `path` that end with a '/', and "", longest first, as far as some rule has that depth.
+class Prefixes {
+  public:
+    Prefixes(std::string_view path, const Depths& depths) noexcept : path_(path) {
+        if (depths[0]) ends_[count_++] = 0;
+        std::size_t depth = 0;
+        for (std::size_t at = 0; at < path.size() && depth < depth_max; ++at) {
+            if (path[at] == '/' && depths[++depth]) ends_[count_++] = static_cast<std::uint8_t>(at + 1);
+        }
+    }
+    bool next(std::string_view& prefix) noexcept {
+        if (count_ == 0) return false;
+        prefix = path_.substr(0, ends_[--count_]);
+        return true;
+    }
+
+  private:
+    static_assert(repository_bytes_max <= UINT8_MAX);
+    std::string_view path_;
+    std::array<std::uint8_t, depth_max + 1> ends_;
+    std::size_t count_ = 0;
+};
+
+}  // namespace
+
+// Keys are the rules' own texts: a wildcard's ends with '/' (or is empty), a static rule's never does, so both share a table.
+struct RuleTable::Index {
+    std::vector<CacheRule> rules;
+    Options options;
+    std::uint64_t seed = hash_seed();
+    RuleIndex by_name, by_target, by_source;
+    Depths target_depths, source_depths;
+    std::vector<std::string> warnings;
+
+    // Building. Each returns the refusal of rule number `rule`, if any.
+    std::optional<RuleRefusal> add_name(std::uint32_t rule);
+    std::optional<RuleRefusal> add_target(std::uint32_t rule);
+    std::optional<RuleRefusal> check_overlap(std::uint32_t rule) const;
+    void add_source(std::uint32_t rule);
+    void warn(std::uint32_t rule);
+
+    // Look-up by exact keys.
+    std::optional<std::uint32_t> find_name(std::string_view name) const noexcept;
+    std::optional<std::uint32_t> find_target(std::string_view target_path) const noexcept;
+    std::optional<std::uint32_t> find_source(std::string_view login_server, std::string_view source_path) const noexcept;
+    std::uint64_t source_hash(std::string_view login_server, std::string_view source_path) const noexcept {
+        return hash_of(source_path, hash_of(login_server, seed));
+    }
+
+    const CacheRule* covering_target(std::string_view path, std::string_view login_server) const noexcept;
+};
+
+std::optional<std::uint32_t> RuleTable::Index::find_name(std::string_view name) const noexcept {
+    return by_name.find(hash_of(name, seed), [&](std::uint32_t rule) { return rules[rule].name() == name; });
+}
+
+std::optional<std::uint32_t> RuleTable::Index::find_target(std::string_view target_path) const noexcept {
+    return by_target.find(hash_of(target_path, seed), [&](std::uint32_t rule) { return rules[rule].target_path() == target_path; });
+}
+
+std::optional<std::uint32_t> RuleTable::Index::find_source(std::string_view login_server, std::string_view source_path) const noexcept {
+    return by_source.find(source_hash(login_server, source_path), [&](std::uint32_t rule) {
+        return rules[rule].source_path() == source_path && rules[rule].login_server() == login_server;
+    });
+}
+
+std::optional<RuleRefusal> RuleTable::Index::add_name(std::uint32_t rule) {
+    const std::string& name = rules[rule].name();
+    if (const auto other = find_name(name)) {
+        return RuleRefusal{rule, *other, fmt::format("two cache rules are named \"{}\": {} => {}, and {} => {}; rename one or delete one", name,
+                                                     rules[*other].target(), rules[*other].source(), rules[rule].target(), rules[rule].source())};
+    }
+    by_name.insert(hash_of(name, seed), rule);
+    return std::nullopt;
+}
+
+std::optional<RuleRefusal> RuleTable::Index::add_target(std::uint32_t rule) {
+    const CacheRule& added = rules[rule];
+    if (const auto other = find_target(added.target_path())) {
+        return RuleRefusal{rule, *other, fmt::format("cache rule {} has the same target as cache rule {}; give it another target, or delete \"{}\"",
+                                                     mapping_of(added), mapping_of(rules[*other]), rules[*other].name())};
+    }
+    by_target.insert(hash_of(added.target_path(), seed), rule);
+    if (added.wildcard()) target_depths.set(depth_of(added.target_path()));
+    return std::nullopt;
+}
+
+// All targets are in the index already, so it does not matter which of two overlapping rules came first: the inner one finds
+// the outer one among its prefixes.
+std::optional<RuleRefusal> RuleTable::Index::check_overlap(std::uint32_t rule) const {
+    const CacheRule& inner = rules[rule];
+    if (!inner.wildcard() && !options.strict_overlap) return std::nullopt;
+    std::string_view path = inner.target_path();
+    if (path.empty()) return std::nullopt;
+    if (inner.wildcard()) path.remove_suffix(1);  // its own prefix is no overlap
+    Prefixes prefixes(path, target_depths);
+    for (std::string_view prefix; prefixes.next(prefix);) {
+        const auto outer = find_target(prefix);
+        if (!outer) continue;
+        const char* const advice = inner.wildcard()
+            ? "wildcards must not overlap: choose another target for one of them, or name single repositories"
+            : "strict_overlap allows no overlap at all: choose another target for one of them, or turn strict_overlap off";
+        return RuleRefusal{std::max(rule, *outer), std::min(rule, *outer),
+                           fmt::format("cache rule {} lies inside the wildcard of cache rule {}; {}", mapping_of(inner), mapping_of(rules[*outer]), advice)};
+    }
+    return std::nullopt;
+}
+
+void RuleTable::Index::add_source(std::uint32_t rule) {
+    const CacheRule& added = rules[rule];
+    const std::uint64_t hash = source_hash(added.login_server(), added.source_path());
+    const auto other = find_source(added.login_server(), added.source_path());
+    if (!other) {
+        by_source.insert(hash, rule);
+        if (added.wildcard()) source_depths.set(depth_of(added.source_path()));
+        return;
+    }
+    const bool better = maps_one_to_one(added) && !maps_one_to_one(rules[*other]);
+    if (better) by_source.replace(hash, *other, rule);
+    const std::uint32_t winner = better ? rule : *other, loser = better ? *other : rule;
+    if (warnings.size() == warnings_max) return;
+    warnings.push_back(fmt::format("cache rules {} and {} have one source: requests that name the login server and no target use \"{}\"",
+                            mapping_of(rules[winner]), mapping_of(rules[loser]), rules[winner].name()));
+}
+
+void RuleTable::Index::warn(std::uint32_t rule) {
+    const CacheRule& added = rules[rule];
+    const bool library = added.wildcard() && added.login_server() == "docker.io" && added.source_path() == "library/";
+    if (!library || added.target_path().ends_with("library/") || warnings.size() == warnings_max) return;
+    warnings.push_back(fmt::format("cache rule {} reaches Docker's official images only: {}someone/app would be docker.io/library/someone/app, which "
+                            "does not exist; with the source docker.io/* it reaches everybody's, and still finds official ones by their short names",
+                            mapping_of(added), added.target_path()));
+}
+
+// Exact before wildcard; `login_server` empty: any. At most one wildcard covers a path, so the order of prefixes is free.
+const CacheRule* RuleTable::Index::covering_target(std::string_view path, std::string_view login_server) const noexcept {
+    const auto serves = [&](std::uint32_t rule) { return login_server.empty() || rules[rule].login_server() == login_server; };
+    if (const auto exact = find_target(path); exact && serves(*exact)) return &rules[*exact];
+    Prefixes prefixes(path, target_depths);
+    for (std::string_view prefix; prefixes.next(prefix);) {
+        if (const auto rule = find_target(prefix)) return serves(*rule) ? &rules[*rule] : nullptr;
+    }
+    return nullptr;
+}
+
+namespace {
+
+// `prefix` and `rest` as one name. Where nothing has to be put together the result is a view of what is there.
+std::optional<std::string_view> joined(std::string_view prefix, std::string_view rest, RouteBuffer& buffer) noexcept {
+    if (prefix.empty()) return rest;
+    if (rest.empty()) return prefix;
+    if (prefix.size() + rest.size() > buffer.size()) return std::nullopt;
+    std::memcpy(buffer.data(), prefix.data(), prefix.size());
+    std::memcpy(buffer.data() + prefix.size(), rest.data(), rest.size());
+    return std::string_view(buffer.data(), prefix.size() + rest.size());
+}
+
+// Docker Hub's own images have a name of one component only in people's heads.
+std::string_view hub_prefix(std::string_view login_server, std::string_view repository) noexcept {
+    const bool official = login_server == "docker.io" && repository.find('/') == std::string_view::npos;
+    return official ? "library/" : "";
+}
+
+std::optional<Route> route_to(const CacheRule& rule, std::string_view path, RouteBuffer& buffer) noexcept {
+    std::string_view prefix = rule.source_path(), rest;
+    if (rule.wildcard()) {
+        rest = path.substr(rule.target_path().size());
+        if (prefix.empty()) prefix = hub_prefix(rule.login_server(), rest);
+    }
+    const auto repository = joined(prefix, rest, buffer);
+    if (!repository) return std::nullopt;
+    return Route{&rule, RouteStyle::target, rule.login_server(), *repository};
+}
+
+}  // namespace
+
+RuleTable::RuleTable(std::unique_ptr<Index> index) noexcept : index_(std::move(index)) {}
+RuleTable::RuleTable(RuleTable&&) noexcept = default;
+RuleTable& RuleTable::operator=(RuleTable&&) noexcept = default;
+RuleTable::~RuleTable() = default;
+
+Result<RuleTable, RuleRefusal> RuleTable::build(std::vector<RuleText> texts, Options options) {
+    ASSERT(options.rules_max <= rules_max_ceiling);
+    if (texts.size() > options.rules_max) {
+        return RuleRefusal{options.rules_max, std::nullopt,
+                           fmt::format("{} cache rules are more than the limit of {}; delete some, or raise rules_max (up to {})", texts.size(),
+                                       options.rules_max, rules_max_ceiling)};
+    }
+    auto index = std::make_unique<Index>();
+    index->options = std::move(options);
+    const std::size_t count = texts.size();
+    index->rules.reserve(count);
+    index->by_name = index->by_target = index->by_source = RuleIndex(count);
+    for (std::uint32_t rule = 0; rule < count; ++rule) {
+        auto parsed = CacheRule::parse(std::move(texts[rule]));
+        if (!parsed) return RuleRefusal{rule, std::nullopt, parsed.error()};
+        index->rules.push_back(std::move(*parsed));
+        if (auto refusal = index->add_name(rule)) return *std::move(refusal);
+        if (auto refusal = index->add_target(rule)) return *std::move(refusal);
+        index->add_source(rule);
+        index->warn(rule);
+    }
+    for (std::uint32_t rule = 0; rule < count; ++rule) {
+        if (auto refusal = index->check_overlap(rule)) return *std::move(refusal);
+    }
+    return RuleTable(std::move(index));
+}
+
+std::optional<Route> RuleTable::find(std::string_view repository, std::string_view ns, RouteBuffer& buffer) const noexcept {
+    if (!ns.empty()) {
+        ns = canonical_login_server(ns);
+        if (const CacheRule* rule = index_->covering_target(repository, ns)) return route_to(*rule, repository, buffer);
+        return find_by_source(ns, repository, buffer);
+    }
+    if (const CacheRule* rule = index_->covering_target(repository, {})) return route_to(*rule, repository, buffer);
+    const std::string_view login_server = index_->options.default_login_server;
+    // Docker Hub has no owner with a dot in its name: such a path meant another registry, for which there is no rule.
+    if (login_server == "docker.io" && looks_like_login_server(repository.substr(0, repository.find('/')))) return std::nullopt;
+    auto route = find_by_source(login_server, repository, buffer);
+    if (route) route->style = RouteStyle::default_server;
+    return route;
+}
+
+std::optional<Route> RuleTable::find_by_target(std::string_view repository, RouteBuffer& buffer) const noexcept {
+    const CacheRule* rule = index_->covering_target(repository, {});
+    return rule ? route_to(*rule, repository, buffer) : std::nullopt;
+}
+
+std::optional<Route> RuleTable::find_by_source(std::string_view login_server, std::string_view repository,
+                                               RouteBuffer& buffer) const noexcept {
+    login_server = canonical_login_server(login_server);
+    const auto name = joined(hub_prefix(login_server, repository), repository, buffer);
+    if (!name) return std::nullopt;
+    auto found = index_->find_source(login_server, *name);
+    Prefixes prefixes(*name, index_->source_depths);
+    for (std::string_view prefix; !found && prefixes.next(prefix);) found = index_->find_source(login_server, prefix);
+    if (!found) return std::nullopt;
+    const CacheRule& rule = index_->rules[*found];
+    return Route{&rule, RouteStyle::login_server, rule.login_server(), *name};
+}
+
+const CacheRule* RuleTable::find_by_name(std::string_view name) const noexcept {
+    const auto rule = index_->find_name(name);
+    return rule ? &index_->rules[*rule] : nullptr;
+}
+
+std::span<const CacheRule> RuleTable::rules() const noexcept {
+    return index_->rules;
+}
+
+const RuleTable::Options& RuleTable::options() const noexcept {
+    return index_->options;
+}
+
+std::span<const std::string> RuleTable::warnings() const noexcept {
+    return index_->warnings;
+}
+
+}  // namespace entrepot
