@@ -22,7 +22,7 @@ def test_an_upstream_with_a_private_authority(make_cache, make_upstream, certifi
 
 
 def test_certificates_that_prove_nothing_are_refused_with_the_reason(make_cache, make_upstream, certificates):
-    weak = {"unknown authority": ({"name": "stranger", "authority": certificates.stranger}, ("trust", "authority", "ca", "issuer", "not signed", "verif")),
+    weak = {"unknown authority": ({"name": "unknown", "authority": certificates.stranger}, ("trust", "authority", "ca", "issuer", "not signed", "verif")),
             "wrong name": ({"name": "wrong", "names": ("DNS:other.test",)}, ("name", "cn", "host")),
             "a wildcard two levels up": ({"name": "wild", "names": ("DNS:*.test",)}, ("name", "cn", "host")),
             "expired": ({"name": "old", "period": ("20200101000000Z", "20200201000000Z")}, ("expired", "valid")),

@@ -7,6 +7,7 @@ import tempfile
 from .cache import Cache, one_to_one
 from .certificates import Certificates
 from .origin import Trap
+from .registry import DockerRegistry, filled_storage, missing
 from .upstream import TokenServer, Upstream
 
 
@@ -103,6 +104,12 @@ class Story:
     def make_story_fixture(self):
         return self
 
+    def make_registry_fixture(self):
+        return self.registry()
+
+    def make_make_registry_fixture(self):
+        return self.registry
+
     # ---- makers
 
     def upstream(self, *arguments, **keywords):
@@ -116,6 +123,24 @@ class Story:
         trap = self._started(Trap(**keywords))
         self.closers.append(lambda told: check_empty(trap) if told else None)
         return trap
+
+    def registry(self, **keywords):
+        """A real docker-registry with the images of tools/make-images."""
+        absent = missing("docker-registry")
+        if absent:
+            skip("docker-registry is not installed")
+        directory = self.fixture("directory")
+        filled_storage(directory)
+        registry = DockerRegistry(directory, **keywords)
+        registry.start()
+        self.closers.append(lambda told: registry.stop())
+        return registry
+
+    def service(self, service, **starting):
+        """Starts a program that ends with the story."""
+        service.start(**starting)
+        self.closers.append(lambda told: service.stop())
+        return service
 
     def cache(self, *upstreams, start=True, client_tls=None, environment=None, limits=None, settings=None, **words):
         """The server in front of these upstreams. `words` go to one_to_one: capacity, tag_ttl, credentials, ..."""

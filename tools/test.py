@@ -1,0 +1,217 @@
+"""Runs the parts of the test suite and adds up what they say; tools/test installs and builds before it starts this."""
+import argparse
+import concurrent.futures
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = f"{ROOT}/build"
+FUZZ_SECONDS = 30
+SEEDS_MIN = 500
+SCENARIO_JOBS = 2 * (os.cpu_count() or 2)      # scenarios mostly wait, for each other's deadlines and for scripted slowness
+PART_TIMEOUT_S = 900
+PURE_MODULES = ("base", "http", "oci", "rules")         # what fuzz targets link: no I/O, no coroutines, so clang 14 is enough
+
+
+class Counts:
+    def __init__(self, passed=0, failed=0, skipped=0):
+        self.passed, self.failed, self.skipped = passed, failed, skipped
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def failed(text):
+    say(f"FAIL {text}")
+    return Counts(failed=1)
+
+
+def skipped(text):
+    say(f"skip {text}")
+    return Counts(skipped=1)
+
+
+def run(arguments, timeout=PART_TIMEOUT_S, **options):
+    """Returns (exit status, output); a program that hangs is ended and counts as failed."""
+    try:
+        done = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                              timeout=timeout, cwd=ROOT, check=False, **options)
+        return done.returncode, done.stdout
+    except subprocess.TimeoutExpired as late:
+        text = late.stdout or b""
+        return 124, (text if isinstance(text, str) else text.decode("utf-8", "replace")) + f"\nended after {timeout} s"
+
+
+# ---- unit tests and simulator: doctest programs
+
+def doctest(program, *options, environment=None):
+    """Each test case counts; a crash before the summary is a failure of its own."""
+    name = os.path.basename(program)
+    started = time.monotonic()
+    status, output = run([program, "--no-colors", *options], env={**os.environ, **(environment or {})})
+    summary = re.search(r"\[doctest\] test cases:\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed\s*\|\s*(\d+) skipped", output)
+    if not summary:
+        say(output[-4000:])
+        return failed(f"{name}: ended with status {status} and no summary")
+    counts = Counts(int(summary[2]), int(summary[3]), int(summary[4]))
+    if status and not counts.failed:
+        counts.failed = 1
+    if counts.failed:
+        say(output[-8000:])
+    for reason in re.findall(r"^.*skipped: .*$", output, re.MULTILINE):
+        say(f"     {reason.strip()}")
+    say(f"{'FAIL' if counts.failed else 'ok  '} {name}: {counts} in {time.monotonic() - started:.1f} s")
+    return counts
+
+
+def unit():
+    program = f"{BUILD}/tests/unit/unit_tests"
+    return doctest(program) if os.path.exists(program) else failed(f"{program} was not built")
+
+
+def sim():
+    """Programs of the simulated kernel, then whole boxes under seeds."""
+    counts = Counts()
+    programs = sorted(one for one in glob.glob(f"{BUILD}/tests/sim/*_tests") if os.access(one, os.X_OK))
+    if f"{BUILD}/tests/sim/sim_tests" not in programs:
+        counts.add(failed("build/tests/sim/sim_tests was not built"))
+    for program in programs:
+        counts.add(doctest(program, environment={"ENTREPOT_SIM_SEEDS": str(SEEDS_MIN)}))
+    return counts
+
+
+# ---- fuzz targets
+
+def clang():
+    return next((path for path in map(shutil.which, ("clang++", "clang++-19", "clang++-16", "clang++-15", "clang++-14")) if path), None)
+
+
+def fuzz():
+    """Builds each tests/fuzz/NAME_fuzz.cpp with clang's sanitizers and lets it run on its corpus, two at a time."""
+    targets = sorted(glob.glob(f"{ROOT}/tests/fuzz/*_fuzz.cpp"))
+    if not targets:
+        return failed("there are no fuzz targets")
+    compiler = clang()
+    if not compiler:
+        for target in targets:
+            skipped(f"{os.path.basename(target)}: no clang on this machine")
+        return Counts(skipped=len(targets))
+    directory = f"{BUILD}/fuzz"
+    os.makedirs(directory, exist_ok=True)
+    write_fuzz_ninja(f"{directory}/build.ninja", compiler, targets)
+    status, output = run(["ninja", "-C", directory])
+    if status:
+        say(output[-6000:])
+        return Counts(failed=len(targets))
+    counts = Counts()
+    with concurrent.futures.ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
+        for one in pool.map(fuzz_one, targets):
+            counts.add(one)
+    return counts
+
+
+def write_fuzz_ninja(path, compiler, targets):
+    """A build of its own: the same sources, with another compiler and with sanitizers."""
+    sanitize = "address,undefined"
+    sources = [one for module in PURE_MODULES for one in sorted(glob.glob(f"{ROOT}/src/{module}/*.cpp"))]
+    lines = [f"flags = -std=c++20 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=undefined -I{ROOT}/include -I{ROOT}/src",
+             "rule compile", f"  command = {compiler} $flags -fsanitize=fuzzer-no-link,{sanitize} -MMD -MF $out.d -c $in -o $out", "  depfile = $out.d", "  deps = gcc",
+             "rule archive", "  command = rm -f $out && ar rcs $out $in",
+             "rule link", f"  command = {compiler} -fsanitize=fuzzer,{sanitize} $in -o $out -lfmt -lxxhash -lmbedcrypto -lpthread"]
+    objects = []
+    for source in sources + targets:
+        name = os.path.relpath(source, ROOT).replace("/", "_")[:-4] + ".o"
+        lines.append(f"build {name}: compile {source}")
+        if source not in targets:
+            objects.append(name)
+        else:
+            program = os.path.basename(source)[:-4]
+            lines.append(f"build {program}: link {name} pure.a")
+    lines += [f"build pure.a: archive {' '.join(objects)}", "default " + " ".join(os.path.basename(one)[:-4] for one in targets)]
+    text = "\n".join(lines) + "\n"
+    if not os.path.exists(path) or open(path, encoding="utf-8").read() != text:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def fuzz_one(target):
+    name = os.path.basename(target)[:-len("_fuzz.cpp")]
+    found, artifacts = f"{BUILD}/fuzz/found/{name}", f"{BUILD}/fuzz/crashes/"
+    os.makedirs(found, exist_ok=True)
+    os.makedirs(artifacts, exist_ok=True)
+    corpus = f"{ROOT}/tests/fuzz/corpus/{name}"
+    arguments = [f"{BUILD}/fuzz/{name}_fuzz", f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1",
+                 f"-artifact_prefix={artifacts}{name}-", found] + ([corpus] if os.path.isdir(corpus) else [])
+    status, output = run(arguments, timeout=FUZZ_SECONDS + 60)
+    runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", output)
+    if status or not runs:
+        say(output[-4000:])
+        return failed(f"fuzz {name}: status {status}; the input is kept in {artifacts}")
+    say(f"ok   fuzz {name}: {int(runs[1]):,} inputs in {FUZZ_SECONDS} s")
+    return Counts(passed=1)
+
+
+# ---- black box: scenarios and real clients
+
+def stories(*options):
+    """Lets the runner print as it goes, and takes its last line as the sum."""
+    process = subprocess.Popen([sys.executable, "-B", f"{ROOT}/tests/scenario/run.py", *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               text=True, errors="replace", cwd=ROOT)
+    last = ""
+    for line in process.stdout:
+        last = line.strip()
+        if not re.fullmatch(r"\d+ passed, \d+ failed, \d+ skipped", last):
+            print(line, end="", flush=True)
+    status = process.wait()
+    sums = re.fullmatch(r"(\d+) passed, (\d+) failed, (\d+) skipped", last)
+    if not sums:
+        return failed(f"the scenario runner ended with status {status} and no sum")
+    counts = Counts(*map(int, sums.groups()))
+    say(f"     {counts}")
+    return counts
+
+
+def scenario():
+    return stories("--jobs", str(SCENARIO_JOBS))
+
+
+def clients():
+    return stories("--in", f"{ROOT}/tests/clients", "--jobs", str(os.cpu_count() or 2))
+
+
+PARTS = {"unit": unit, "sim": sim, "fuzz": fuzz, "scenario": scenario, "clients": clients}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="test", description="Builds and passes all tests, or the parts that are named.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=" ".join(PARTS))
+    arguments = parser.parse_args()
+    for part in arguments.parts:
+        if part not in PARTS:
+            parser.error(f"there is no part '{part}'; there are: {' '.join(PARTS)}")
+    counts = Counts()
+    for part in arguments.parts or PARTS:
+        say(f"== {part}")
+        started = time.monotonic()
+        counts.add(PARTS[part]())
+        say(f"     {part} took {time.monotonic() - started:.0f} s")
+    say(str(counts))
+    return 1 if counts.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
