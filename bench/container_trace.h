@@ -16,9 +16,9 @@
 namespace entrepot::bench {
 
 struct TraceOptions {
-    double alpha = 0.9;                        ///< of the Zipf distribution
-    double scan_share = 0.2;                   ///< of all requests
-    std::uint32_t catalogue_blobs = 40'000;    ///< alive at any one time
+    double alpha = 0.9;                      ///< of the Zipf distribution
+    double scan_share = 0.2;                 ///< of all requests
+    std::uint32_t catalogue_blobs = 40'000;  ///< alive at any one time
     std::uint32_t requests = 2'000'000;
     std::uint32_t scan_length = 2'000;         ///< requests of one scan, interleaved with the normal ones one to one
     double herd_share = 0.25;                  ///< of the scanned blobs: asked for by one to eight more nodes
@@ -27,9 +27,9 @@ struct TraceOptions {
 };
 
 struct Trace {
-    std::vector<std::uint64_t> sizes;      ///< by object number
-    std::vector<std::uint32_t> requests;   ///< object numbers in order
-    std::uint64_t catalogue_bytes = 0;     ///< of what is alive at the start
+    std::vector<std::uint64_t> sizes;     ///< by object number
+    std::vector<std::uint32_t> requests;  ///< object numbers in order
+    std::uint64_t catalogue_bytes = 0;    ///< of what is alive at the start
 };
 
 class TraceMaker {
@@ -90,7 +90,8 @@ class TraceMaker {
     }
     std::uint32_t new_blob() {
         const bool small = unit_(random_) < 0.4;
-        const double bytes = std::exp(small ? std::log(2048.0) + 0.8 * normal_(random_) : std::log(1048576.0) + 2.3 * normal_(random_));
+        const double bytes =
+            std::exp(small ? std::log(2048.0) + 0.8 * normal_(random_) : std::log(1048576.0) + 2.3 * normal_(random_));
         trace_.sizes.push_back(static_cast<std::uint64_t>(std::clamp(bytes, 200.0, 500.0 * 1048576)));
         return static_cast<std::uint32_t>(trace_.sizes.size() - 1);
     }

@@ -89,12 +89,13 @@ Score play(const Trace& trace, Contestant& contestant) {
         hits += hit;
         if (hit) hit_bytes += trace.sizes[id];
     }
-    return {static_cast<double>(hits) / static_cast<double>(trace.requests.size() - warm), static_cast<double>(hit_bytes) / static_cast<double>(bytes),
-            contestant.bytes_stored()};
+    return {static_cast<double>(hits) / static_cast<double>(trace.requests.size() - warm),
+            static_cast<double>(hit_bytes) / static_cast<double>(bytes), contestant.bytes_stored()};
 }
 
 void print_score(std::string_view name, const Score& score) {
-    fmt::print("      {:<22} {:>8.4f} {:>8.4f} {:>10.0f}\n", name, score.object_hits, score.byte_hits, static_cast<double>(score.bytes_stored) / 1e9);
+    fmt::print("      {:<22} {:>8.4f} {:>8.4f} {:>10.0f}\n", name, score.object_hits, score.byte_hits,
+               static_cast<double>(score.bytes_stored) / 1e9);
 }
 
 void compare(const Trace& trace, std::uint64_t capacity_bytes, bool variants) {
@@ -103,8 +104,9 @@ void compare(const Trace& trace, std::uint64_t capacity_bytes, bool variants) {
     contestants.push_back(std::make_unique<Sieve>(capacity_bytes, trace.sizes));
     contestants.push_back(std::make_unique<S3Fifo>(capacity_bytes, trace.sizes));
     if (variants) {
-        for (S3FifoOptions options : {S3FifoOptions{"S3-FIFO, 1 use proves", 0.10, 0.90, 1, 3}, S3FifoOptions{"S3-FIFO, small 5 %", 0.05, 0.95, 2, 3},
-                                      S3FifoOptions{"S3-FIFO, small 20 %", 0.20, 0.80, 2, 3}, S3FifoOptions{"S3-FIFO, ghosts 30 %", 0.10, 0.30, 2, 3}})
+        for (S3FifoOptions options :
+             {S3FifoOptions{"S3-FIFO, 1 use proves", 0.10, 0.90, 1, 3}, S3FifoOptions{"S3-FIFO, small 5 %", 0.05, 0.95, 2, 3},
+              S3FifoOptions{"S3-FIFO, small 20 %", 0.20, 0.80, 2, 3}, S3FifoOptions{"S3-FIFO, ghosts 30 %", 0.10, 0.30, 2, 3}})
             contestants.push_back(std::make_unique<S3Fifo>(capacity_bytes, trace.sizes, options));
     }
     for (const auto& contestant : contestants) print_score(contestant->name(), play(trace, *contestant));
@@ -118,7 +120,8 @@ void compare_all(std::uint32_t requests, bool variants) {
         for (const double scan_share : {0.0, 0.2, 0.5}) {
             const Trace trace = TraceMaker({.alpha = alpha, .scan_share = scan_share, .requests = requests}).make();
             for (const double fraction : {0.01, 0.05, 0.10, 0.25}) {
-                fmt::print("{:.1f}  {:>2.0f} %  {:>2.0f} % of {}\n", alpha, scan_share * 100, fraction * 100, size_for_people(trace.catalogue_bytes));
+                fmt::print("{:.1f}  {:>2.0f} %  {:>2.0f} % of {}\n", alpha, scan_share * 100, fraction * 100,
+                           size_for_people(trace.catalogue_bytes));
                 compare(trace, static_cast<std::uint64_t>(static_cast<double>(trace.catalogue_bytes) * fraction), variants);
             }
         }
@@ -153,7 +156,8 @@ void measure_cost() {
         for (std::uint32_t i = 0; i < blobs; ++i) entries[i] = eviction.insert(digests[i], 1000, i % 10 != 0);
     });
     const double bytes_each = (resident_bytes() - before) / blobs;
-    fmt::print("load {} blobs: {:.0f} ms, {:.1f} bytes each (entry {} bytes)\n", blobs, load_ms, bytes_each, sizeof(EvictionEntry));
+    fmt::print("load {} blobs: {:.0f} ms, {:.1f} bytes each (entry {} bytes)\n", blobs, load_ms, bytes_each,
+               sizeof(EvictionEntry));
 
     std::mt19937_64 random(1);
     std::vector<std::uint32_t> order(blobs);

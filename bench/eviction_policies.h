@@ -123,9 +123,9 @@ class Sieve final : public Policy {
 
 struct S3FifoOptions {
     std::string name = "S3-FIFO";
-    double small_share = 0.10;        ///< of the capacity, for what was never seen before
-    double ghost_share = 0.90;        ///< of the capacity: how many evicted bytes are remembered by name
-    unsigned promotion_hits = 2;      ///< in the small queue, to enter the main queue
+    double small_share = 0.10;    ///< of the capacity, for what was never seen before
+    double ghost_share = 0.90;    ///< of the capacity: how many evicted bytes are remembered by name
+    unsigned promotion_hits = 2;  ///< in the small queue, to enter the main queue
     unsigned frequency_max = 3;
 };
 

@@ -14,7 +14,8 @@ constexpr std::size_t block_bytes = 64;
 constexpr std::size_t length_bytes = 8;  // of the bit length that ends the padding
 
 // FIPS 180-4, 5.3.3.
-constexpr Sha256State initial_state{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+constexpr Sha256State initial_state{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
 std::atomic<const Sha256Engine*> forced_engine{nullptr};
 

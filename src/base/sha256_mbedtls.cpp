@@ -21,7 +21,8 @@ void compress_mbedtls(Sha256State& state, const std::byte* data, std::size_t blo
     std::memcpy(context.state, state.data(), sizeof context.state);
     for (; blocks > 0; --blocks, data += 64) {
         // The software version has no way to fail; the result exists for hardware drivers.
-        [[maybe_unused]] const int failed = mbedtls_internal_sha256_process(&context, reinterpret_cast<const unsigned char*>(data));
+        [[maybe_unused]] const int failed =
+            mbedtls_internal_sha256_process(&context, reinterpret_cast<const unsigned char*>(data));
     }
     std::memcpy(state.data(), context.state, sizeof context.state);
     mbedtls_sha256_free(&context);

@@ -13,27 +13,25 @@ struct Unit {
     std::uint64_t factor;
 };
 
-constexpr std::uint64_t thousand = 1000;
-constexpr std::uint64_t kibi = 1024;
 constexpr std::array<Unit, 10> size_units{{
-    {"KB", thousand},
-    {"MB", thousand * thousand},
-    {"GB", thousand * thousand * thousand},
-    {"TB", thousand * thousand * thousand * thousand},
-    {"PB", thousand * thousand * thousand * thousand * thousand},
-    {"KiB", kibi},
-    {"MiB", kibi << 10},
-    {"GiB", kibi << 20},
-    {"TiB", kibi << 30},
-    {"PiB", kibi << 40},
+    {"KB", 1'000},
+    {"MB", 1'000'000},
+    {"GB", 1'000'000'000},
+    {"TB", 1'000'000'000'000},
+    {"PB", 1'000'000'000'000'000},
+    {"KiB", 1ull << 10},
+    {"MiB", 1ull << 20},
+    {"GiB", 1ull << 30},
+    {"TiB", 1ull << 40},
+    {"PiB", 1ull << 50},
 }};
 
 constexpr std::array<Unit, 5> duration_units{{
     {"ms", 1'000'000},
     {"s", 1'000'000'000},
-    {"m", 60 * 1'000'000'000ull},
-    {"h", 3600 * 1'000'000'000ull},
-    {"d", 86400 * 1'000'000'000ull},
+    {"m", 60'000'000'000},
+    {"h", 3'600'000'000'000},
+    {"d", 86'400'000'000'000},
 }};
 
 template <std::size_t count>
@@ -111,6 +109,7 @@ std::optional<Duration> parse_duration(std::string_view text) noexcept {
 }
 
 std::string size_for_people(std::uint64_t bytes) {
+    constexpr std::uint64_t kibi = 1024;
     if (bytes < kibi) return fmt::format("{} B", bytes);
     constexpr std::array<std::string_view, 6> names{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     std::size_t unit = 0;

@@ -8,12 +8,14 @@ namespace entrepot {
 namespace {
 
 constexpr std::uint32_t slab_entries = 4096;
-constexpr std::uint8_t promotion_uses = 2;       // in the small queue; one alone is often a retry, or one job's second node
+constexpr std::uint8_t promotion_uses = 2;  // in the small queue; one alone is often a retry, or one job's second node
 constexpr std::uint64_t small_share_percent = 10;
 constexpr std::uint64_t ghost_share_percent = 90;
-constexpr int orphans_looked_at = 4;             // per call, so that a blob read for hours costs no walk
+constexpr int orphans_looked_at = 4;  // per call, so that a blob read for hours costs no walk
 
-std::uint64_t percent_of(std::uint64_t bytes, std::uint64_t percent) { return bytes / 100 * percent + bytes % 100 * percent / 100; }
+std::uint64_t percent_of(std::uint64_t bytes, std::uint64_t percent) {
+    return bytes / 100 * percent + bytes % 100 * percent / 100;
+}
 
 }  // namespace
 
@@ -29,8 +31,7 @@ Eviction::~Eviction() {
     ASSERT(leaving_list_.empty());
     for (IntrusiveList<EvictionEntry>* list : {&small_.list, &main_.list, &orphan_list_})
         while (EvictionEntry* entry = list->pop_front()) ASSERT(!entry->pinned());
-    while (free_list_.pop_front()) {
-    }
+    while (free_list_.pop_front()) {}
 }
 
 void Eviction::set_capacity(std::uint64_t capacity_bytes) {

@@ -32,7 +32,8 @@ void GhostTable::remember(const Digest& digest, std::uint64_t bytes) noexcept {
     Bucket& bucket = buckets_[key & bucket_mask_];
     Name* place = find(bucket, key);
     if (!place)
-        place = std::min_element(std::begin(bucket.names), std::end(bucket.names), [](const Name& a, const Name& b) { return a.evicted_at < b.evicted_at; });
+        place = std::min_element(std::begin(bucket.names), std::end(bucket.names),
+                                 [](const Name& a, const Name& b) { return a.evicted_at < b.evicted_at; });
     *place = {key, clock_};
 }
 

@@ -91,7 +91,8 @@ class Eviction {
     /// that was used may be named before one that was not.
     template <typename Predicate>
     EvictionEntry* victim(Predicate may_evict) {
-        return choose({[](void* context, const EvictionEntry& entry) { return bool((*static_cast<Predicate*>(context))(entry)); }, &may_evict});
+        return choose({[](void* context, const EvictionEntry& entry) { return bool((*static_cast<Predicate*>(context))(entry)); },
+                       &may_evict});
     }
     EvictionEntry* victim() {
         return victim([](const EvictionEntry&) { return true; });

@@ -21,8 +21,7 @@ std::vector<int> values_in(IntrusiveList<Item>& list) {
 }
 
 void clear(IntrusiveList<Item>& list) {
-    while (list.pop_front()) {
-    }
+    while (list.pop_front()) {}
 }
 
 }  // namespace

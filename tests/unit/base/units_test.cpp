@@ -25,8 +25,9 @@ TEST_CASE("units: a fraction of a byte is dropped") {
 }
 
 TEST_CASE("units: anything that is not exactly a size is refused") {
-    for (const char* text : {"", " 1", "1 ", "64 KiB", "-1", "+1", "KiB", ".5GiB", "1.", "1.GiB", "1.5", "1.-5GiB", "1.0000000001GiB", "10kb",
-                             "10kB", "10K", "10B", "10MiBx", "0x10", "1e3", "1,5GiB", "1.5.5GiB", "80%"}) {
+    for (const char* text : {"",      " 1",  "1 ",      "64 KiB",          "-1",   "+1",   "KiB", ".5GiB", "1.",
+                             "1.GiB", "1.5", "1.-5GiB", "1.0000000001GiB", "10kb", "10kB", "10K", "10B",   "10MiBx",
+                             "0x10",  "1e3", "1,5GiB",  "1.5.5GiB",        "80%"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_size(text).has_value());
     }
