@@ -1,7 +1,8 @@
 #pragma once
 // TLS by mbedTLS, over any Stream. Verification of servers is always on and the host name is set on every context: in mbedTLS 2.28 a context without one
 // accepts any certificate of a trusted CA, silently (CVE-2025-27809). Renegotiation is off, TLS 1.2 is the least (and with 2.28 the only) version.
-// Contexts are made once and shared by the shards; each shard has its own random generator (mbedTLS 2.28 would lock a shared one).
+// Contexts are made once and shared by the shards; inside, each thread has its own keys, trusted certificates and random generator, because mbedTLS 2.28 writes to
+// all three while it uses them (precomputed curve points without a lock, the others under one).
 
 #include "entrepot/net/stream.h"
 
@@ -10,12 +11,18 @@
 
 namespace entrepot {
 
+/// Runs each cipher once, so that the library looks for the processor's AES instructions before there are threads: in mbedTLS before 3.6.4 that look is
+/// a race (CVE-2025-52496). main() calls it before it starts any thread.
+void warm_up_crypto();
+
 /// What a TLS server shows. Immutable after load; outlives every stream made with it.
 class TlsServerContext {
   public:
     /// PEM files. The error is one line for the operator: which file and why.
     static Result<std::unique_ptr<TlsServerContext>, std::string> load(const std::string& certificate_file, const std::string& key_file);
     virtual ~TlsServerContext() = default;
+    /// Makes the calling thread's own copy of keys and configuration now rather than in its first handshake.
+    virtual void prepare() const = 0;
 };
 
 /// Whom a TLS client trusts. Immutable after load; outlives every stream made with it.
@@ -24,6 +31,8 @@ class TlsClientContext {
     /// `ca_file` empty: the system's trust store (/etc/ssl/certs/ca-certificates.crt). A missing system store is an error only when a handshake needs it.
     static Result<std::unique_ptr<TlsClientContext>, std::string> load(const std::string& ca_file);
     virtual ~TlsClientContext() = default;
+    /// As TlsServerContext::prepare(). Parsing the system's trust store takes 3 to 5 ms and 0.4 MiB for each thread, so a shard does it before it serves.
+    virtual void prepare() const = 0;
 };
 
 /// Runs the handshake as server. The plain stream is consumed either way; on failure it is closed. Idle memory of the result: see net/tls_stream.cpp.
