@@ -19,6 +19,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..")
 BINARY = os.environ.get("ENTREPOT", f"{ROOT}/build/entrepot")
 START_TIMEOUT_S = 10
 CALM_TIMEOUT_S = 10
+STOP_TIMEOUT_S = 45         # it lets running answers finish for 30 s
 
 
 def toml(value):
@@ -129,9 +130,12 @@ class Cache:
         self.process.wait()
         return self
 
-    def stop(self, timeout=20):
-        """Asks it to end, and returns its exit status."""
+    def stop(self, timeout=STOP_TIMEOUT_S, at_once=False):
+        """Asks it to end, and returns its exit status. Running answers may finish, unless a second signal says at once."""
         self.process.terminate()
+        if at_once:
+            time.sleep(0.1)
+            self.process.terminate()
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
