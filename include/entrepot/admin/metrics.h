@@ -1,0 +1,35 @@
+#pragma once
+// The Prometheus text page: adds up what the shards counted. Counters are read while their owners write; each is exact by itself, a page is not one instant.
+
+#include "entrepot/cache/counters.h"
+#include "entrepot/server/registry_counters.h"
+#include "entrepot/server/connection.h"
+#include "entrepot/store/store.h"
+#include "entrepot/upstream/upstream.h"
+
+#include <string>
+#include <vector>
+
+namespace entrepot {
+
+/// Where the numbers live. Everything outlives the admin listener.
+struct MetricSources {
+    struct ShardSources {
+        const Loop* loop;
+        const CacheCounters* cache;
+        const RegistryCounters* registry;
+        const Connections* connections;
+        const BufferPool* buffers;
+    };
+    std::vector<ShardSources> shards;
+    const Store::Counters* store = nullptr;
+    const UpstreamTable* upstreams = nullptr;
+    Instant started{};
+    std::string version;
+};
+
+std::string metrics_page(const MetricSources& sources);
+/// The same in short, as JSON: what `entrepot status` shows.
+std::string status_document(const MetricSources& sources, bool ready);
+
+}  // namespace entrepot

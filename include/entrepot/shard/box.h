@@ -1,0 +1,69 @@
+#pragma once
+// The whole server as one object: what all shards share, the shards, and the order in which everything starts and ends. It makes no thread and waits for none: the program (main) gives each
+// shard a thread, the simulator turns all of them on one.
+//
+//   open ──> add_shard (each on its thread) ──> connect ──> loops run ──start()──> serving ──stop()──> drained, loops stopped ──> remove_shard (each on its thread)
+
+#include "entrepot/rules/config.h"
+#include "entrepot/shard/shard.h"
+
+#include <atomic>
+#include <functional>
+
+namespace entrepot {
+
+class Box {
+  public:
+    struct Options {
+        Duration drain_timeout = std::chrono::seconds(30);  ///< how long running answers may take after stop()
+        ShardOptions shard;
+        UpstreamTable::Options upstream;
+    };
+
+    /// Blocking: opens the store, reads certificates, joins rules with upstreams. The error is one line for the operator.
+    static Result<std::unique_ptr<Box>, std::string> open(const Config& config, Options options);
+    ~Box();
+
+    /// On the thread that shall run the shard.
+    Result<void, std::string> add_shard(unsigned index, std::unique_ptr<Ring> ring);
+    void set_shard_count(unsigned count) { shards_.resize(count); }
+    /// After every shard was added, before any loop runs.
+    void connect();
+    void remove_shard(unsigned index);
+
+    /// On shard 0's loop: loads the store, then lets every shard accept. Detached; `ready` is called once, with the error if there is one.
+    void start(std::function<void(Result<void, std::string>)> ready);
+    /// Any thread, once: drains, stops fetching, closes, and stops every loop.
+    void stop() noexcept;
+
+    Shard& shard(unsigned index) noexcept { return *shards_[index]; }
+    std::size_t shard_count() const noexcept { return shards_.size(); }
+    Store& store() noexcept { return *store_; }
+
+  private:
+    explicit Box(Options options) : options_(std::move(options)) {}
+    Task<void> start_all(std::function<void(Result<void, std::string>)> ready);
+    Task<void> stop_all();
+    template <typename Phase>
+    Task<void> on_every_shard(Phase phase);
+
+    struct StopMessage : Message {
+        Box* box = nullptr;
+    };
+
+    Options options_;
+    Address admin_address_;
+    std::unique_ptr<TlsServerContext> tls_;
+    std::unique_ptr<Store> store_;
+    std::unique_ptr<UpstreamTable> upstreams_;
+    std::shared_ptr<const Routing> routing_;
+    CacheTeam team_;
+    std::vector<std::unique_ptr<Shard>> shards_;
+    Instant started_{};
+    StopMessage stop_message_;
+    std::atomic<bool> stop_asked_{false};
+    TaskGroup control_;  ///< on shard 0's loop
+    bool store_started_ = false;
+};
+
+}  // namespace entrepot

@@ -1,0 +1,85 @@
+#pragma once
+// A core and all it owns. The members, in order, are the ownership of the whole program: each may use those above it. Made, run and destroyed on one thread.
+
+#include "entrepot/admin/admin.h"
+#include "entrepot/registry/registry.h"
+#include "entrepot/server/acceptor.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace entrepot {
+
+/// What all shards share, from the Box.
+struct SharedParts {
+    Store& store;
+    UpstreamTable& upstreams;
+    CacheTeam& team;
+    std::shared_ptr<const Routing> routing;
+    const TlsServerContext* tls = nullptr;  ///< of the registry listener; null: plain
+};
+
+struct ShardOptions {
+    std::vector<Address> listen;
+    std::size_t buffers = 32;  ///< of BufferPool::buffer_bytes: 8 MiB, what the default memlock limit lets us register
+    Connections::Options connections;
+    Cache::Options cache;
+};
+
+class Shard {
+  public:
+    /// On the shard's thread, whose ring it takes over. Listeners are opened, not yet accepted from; the error is one line for the operator.
+    static Result<std::unique_ptr<Shard>, std::string> make(std::unique_ptr<Ring> ring, const SharedParts& shared, const ShardOptions& options);
+    ~Shard();
+
+    /// Before the loops run: the acceptors of the same address on every shard.
+    void meet(const std::vector<Shard*>& all);
+    /// Opens the admin listener here, with its own connections.
+    Result<void, std::string> open_admin(const Address& address, MetricSources sources);
+
+    Loop& loop() noexcept { return loop_; }
+    Cache& cache() noexcept { return cache_; }
+    Registry& registry() noexcept { return registry_; }
+    MetricSources::ShardSources metric_sources() const noexcept;
+    const Address& address(std::size_t listener) const noexcept { return acceptors_[listener]->address(); }
+    const Address& admin_address() const noexcept { return admin_->acceptor.address(); }
+
+    /// Starts accepting and housekeeping; returns at once. Admin pages come up with start_admin, earlier, so that health can be asked.
+    void start();
+    void start_admin();
+    void set_ready(bool ready) noexcept;
+
+    // The end, in phases that every shard finishes before any begins the next (shard/box.cpp).
+    void begin_drain() noexcept;                ///< no new connections; idle ones end
+    Task<void> finish_drain(Instant deadline);  ///< answers run to their end, at most until the deadline; then by force
+    Task<void> stop_fetching();                 ///< upstream exchanges end, partial files are kept
+    Task<void> close();                         ///< everything else
+
+  private:
+    struct AdminParts {
+        AdminParts(Loop& loop, std::unique_ptr<Listener> listener, MetricSources sources)
+            : admin(std::move(sources)), connections(admin, nullptr, {}), acceptor(loop, std::move(listener), connections) {}
+        Admin admin;
+        Connections connections;
+        Acceptor acceptor;
+    };
+
+    Shard(std::unique_ptr<Ring> ring, const SharedParts& shared, const ShardOptions& options);
+    Task<void> close_connections(Connections& connections, Instant deadline);
+
+    CacheCounters cache_counters_;
+    RegistryCounters registry_counters_;
+    Loop loop_;
+    BufferPool buffers_;
+    std::unique_ptr<Upstreams> upstreams_;
+    FetchTools tools_;
+    Cache cache_;
+    Registry registry_;
+    Connections connections_;
+    std::vector<std::unique_ptr<Acceptor>> acceptors_;
+    std::unique_ptr<AdminParts> admin_;
+    TaskGroup services_;
+};
+
+}  // namespace entrepot

@@ -1,0 +1,231 @@
+#include "main/serve.h"
+
+#include "entrepot/base/sha256.h"
+#include "entrepot/io/blocking.h"
+#include "entrepot/shard/box.h"
+#include "entrepot/shard/topology.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <barrier>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <future>
+#include <sstream>
+#include <thread>
+
+namespace entrepot {
+namespace {
+
+constexpr const char* config_file_default = "/etc/entrepot/entrepot.toml";
+constexpr std::size_t descriptors_reserved = 512;  // listeners, volumes, ledger, upstream connections' slack
+
+struct ConfigText {
+    std::string text;
+};
+
+Result<ConfigText, std::string> read_config_text(const ServeOptions& options) {
+    std::ifstream file(options.config_file);
+    if (!file) {
+        if (!options.config_file_given) return ConfigText{};
+        return fmt::format("cannot read configuration file {}: {}", options.config_file, std::strerror(errno));
+    }
+    std::ostringstream text;
+    text << file.rdbuf();
+    return ConfigText{text.str()};
+}
+
+/// As many descriptors as the system lets us have; the connection bound follows from it.
+std::size_t raise_descriptor_limit() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+void forbid_core_files() {
+    // A core file would hold credentials and tokens.
+    rlimit none{0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
+    ::prctl(PR_SET_DUMPABLE, 0);
+}
+
+sigset_t signals_of_interest() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) sigaddset(&set, signal);
+    return set;
+}
+
+constexpr int wake_main = SIGUSR2;  // a shard's thread ended: look again
+
+/// The threads of a box: each opens its ring, makes its shard, runs the loop and takes the shard down again.
+class ShardThreads {
+  public:
+    ShardThreads(Box& box, std::vector<Core> cores, pthread_t waiter)
+        : box_(box), cores_(std::move(cores)), made_(static_cast<std::ptrdiff_t>(cores_.size()) + 1), connected_(static_cast<std::ptrdiff_t>(cores_.size()) + 1),
+          ended_(static_cast<std::ptrdiff_t>(cores_.size())), errors_(cores_.size()), waiter_(waiter) {}
+
+    /// Makes every shard and connects them. The first error ends all threads again.
+    Result<void, std::string> start() {
+        box_.set_shard_count(static_cast<unsigned>(cores_.size()));
+        for (unsigned index = 0; index < cores_.size(); ++index) threads_.emplace_back([this, index] { run(index); });
+        made_.arrive_and_wait();
+        std::string failed;
+        for (auto& error : errors_) {
+            if (failed.empty()) failed = error;
+        }
+        good_ = failed.empty();
+        if (good_) box_.connect();
+        connected_.arrive_and_wait();
+        if (good_) return {};
+        join();
+        return failed;
+    }
+    void join() {
+        for (auto& thread : threads_) thread.join();
+        threads_.clear();
+    }
+    bool all_ended() const noexcept { return running_.load() == 0; }
+    const std::string& start_error() const noexcept { return start_error_; }
+
+  private:
+    void run(unsigned index) {
+        pthread_setname_np(pthread_self(), fmt::format("shard-{}", index).c_str());
+        if (!bind_this_thread(cores_[index])) log_warning("shard {} is not pinned to core {}", index, cores_[index].cpu);
+        auto ring = Ring::open({});
+        if (!ring) {
+            errors_[index] = ring.error();
+        } else {
+            auto added = box_.add_shard(index, *std::move(ring));
+            if (!added) errors_[index] = added.error();
+        }
+        made_.arrive_and_wait();
+        connected_.arrive_and_wait();
+        if (good_) live(index);
+        // A shard may touch what another owns until every loop has stopped.
+        ended_.arrive_and_wait();
+        box_.remove_shard(index);
+        if (running_.fetch_sub(1) == 1) pthread_kill(waiter_, wake_main);
+    }
+
+    void live(unsigned index) {
+        if (index == 0) {
+            box_.start([this](Result<void, std::string> started) {
+                if (!started) {
+                    start_error_ = started.error();
+                    box_.stop();
+                }
+                else announce();
+            });
+        }
+        box_.shard(index).loop().run();
+    }
+
+    void announce() {
+        log_info("ready: {} shard{}, registry on {}, admin on {}", box_.shard_count(), box_.shard_count() == 1 ? "" : "s", box_.shard(0).address(0).text(),
+                 box_.shard(0).admin_address().text());
+    }
+
+    Box& box_;
+    std::vector<Core> cores_;
+    std::barrier<> made_, connected_, ended_;
+    std::vector<std::string> errors_;
+    std::vector<std::thread> threads_;
+    std::string start_error_;
+    std::atomic<std::size_t> running_{cores_.size()};
+    pthread_t waiter_;
+    bool good_ = false;
+};
+
+void wait_for_the_end(Box& box, ShardThreads& threads, const sigset_t& signals) {
+    bool stopping = false;
+    while (!threads.all_ended()) {
+        int signal = 0;
+        sigwait(&signals, &signal);
+        if (signal == SIGHUP) log_warning("SIGHUP: this version takes a changed configuration at a restart only; the running one stays");
+        if (signal != SIGTERM && signal != SIGINT) continue;
+        if (stopping) {
+            log_warning("second signal: ending at once");
+            std::_Exit(1);
+        }
+        log_info("stopping: running answers may finish, at most 30 s (signal again to end at once)");
+        stopping = true;
+        box.stop();
+    }
+}
+
+int fail(const std::string& why) {
+    log_error("{}", why);
+    return 1;
+}
+
+}  // namespace
+
+Result<Config, std::string> load_config(const ServeOptions& options) {
+    auto text = read_config_text(options);
+    if (!text) return text.error();
+    auto config = Config::parse(text->text, options.config_file);
+    if (!config) return config;
+    if (!options.listen.empty()) config->server.listen.clear();
+    for (auto& listen : options.listen) {
+        auto address = parse_listen_address(listen);
+        if (!address) return fmt::format("--listen '{}': {}", listen, address.error());
+        config->server.listen.push_back(*address);
+    }
+    if (!options.admin.empty()) {
+        auto address = parse_listen_address(options.admin);
+        if (!address) return fmt::format("--admin '{}': {}", options.admin, address.error());
+        config->server.admin = *address;
+    }
+    if (!options.store.empty()) config->store.path = options.store;
+    if (options.shards) config->server.shards = *options.shards;
+    return config;
+}
+
+int serve(const ServeOptions& options) {
+    auto config = load_config(options);
+    if (!config) return fail(config.error());
+    for (auto& warning : config->warnings) log_warning("{}", warning);
+    if (options.check_only) {
+        log_info("the configuration is good: {} rules, {} upstreams", config->rules.size(), config->upstreams.size());
+        return 0;
+    }
+    set_log_level(config->server.log_level);
+    forbid_core_files();
+    ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ, SIG_IGN);  // a file size limit becomes EFBIG, which the store handles
+    auto signals = signals_of_interest();
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread: all inherit it
+    set_assert_witness(print_live_tasks);
+    warm_up_crypto();
+
+    auto cores = read_topology(options.sysfs, allowed_cpus());
+    unsigned shards = config->server.shards ? config->server.shards : static_cast<unsigned>(cores.size());
+    Box::Options box_options;
+    box_options.shard.connections.connections_max = std::max<std::size_t>(64, (raise_descriptor_limit() - descriptors_reserved) / shards / 2);
+    auto box = Box::open(*config, std::move(box_options));
+    if (!box) return fail(box.error());
+
+    start_lanes();
+    ShardThreads threads(**box, place_shards(cores, shards), pthread_self());
+    auto started = threads.start();
+    if (started) {
+        wait_for_the_end(**box, threads, signals);
+        threads.join();
+    }
+    stop_lanes();
+    if (!started) return fail(started.error());
+    if (!threads.start_error().empty()) return fail(threads.start_error());
+    log_info("stopped");
+    return 0;
+}
+
+}  // namespace entrepot

@@ -1,0 +1,183 @@
+#include "entrepot/shard/box.h"
+
+#include "entrepot/base/log.h"
+
+#include <algorithm>
+#include <set>
+
+namespace entrepot {
+namespace {
+
+constexpr std::string_view version = "0.1.0";
+
+UpstreamSpec spec_of(const UpstreamConfig& config) {
+    UpstreamSpec spec;
+    spec.login_server = config.login_server;
+    for (auto& endpoint : config.endpoints) spec.endpoints.push_back(endpoint.url());
+    for (auto& realm : config.realms) spec.realms.push_back(realm.url());
+    spec.ca_file = config.ca_file;
+    spec.allow_private = config.allow_private;
+    return spec;
+}
+
+/// One per login server that a rule names, from the file or built in.
+std::vector<UpstreamSpec> specs_of(const Config& config, const RuleTable& rules) {
+    std::set<std::string> names;
+    for (auto& upstream : config.upstreams) names.insert(upstream.login_server);
+    for (auto& rule : rules.rules()) names.emplace(rule.login_server());
+    std::vector<UpstreamSpec> specs;
+    for (auto& name : names) specs.push_back(spec_of(config.upstream_of(name)));
+    return specs;
+}
+
+std::vector<CredentialSpec> credentials_of(const Config& config) {
+    std::vector<CredentialSpec> credentials;
+    for (auto& set : config.credential_sets) credentials.push_back({set.name, set.login_server, set.username.text(), set.password.text()});
+    return credentials;
+}
+
+Store::Options store_options(const StoreConfig& config) {
+    Store::Options options;
+    options.directory = config.path;
+    options.volumes = config.volumes;
+    if (config.capacity.percent) options.capacity_percent = *config.capacity.percent;
+    else options.capacity_bytes = config.capacity.bytes;
+    return options;
+}
+
+Result<Address, std::string> address_of(const ListenAddress& listen) {
+    if (!listen.unix_path.empty()) return fmt::format("cannot listen on unix:{}: this version listens on TCP addresses only", listen.unix_path);
+    auto address = Address::parse(listen.host, listen.port);
+    if (!address) return fmt::format("cannot listen on '{}': not an IP address", listen.host);
+    return *address;
+}
+
+}  // namespace
+
+Box::~Box() = default;
+
+Result<std::unique_ptr<Box>, std::string> Box::open(const Config& config, Options options) {
+    std::unique_ptr<Box> box(new Box(std::move(options)));
+    box->started_ = now();
+    for (auto& listen : config.server.listen) {
+        auto address = address_of(listen);
+        if (!address) return address.error();
+        box->options_.shard.listen.push_back(*address);
+        box->options_.upstream.own_addresses.push_back(address->text());
+    }
+    auto admin = address_of(config.server.admin);
+    if (!admin) return admin.error();
+    box->admin_address_ = *admin;
+    box->options_.upstream.own_addresses.push_back(admin->text());
+
+    auto rules = RuleTable::build(config.rules, config.rule_options);
+    if (!rules) return rules.error().message;
+    auto upstreams = UpstreamTable::make(specs_of(config, *rules), credentials_of(config), box->options_.upstream);
+    if (!upstreams) return upstreams.error();
+    box->upstreams_ = *std::move(upstreams);
+    auto routing = Routing::make(*std::move(rules), *box->upstreams_);
+    if (!routing) return routing.error();
+    box->routing_ = *std::move(routing);
+    if (config.tls) {
+        auto tls = TlsServerContext::load(config.tls->certificate, config.tls->private_key);
+        if (!tls) return tls.error();
+        box->tls_ = *std::move(tls);
+    }
+    auto store = Store::open(store_options(config.store));
+    if (!store) return store.error();
+    box->store_ = *std::move(store);
+    return box;
+}
+
+Result<void, std::string> Box::add_shard(unsigned index, std::unique_ptr<Ring> ring) {
+    SharedParts shared{*store_, *upstreams_, team_, routing_, tls_.get()};
+    auto shard = Shard::make(std::move(ring), shared, options_.shard);
+    if (!shard) return shard.error();
+    shards_[index] = *std::move(shard);
+    return {};
+}
+
+void Box::connect() {
+    std::vector<Shard*> all;
+    for (auto& shard : shards_) {
+        all.push_back(shard.get());
+        team_.members.push_back(&shard->cache());
+    }
+    for (auto& shard : shards_) shard->meet(all);
+    upstreams_->set_home(shards_.front()->loop());
+    store_->set_pressure_relief([this] { return shards_.front()->cache().relieve_pressure(); });
+}
+
+void Box::remove_shard(unsigned index) { shards_[index].reset(); }
+
+void Box::start(std::function<void(Result<void, std::string>)> ready) { control_.start(start_all(std::move(ready))); }
+
+Task<void> Box::start_all(std::function<void(Result<void, std::string>)> ready) {
+    MetricSources sources;
+    for (auto& shard : shards_) sources.shards.push_back(shard->metric_sources());
+    sources.store = &store_->counters();
+    sources.upstreams = upstreams_.get();
+    sources.started = started_;
+    sources.version = version;
+    auto admin = shards_.front()->open_admin(admin_address_, std::move(sources));
+    if (!admin) {
+        ready(admin);
+        co_return;
+    }
+    shards_.front()->start_admin();
+    auto loaded = co_await store_->start();
+    if (!loaded) {
+        ready(std::string("the store cannot be loaded: ") + std::string(name_of(loaded.error().code)));
+        co_return;
+    }
+    store_started_ = true;
+    for (auto& shard : shards_) {
+        auto begin = [&shard] {
+            shard->start();
+            return true;
+        };
+        (void)co_await call_on(shard->loop(), begin);
+    }
+    shards_.front()->set_ready(true);
+    ready(Result<void, std::string>());
+}
+
+void Box::stop() noexcept {
+    if (stop_asked_.exchange(true)) return;
+    stop_message_.box = this;
+    stop_message_.run = [](Message& message) {
+        auto& box = *static_cast<StopMessage&>(message).box;
+        box.control_.start(box.stop_all());
+    };
+    shards_.front()->loop().post(stop_message_);
+}
+
+template <typename Phase>
+Task<void> Box::on_every_shard(Phase phase) {
+    for (auto& shard : shards_) {
+        auto work = [&] { return phase(*shard); };
+        (void)co_await run_on(shard->loop(), work);
+    }
+}
+
+Task<void> Box::stop_all() {
+    shards_.front()->set_ready(false);
+    for (auto& shard : shards_) {
+        auto drain = [&shard] {
+            shard->begin_drain();
+            return true;
+        };
+        (void)co_await call_on(shard->loop(), drain);
+    }
+    auto deadline = Loop::current().time() + options_.drain_timeout;
+    auto finish_drain = [deadline](Shard& shard) { return shard.finish_drain(deadline); };
+    co_await on_every_shard(finish_drain);
+    auto stop_fetching = [](Shard& shard) { return shard.stop_fetching(); };
+    co_await on_every_shard(stop_fetching);
+    auto close = [](Shard& shard) { return shard.close(); };
+    co_await on_every_shard(close);
+    if (store_started_) co_await store_->stop();
+    for (auto& shard : shards_) shard->loop().stop();
+}
+
+}  // namespace entrepot

@@ -1,0 +1,89 @@
+#include "entrepot/shard/shard.h"
+
+namespace entrepot {
+namespace {
+
+constexpr Duration drain_check_interval = milliseconds(10);
+
+}  // namespace
+
+Shard::Shard(std::unique_ptr<Ring> ring, const SharedParts& shared, const ShardOptions& options)
+    : loop_(std::move(ring)),
+      buffers_(loop_.ring(), options.buffers),
+      upstreams_(Upstreams::make(shared.upstreams)),
+      tools_{shared.store, *upstreams_, buffers_, cache_counters_},
+      cache_(shared.team, loop_, tools_, cache_counters_, options.cache),
+      registry_(cache_, shared.routing, registry_counters_),
+      connections_(registry_, shared.tls, options.connections) {}
+
+Shard::~Shard() { loop_.enter(); }
+
+Result<std::unique_ptr<Shard>, std::string> Shard::make(std::unique_ptr<Ring> ring, const SharedParts& shared, const ShardOptions& options) {
+    std::unique_ptr<Shard> shard(new Shard(std::move(ring), shared, options));
+    for (auto& address : options.listen) {
+        auto listener = Listener::open(address);
+        if (!listener) return listener.error();
+        shard->acceptors_.push_back(std::make_unique<Acceptor>(shard->loop_, *std::move(listener), shard->connections_));
+    }
+    return shard;
+}
+
+void Shard::meet(const std::vector<Shard*>& all) {
+    for (std::size_t i = 0; i < acceptors_.size(); ++i) {
+        std::vector<Acceptor*> peers;
+        for (auto* other : all) peers.push_back(other->acceptors_[i].get());
+        acceptors_[i]->set_peers(std::move(peers));
+    }
+}
+
+Result<void, std::string> Shard::open_admin(const Address& address, MetricSources sources) {
+    auto listener = Listener::open(address);
+    if (!listener) return listener.error();
+    admin_ = std::make_unique<AdminParts>(loop_, *std::move(listener), std::move(sources));
+    return {};
+}
+
+MetricSources::ShardSources Shard::metric_sources() const noexcept { return {&loop_, &cache_counters_, &registry_counters_, &connections_, &buffers_}; }
+
+void Shard::start() {
+    for (auto& acceptor : acceptors_) services_.start(acceptor->run());
+    services_.start(cache_.housekeeping());
+}
+
+void Shard::start_admin() {
+    if (admin_) services_.start(admin_->acceptor.run());
+}
+
+void Shard::set_ready(bool ready) noexcept {
+    if (admin_) admin_->admin.set_ready(ready);
+}
+
+void Shard::begin_drain() noexcept {
+    for (auto& acceptor : acceptors_) acceptor->stop();
+    connections_.drain();
+}
+
+Task<void> Shard::close_connections(Connections& connections, Instant deadline) {
+    while (connections.open() > 0 && loop_.time() < deadline) co_await Sleep(drain_check_interval);
+    connections.interrupt();
+    co_await connections.close();
+}
+
+Task<void> Shard::finish_drain(Instant deadline) { co_await close_connections(connections_, deadline); }
+
+Task<void> Shard::stop_fetching() {
+    upstreams_->interrupt();
+    co_await cache_.close();
+}
+
+Task<void> Shard::close() {
+    if (admin_) {
+        admin_->acceptor.stop();
+        admin_->connections.drain();
+        co_await close_connections(admin_->connections, loop_.time());
+    }
+    co_await services_.close();
+    co_await upstreams_->close();
+}
+
+}  // namespace entrepot
