@@ -16,7 +16,7 @@ std::string_view blob_head(HeadWriter& writer, Call& call, const Digest& digest,
     begin_head(writer, call.exchange, part.partial ? 206 : 200, call.ns);
     auto text = digest.text();
     writer.prepared("Content-Type: application/octet-stream\r\nAccept-Ranges: bytes\r\nCache-Control: public, max-age=31536000, immutable\r\n");
-    writer.field("Content-Length", part.length).field("Docker-Content-Digest", text).prepared("ETag: \"").prepared(text).prepared("\"\r\n");
+    writer.field("Content-Length", part.length).field("Docker-Content-Digest", text).field("ETag", fmt::format("\"{}\"", text));
     writer.field("X-Entrepot-Cache", name_of(served));
     if (part.partial) writer.content_range(part, length);
     auto head = writer.finish();

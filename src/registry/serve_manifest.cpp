@@ -20,7 +20,7 @@ Task<After> send_manifest(Call& call, ManifestAnswer answer, bool by_tag) {
         HeadWriter writer(space);
         begin_head(writer, call.exchange, 200, call.ns);
         writer.field("Content-Type", answer.media_type).field("Content-Length", answer.size).field("Docker-Content-Digest", text);
-        writer.prepared("ETag: \"").prepared(text).prepared("\"\r\n").field("X-Entrepot-Cache", name_of(answer.served));
+        writer.field("ETag", fmt::format("\"{}\"", text)).field("X-Entrepot-Cache", name_of(answer.served));
         if (by_tag) writer.field("Age", static_cast<std::uint64_t>(answer.age_seconds));
         if (answer.served == Served::stale) writer.prepared(warning_stale);
         auto head = writer.finish();

@@ -44,6 +44,7 @@ class Connection : public ListLink {
     Task<Result<bool>> receive_more(Instant deadline);
     void use_up(std::size_t bytes) noexcept;
     void release_chunk() noexcept;
+    void spill_chunk() noexcept;
     Task<void> refuse();
     std::string_view unread() const noexcept { return spilled_ ? std::string_view(spill_).substr(spill_used_) : text_of(chunk_.bytes()); }
 
@@ -82,33 +83,30 @@ void Connection::use_up(std::size_t bytes) noexcept {
 void Connection::release_chunk() noexcept {
     use_up(std::exchange(head_bytes_, 0));
     if (spilled_) return;
-    if (!chunk_.empty()) {
-        spill_.assign(text_of(chunk_.bytes()));
-        spill_used_ = 0;
-        spilled_ = true;
-    }
+    if (!chunk_.empty()) spill_chunk();
+    else chunk_.release();
+}
+
+void Connection::spill_chunk() noexcept {
+    spill_.assign(text_of(chunk_.bytes()));
+    spill_used_ = 0;
+    spilled_ = true;
     chunk_.release();
 }
 
 /// One more piece of input behind what is unread. False at the end of the stream.
 Task<Result<bool>> Connection::receive_more(Instant deadline) {
+    // A stream lends one chunk at a time: the head's first piece moves to a buffer of our own before the next is received.
+    if (!spilled_ && !chunk_.empty()) spill_chunk();
+    chunk_.release();
     auto received = co_await stream_.receive(deadline);
     if (!received) co_return received.error();
     if (received->empty()) co_return false;
-    if (!spilled_ && chunk_.empty()) {
+    if (!spilled_) {
         chunk_ = *std::move(received);
         co_return true;
     }
-    // A head in several pieces: gathered in one buffer that does not move while it is parsed.
-    if (!spilled_) {
-        spill_.reserve(request_head_bytes_max + 2 * received->bytes().size());
-        spill_.assign(text_of(chunk_.bytes()));
-        spill_used_ = 0;
-        spilled_ = true;
-        chunk_.release();
-    } else if (spill_used_ > 0) {
-        spill_.erase(0, std::exchange(spill_used_, 0));
-    }
+    if (spill_used_ > 0) spill_.erase(0, std::exchange(spill_used_, 0));
     spill_.append(text_of(received->bytes()));
     co_return true;
 }
