@@ -38,9 +38,11 @@ Faults Faults::draw(Random& random) {
     return faults;
 }
 
-bool Faults::any() const {
-    return read_error > 0 || write_error > 0 || write_no_space > 0 || sync_error > 0 || name_error > 0 || interrupted > 0 || accept_error > 0 ||
-           connect_refused > 0 || connect_black_hole > 0 || connection_doomed > 0 || connection_silent > 0 || lookup_failure > 0;
+void Faults::heal() {
+    for (double* fault : {&read_error, &write_error, &write_no_space, &sync_error, &name_error, &interrupted, &accept_error, &connect_refused,
+                          &connect_black_hole, &connection_doomed, &connection_silent, &lookup_failure}) {
+        *fault = 0;
+    }
 }
 
 }  // namespace entrepot::sim

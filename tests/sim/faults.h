@@ -47,8 +47,8 @@ struct Faults {
     /// A healthy machine: only order and time vary.
     static Faults none() { return {}; }
     static Faults draw(Random& random);
-    /// Any fault that can make a request fail although the upstream is healthy.
-    bool any() const;
+    /// Takes away every fault that could make a request fail; what only varies order, sizes and time stays.
+    void heal();
 };
 
 }  // namespace entrepot::sim

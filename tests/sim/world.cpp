@@ -151,6 +151,10 @@ int World::open_root(Disk& disk) {
     return add(std::move(root));
 }
 
+bool World::is_locked(const Inode& directory) const {
+    return std::any_of(descriptors_.begin(), descriptors_.end(), [&](const auto& entry) { return entry.second.locked && entry.second.inode.get() == &directory; });
+}
+
 Disk& World::add_disk(const std::string& path, std::uint64_t capacity) {
     auto& disk = disks[path];
     disk = std::make_unique<Disk>(path, capacity);

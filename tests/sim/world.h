@@ -36,6 +36,7 @@ struct Descriptor {
     Disk* disk = nullptr;
     std::uint32_t flags = 0;
     unsigned in_flight = 0;
+    bool locked = false;  ///< holds its directory's flock
     std::string process;
 };
 
@@ -54,6 +55,8 @@ class World {
     std::uint64_t seed() const { return seed_; }
     Instant time() const { return time_; }
     std::int64_t wall_seconds() const;
+    /// Before anything happened: the run begins later.
+    void skip_to(Instant time) { time_ = time; }
 
     void at(Instant when, std::function<void()> what);
     void after(Duration delay, std::function<void()> what) { at(time_ + delay, std::move(what)); }
@@ -79,6 +82,7 @@ class World {
     std::size_t open_descriptors(const std::string& process) const;
     void print_open_descriptors(const std::string& process) const;
     int open_root(Disk& disk);
+    bool is_locked(const Inode& directory) const;
 
     // Rings, found by number from events that may outlive them.
     std::uint64_t add_ring(SimRing& ring);

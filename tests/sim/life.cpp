@@ -1,0 +1,294 @@
+#include "life.h"
+
+#include "ring_sim.h"
+#include "sim_box.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+namespace entrepot::sim {
+namespace {
+
+constexpr Duration run_time_max = std::chrono::hours(12);
+constexpr Duration stop_time_max = std::chrono::minutes(10);
+constexpr std::uint64_t steps_max = 20'000'000;
+
+void put(std::string& into, std::string_view text) {
+    std::uint64_t length = text.size();
+    into.append(reinterpret_cast<const char*>(&length), sizeof length);
+    into += text;
+}
+
+std::string take(std::string_view& from) {
+    std::uint64_t length = 0;
+    ASSERT(from.size() >= sizeof length);
+    std::memcpy(&length, from.data(), sizeof length);
+    ASSERT(from.size() >= sizeof length + length);
+    std::string text(from.substr(sizeof length, length));
+    from.remove_prefix(sizeof length + length);
+    return text;
+}
+
+void put(std::string& into, const std::map<std::string, std::uint64_t>& numbers) {
+    put(into, std::to_string(numbers.size()));
+    for (const auto& [name, number] : numbers) {
+        put(into, name);
+        put(into, std::to_string(number));
+    }
+}
+
+std::map<std::string, std::uint64_t> take_numbers(std::string_view& from) {
+    std::map<std::string, std::uint64_t> numbers;
+    for (auto count = std::stoull(take(from)); count > 0; --count) {
+        auto name = take(from);
+        numbers[name] = std::stoull(take(from));
+    }
+    return numbers;
+}
+
+/// The stage and everybody on it.
+class LifeRun {
+  public:
+    LifeRun(const Plan& plan, std::size_t number, const Memory& before, bool verbose);
+    Memory run();
+
+  private:
+    void start_box();
+    void wait_for_clients();
+    void stop_box();
+    void close_outside();
+    Task<void> close_registry();
+    Task<void> move_tags();
+    void check_outcome(World::Outcome outcome, const char* what) const;
+    void check_files() const;
+    void check_disk(const Disk& disk) const;
+    void end_power(bool orderly);
+    void check_fetches() const;
+    Memory remember() const;
+
+    const Plan& plan_;
+    const Life& life_;
+    const Memory& before_;
+    World world_;
+    Catalogue catalogue_;
+    std::unique_ptr<Loop> outside_;
+    std::unique_ptr<SimRegistry> registry_;
+    Judge judge_;
+    std::unique_ptr<SimClients> clients_;
+    TaskGroup background_;
+    bool ending_ = false;
+    std::unique_ptr<SimBox> box_;
+};
+
+std::unique_ptr<Ring> open_ring() {
+    Ring::Options options;
+    options.provided_buffers = 16;
+    auto ring = Ring::open(options);
+    ASSERT(ring);
+    return std::move(*ring);
+}
+
+LifeRun::LifeRun(const Plan& plan, std::size_t number, const Memory& before, bool verbose)
+    : plan_(plan), life_(plan.lives[number]), before_(before), world_(plan.seed * 16 + number, plan.faults),
+      catalogue_(Random(plan.catalogue_seed), plan.catalogue), judge_(world_, catalogue_, plan.excuses()) {
+    world_.verbose = verbose;
+    if (before.time_ns > 0) world_.skip_to({before.time_ns});
+    if (!before.tags.empty()) catalogue_.load_tags(before.tags);
+    for (const auto& path : plan.disk_paths()) {
+        auto& disk = world_.add_disk(path, plan.disk_bytes);
+        auto saved = before.disks.find(path);
+        if (saved != before.disks.end()) disk.load(saved->second);
+    }
+    outside_ = std::make_unique<Loop>(open_ring());
+    world_.attach(*outside_);
+    outside_->enter();
+    registry_ = std::make_unique<SimRegistry>(world_, catalogue_, plan.upstream);
+    auto options = plan.clients;
+    options.server = address_of(SimBox::ip, SimBox::port);
+    clients_ = std::make_unique<SimClients>(world_, catalogue_, judge_, options);
+}
+
+void LifeRun::check_outcome(World::Outcome outcome, const char* what) const {
+    switch (outcome) {
+        case World::Outcome::done: return;
+        case World::Outcome::stuck: violation(fmt::format("{}: nothing will ever happen again", what));
+        case World::Outcome::out_of_time: violation(fmt::format("{}: does not end", what));
+        case World::Outcome::out_of_steps: violation(fmt::format("{}: turns without end", what));
+    }
+}
+
+void LifeRun::start_box() {
+    SimBox::Setup setup;
+    setup.shards = plan_.shards;
+    setup.capacity_bytes = plan_.capacity_bytes;
+    setup.directory = Plan::store_path;
+    setup.volumes = plan_.volumes;
+    setup.login_server = SimRegistry::login_server;
+    setup.endpoint = std::string("http://") + SimRegistry::login_server;
+    setup.realm = "http://tokens.sim";
+    setup.tag_ttl = plan_.tag_ttl;
+    setup.buffers = plan_.buffers;
+    setup.provided_buffers = plan_.provided_buffers;
+    box_ = std::make_unique<SimBox>(world_, setup);
+    auto outcome = world_.run_until([this] { return box_->ready() || !box_->failed().empty(); }, world_.time() + run_time_max, steps_max);
+    check_outcome(outcome, "the start");
+    if (box_->failed().empty()) return;
+    // A disk that refuses may keep the program from starting; it must say so and be able to start later.
+    if (!plan_.disk_may_fail()) violation("the program does not start: " + box_->failed());
+    ++world_.counts["starts refused"];
+}
+
+Task<void> LifeRun::move_tags() {
+    Random random = world_.random.fork();
+    while (!ending_) {
+        co_await Sleep(random.span(seconds(1), seconds(100)));
+        if (random.chance(0.5)) catalogue_.move_a_tag(random);
+    }
+}
+
+void LifeRun::wait_for_clients() {
+    outside_->enter();
+    clients_->start();
+    background_.start(move_tags());
+    Instant crash = life_.crashes ? world_.time() + life_.crash_after : Instant::never();
+    auto outcome = world_.run_until([&] { return clients_->done() || world_.time() >= crash; }, world_.time() + run_time_max, steps_max);
+    check_outcome(outcome, "the clients");
+}
+
+void LifeRun::stop_box() {
+    box_->stop();
+    auto outcome = world_.run_until([this] { return box_->stopped(); }, world_.time() + stop_time_max, steps_max);
+    check_outcome(outcome, "the shutdown");
+    box_->take_down();
+    box_.reset();
+    if (world_.open_descriptors(SimBox::process) == 0) return;
+    world_.print_open_descriptors(SimBox::process);
+    violation("the program left descriptors open");
+}
+
+Task<void> LifeRun::close_registry() {
+    registry_->stop();
+    co_await registry_->close();
+}
+
+void LifeRun::close_outside() {
+    outside_->enter();
+    ending_ = true;
+    auto closing = close_registry();
+    auto outcome = world_.run_until([&] { return closing.done() && background_.running() == 0; }, world_.time() + run_time_max, steps_max);
+    check_outcome(outcome, "the upstream");
+    ASSERT(outside_->ring().in_flight() == 0);
+    world_.detach(*outside_);
+}
+
+/// Whatever happened: a file under a digest's name holds that digest's bytes, in full.
+void LifeRun::check_files() const {
+    for (const auto& [disk_path, disk] : world_.disks) check_disk(*disk);
+}
+
+void LifeRun::check_disk(const Disk& disk) const {
+    for (const auto& [path, inode] : disk.files()) {
+        if (path.rfind("blobs/", 0) != 0) continue;
+        auto text = path.substr(6);
+        text[text.find('/')] = ':';
+        auto digest = Digest::parse(text);
+        if (!digest) violation("a file under blobs/ has no digest's name: " + path);
+        if (Digest::of(bytes_of(inode->data), digest->algorithm()) != *digest) violation("a stored file does not match its name: " + path);
+    }
+}
+
+/// One GET for each digest that was asked for, as long as nothing forces another: a failure, a crash in the middle, a store without room.
+void LifeRun::check_fetches() const {
+    if (!plan_.healthy) return;
+    std::uint64_t crashes = 0;
+    for (const auto& life : plan_.lives) crashes += life.crashes;
+    for (const auto& [digest, traffic] : registry_->traffic()) {
+        auto before = before_.gets.find(digest);
+        auto gets = traffic.gets + (before == before_.gets.end() ? 0 : before->second);
+        if (traffic.running_max > 1) violation("a digest was fetched twice at once: " + digest);
+        if (gets > 1 + crashes) violation(fmt::format("{} was fetched {} times", digest, gets));
+    }
+}
+
+Memory LifeRun::remember() const {
+    Memory memory = before_;
+    for (const auto& [path, disk] : world_.disks) memory.disks[path] = disk->save();
+    memory.time_ns = world_.time().ns;
+    memory.tags = catalogue_.save_tags();
+    memory.history = memory.history * 31 + world_.history();
+    for (const auto& [digest, traffic] : registry_->traffic()) memory.gets[digest] += traffic.gets;
+    for (const auto& [what, count] : world_.counts) memory.counts[what] += count;
+    memory.counts["answers"] += clients_->answers();
+    memory.counts["complete answers"] += clients_->complete();
+    memory.counts["steps"] += world_.steps();
+    return memory;
+}
+
+void LifeRun::end_power(bool orderly) {
+    for (const auto& [path, disk] : world_.disks) {
+        if (orderly) disk->settle();
+        else disk->crash(world_.random);
+    }
+}
+
+Memory LifeRun::run() {
+    start_box();
+    bool refused = !box_->failed().empty();
+    if (!refused) wait_for_clients();
+    check_fetches();
+    if (life_.crashes && !refused) {
+        // The rest of this process is not cleaned up: that is what a crash is.
+        end_power(false);
+        check_files();
+        return remember();
+    }
+    stop_box();
+    close_outside();
+    if (frames_alive() != 0) violation("coroutine frames are left");
+    // An orderly end makes nothing durable by itself: the power may fail right after it.
+    end_power(world_.random.chance(0.5));
+    check_files();
+    return remember();
+}
+
+}  // namespace
+
+std::string Memory::save() const {
+    std::string saved;
+    put(saved, std::to_string(disks.size()));
+    for (const auto& [path, disk] : disks) {
+        put(saved, path);
+        put(saved, disk);
+    }
+    put(saved, std::to_string(time_ns));
+    put(saved, gets);
+    put(saved, tags);
+    put(saved, std::to_string(history));
+    put(saved, counts);
+    return saved;
+}
+
+Memory Memory::load(std::string_view saved) {
+    Memory memory;
+    for (auto count = std::stoull(take(saved)); count > 0; --count) {
+        auto path = take(saved);
+        memory.disks[path] = take(saved);
+    }
+    memory.time_ns = std::stoll(take(saved));
+    memory.gets = take_numbers(saved);
+    memory.tags = take(saved);
+    memory.history = std::stoull(take(saved));
+    memory.counts = take_numbers(saved);
+    return memory;
+}
+
+Memory run_life(const Plan& plan, std::size_t number, const Memory& before, bool verbose) {
+    // Leaked when the life ends in a crash, and then the process ends: destructors would assert what a crash cannot keep.
+    auto* run = new LifeRun(plan, number, before, verbose);
+    auto memory = run->run();
+    if (!plan.lives[number].crashes) delete run;
+    return memory;
+}
+
+}  // namespace entrepot::sim
