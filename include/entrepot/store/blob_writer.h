@@ -16,16 +16,18 @@ class BlobWriter {
   public:
     virtual ~BlobWriter() = default;
 
-    /// Appends; order of calls is order on disk; one at a time. `bytes` belongs to the kernel until it returns, and lies in `buffer_index`'s region when that is >= 0.
+    /// Appends; order of calls is order on disk; one at a time; at most BufferPool::buffer_bytes. `bytes` belongs to the kernel until it returns, and lies in
+    /// `buffer_index`'s region when that is >= 0. A full disk gets one chance: others are evicted and the write is tried again.
     /// Fault::storage (no_space, io_failed): the writer takes no more bytes, what was written stays readable.
     virtual Task<Result<void>> append(Bytes bytes, int buffer_index) = 0;
     /// Bytes that reached the file; the range [0, written) may be read from file().
     virtual std::uint64_t written() const noexcept = 0;
     /// Stays open until the writer is destroyed, whatever became of the blob: other shards may be sending from it.
     virtual int file() const noexcept = 0;
-    /// The caller verified length and digest. Makes the blob findable; the result is open and pinned.
+    /// The caller verified length and digest. Makes the blob findable; the result is open and pinned. When it fails, the file is gone: nothing is left to abandon.
     virtual Task<Result<BlobRef>> publish() = 0;
-    /// `keep`: the partial file stays for a resume (bounded in number and age by the store); otherwise it goes at once.
+    /// `keep`: the partial file stays for a resume (bounded in number and age by the store) if at least two whole chunks of it do; otherwise it goes at once.
+    /// Every writer ends by publish() or abandon() before it is destroyed.
     virtual Task<void> abandon(bool keep) = 0;
 };
 

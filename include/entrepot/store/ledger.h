@@ -2,6 +2,9 @@
 // What we know, in one LMDB file (<store>/ledger/): blobs, manifests, tags, and which repositories a digest was granted to. Reading is lock-free from any thread
 // and never waits for a writer; changes go through the ledger lane, which commits what is waiting in one transaction (group commit, durable when it returns).
 // The one file that includes <lmdb.h> is src/store/ledger.cpp. Records carry a version byte; a newer one than we know is refused at open, never deleted.
+//
+// A read that misses the page cache faults on the reader's thread, for as long as one disk read takes; warm() at start makes that rare. Group commit: the first task
+// that waits leads, its lane job commits every list that is waiting by then, and it hands the lead to the oldest that came meanwhile.
 
 #include "entrepot/base/result.h"
 #include "entrepot/io/task.h"
@@ -19,12 +22,16 @@ namespace entrepot {
 /// Stored blobs are summed in chunks of this size (XXH3-64); the last chunk may be shorter.
 constexpr std::uint64_t chunk_bytes = 256 * KiB;
 
+constexpr std::uint64_t chunk_count(std::uint64_t size) noexcept { return (size + chunk_bytes - 1) / chunk_bytes; }
+
 struct BlobRecord {
     std::uint64_t size = 0;
-    std::uint8_t volume = 0;
+    std::uint8_t volume = 0;          ///< index of a VolumeRecord
     std::uint8_t flags = 0;           ///< bit 0: survived the eviction's trial, see eviction.h
     std::int64_t created = 0;         ///< wall seconds
-    std::vector<std::uint64_t> sums;  ///< one per chunk
+    std::vector<std::uint64_t> sums;  ///< one per chunk; none (of a blob that has chunks): found on a volume, its digest not verified yet
+
+    bool verified() const noexcept { return sums.size() == chunk_count(size); }
 };
 
 struct ManifestRecord {
@@ -40,15 +47,34 @@ struct TagRecord {
     std::int64_t checked = 0;  ///< wall seconds of the last answer from upstream
 };
 
+/// A volume this ledger has blobs on. The id lies in the volume itself, so a record finds its blob again when paths change.
+struct VolumeRecord {
+    std::uint8_t index = 0;
+    std::uint64_t id = 0;
+    std::string path;      ///< where it was last seen
+    bool present = true;   ///< at the last start
+};
+
+// Bounds of what a record holds: a list with a larger one is refused with Fault::policy Code::too_large.
+constexpr std::size_t tag_key_bytes_max = 510;  ///< repository and tag together; LMDB keys have 511 bytes
+constexpr std::size_t media_type_bytes_max = 255;
+constexpr std::size_t references_max = 65536;
+
 // One change; apply() makes a list of them true together or not at all.
 struct PutBlob { Digest digest; BlobRecord record; };
+/// With what hangs on it: its sums, its manifest record, its grants. A blob that comes back is granted again by the fetch that brings it.
 struct RemoveBlob { Digest digest; };
+/// Changes nothing but the flags; no change when the blob is not there.
+struct MarkBlob { Digest digest; std::uint8_t flags = 0; };
 struct PutManifest { Digest digest; ManifestRecord record; };
 struct PutTag { std::string repository, tag; TagRecord record; };
 struct RemoveTag { std::string repository, tag; };
 /// `scope` says by whose rights upstream gave it: "" anonymous, else the credential set's name.
 struct PutGrant { std::string scope, repository; Digest digest; };
-using LedgerChange = std::variant<PutBlob, RemoveBlob, PutManifest, PutTag, RemoveTag, PutGrant>;
+struct PutVolume { VolumeRecord record; };
+/// The volumes were walked: what they held is in the ledger.
+struct EndRebuild {};
+using LedgerChange = std::variant<PutBlob, RemoveBlob, MarkBlob, PutManifest, PutTag, RemoveTag, PutGrant, PutVolume, EndRebuild>;
 
 class Ledger {
   public:
@@ -62,6 +88,9 @@ class Ledger {
     ~Ledger();
 
     std::optional<BlobRecord> find_blob(const Digest& digest) const;
+    /// Without its sums: of one small size whatever the blob's.
+    std::optional<BlobRecord> find_blob_head(const Digest& digest) const;
+    std::uint64_t blob_count() const;
     std::optional<ManifestRecord> find_manifest(const Digest& digest) const;
     std::optional<TagRecord> find_tag(const std::string& repository, const std::string& tag) const;
     bool granted(const std::string& scope, const std::string& repository, const Digest& digest) const;
@@ -69,12 +98,28 @@ class Ledger {
     std::vector<std::string> list_tags(const std::string& repository, const std::string& last, std::size_t count_max) const;
     /// Repositories that have tags, in lexical order, after `last`.
     std::vector<std::string> list_repositories(const std::string& last, std::size_t count_max) const;
-    /// Every blob, without sums: for the eviction's memory at start. 10^6 records in well under a second.
+    /// Every blob, without sums, the oldest first: for the eviction's memory at start. 10^6 records in well under a second. `visit` must not change the ledger.
     void each_blob(const std::function<void(const Digest&, std::uint64_t size, std::uint8_t volume, std::uint8_t flags)>& visit) const;
     void each_tag(const std::function<void(const std::string& repository, const std::string& tag, const TagRecord&)>& visit) const;
 
-    /// Durable when it returns. Fault::storage when the disk refuses; nothing of the list is true then.
+    std::vector<VolumeRecord> volumes() const;
+    /// Grows with each change of what a tag points to and of which manifests are stored; not when only a tag's `checked` moves.
+    std::uint64_t tags_version() const noexcept;
+
+    /// Durable when it returns. Fault::storage when the disk or the map has no room (no_space) or fails (io_failed); nothing of the list is true then.
+    /// After a failed sync the ledger takes no more changes: what the kernel holds of the file cannot be trusted to reach the disk.
     Task<Result<void>> apply(std::vector<LedgerChange> changes);
+    /// Lists of changes committed, and transactions that took: their ratio is what group commit saves. Any thread.
+    struct Commits {
+        std::uint64_t lists = 0, transactions = 0;
+    };
+    Commits commits() const noexcept;
+
+    /// Blocking: asks the kernel to read the file ahead into the page cache.
+    void warm() const noexcept;
+
+    /// True from the ledger's making until EndRebuild was applied: the volumes may hold blobs that it does not know.
+    bool wants_rebuild() const noexcept;
 
     /// False when the last process did not end in order: files and ledger may then differ by what was in flight.
     bool ended_in_order() const noexcept;

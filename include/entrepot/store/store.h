@@ -33,10 +33,10 @@ class Store {
     static Result<std::unique_ptr<Store>, std::string> open(const Options& options);
     virtual ~Store() = default;
 
-    /// Once, on the loop that shall own capacity and eviction (shard 0), before any other call: loads the eviction's memory; sweeps stray files in the background after an
-    /// unclean end.
+    /// Once, on the loop that shall own capacity and eviction (shard 0), before any other call: loads the eviction's memory. After an unclean end, with a new or returned
+    /// volume, or without a ledger, blobs on the volumes that the ledger does not know are adopted in the background; their digests are verified before they are served.
     virtual Task<Result<void>> start() = 0;
-    /// Waits for background work, writes index.json, marks the ledger. No other call may be running.
+    /// Waits for background work, writes index.json, marks the ledger. No other call may be running, and every BlobRef and BlobWriter is gone.
     virtual Task<void> stop() = 0;
 
     virtual Ledger& ledger() noexcept = 0;
@@ -46,7 +46,8 @@ class Store {
 
     /// Starts, or resumes, writing. `length` is what upstream promised, if it did. When a kept partial file of this digest has a trustworthy prefix, `resumed`
     /// is fed with that prefix (hashing it) and written() says how long it is. Fault::capacity Code::no_space when no room can be made; Fault::storage when the disk refuses.
-    /// The caller makes sure that a digest has one writer at a time.
+    /// A digest has one writer at a time: Code::busy for the second. When the blob is stored already it is removed first: who writes it again has found it bad.
+    /// A resumed prefix is never the whole blob: at least its last chunk is left to fetch.
     virtual Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length, Digester& resumed) = 0;
 
     /// At most how many bytes a kept partial file of this digest could give a resume; 0 when there is none. Any thread, no I/O.

@@ -1,0 +1,252 @@
+#include "store/file_blob_writer.h"
+
+#include "entrepot/base/clock.h"
+#include "entrepot/base/log.h"
+#include "entrepot/store/eviction.h"
+#include "store/small_file.h"
+#include "store/warehouse.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace entrepot {
+
+constexpr std::uint64_t sums_file_bytes_max = 64 * MiB;  // 2 TiB of blob
+
+FileBlobWriter::FileBlobWriter(Warehouse& store, Volume& volume, const Digest& digest, int file, Reservation reservation) noexcept
+    : store_(store), volume_(volume), digest_(digest), name_(flat_name(digest)), file_(file), reservation_(std::move(reservation)) {}
+
+FileBlobWriter::~FileBlobWriter() {
+    ASSERT(state_ == State::published || state_ == State::gone);
+    auto& ring = Loop::current().ring();
+    if (sums_file_ >= 0) ring.close(sums_file_);
+    if (!published_) ring.close(file_);
+}
+
+Task<void> FileBlobWriter::resume(std::uint64_t file_bytes, std::optional<std::uint64_t> length, Digester& resumed) {
+    auto sums_name = name_ + ".sums";
+    auto text = co_await read_small_file(volume_.partials(), sums_name, sums_file_bytes_max);
+    if (!text || (length && file_bytes > *length)) co_return;
+    auto sums = parse_sums_file(*text);
+    auto count = std::min<std::uint64_t>(sums.size(), file_bytes / chunk_bytes);
+    if (count > 0 && (!length || count * chunk_bytes >= *length)) --count;
+    std::vector<std::byte> memory(chunk_bytes);
+    std::uint64_t trusted = 0;
+    while (trusted < count) {
+        bool matches = co_await chunk_matches(trusted, sums[trusted], memory, resumed);
+        if (!matches) break;
+        ++trusted;
+    }
+    sums.resize(trusted);
+    sums_saved_ = trusted;
+    written_ = write_back_from_ = trusted * chunk_bytes;
+    summer_ = ChunkSummer(std::move(sums));
+}
+
+/// Each chunk costs a turn of the loop, so that hashing a long prefix delays nobody for more than one chunk.
+Task<bool> FileBlobWriter::chunk_matches(std::uint64_t index, std::uint64_t sum, MutableBytes into, Digester& resumed) {
+    std::size_t have = 0;
+    while (have < into.size()) {
+        auto rest = into.subspan(have);
+        auto read = co_await read_file(file_, rest, index * chunk_bytes + have);
+        if (read == -EINTR || read == -EAGAIN) continue;
+        if (read <= 0) co_return false;
+        have += static_cast<std::size_t>(read);
+    }
+    if (sum_of_chunk(into) != sum) co_return false;
+    resumed.update(into);
+    co_return true;
+}
+
+Task<Result<void>> FileBlobWriter::append(Bytes bytes, int buffer_index) {
+    ASSERT(state_ == State::writing && bytes.size() <= BufferPool::buffer_bytes);
+    if (failure_) co_return *failure_;
+    auto reserved = co_await reserve_for(bytes.size());
+    if (!reserved) {
+        failure_ = reserved.error();
+        co_return reserved;
+    }
+    while (!bytes.empty()) {
+        auto wrote = co_await write_some(bytes, buffer_index);
+        if (wrote < 0) {
+            store_.note_write_error(volume_, "writing a blob", -wrote);
+            failure_ = disk_error(-wrote);
+            co_return *failure_;
+        }
+        auto piece = bytes.first(static_cast<std::size_t>(wrote));
+        summer_.update(piece);
+        written_ += piece.size();
+        bytes = bytes.subspan(piece.size());
+    }
+    if (written_ - write_back_from_ >= write_back_bytes) {
+        // One write-back at a time: a disk that cannot keep up slows its writers here, instead of dirty pages throttling everybody later.
+        co_await behind_.close();
+        behind_.start(write_back(write_back_from_, written_));
+        write_back_from_ = written_;
+    }
+    co_return Result<void>();
+}
+
+Task<Result<void>> FileBlobWriter::reserve_for(std::uint64_t bytes) {
+    auto needed = disk_bytes(written_ + bytes);
+    if (needed <= reservation_.bytes()) co_return Result<void>();
+    auto missing = needed - reservation_.bytes();
+    auto step = std::max(missing, store_.unknown_length_step());
+    auto reserved = co_await store_.reserve(step);
+    if (!reserved && step > missing) {
+        step = missing;
+        reserved = co_await store_.reserve(step);
+    }
+    if (reserved) reservation_.add(step);
+    co_return reserved;
+}
+
+/// Bytes written, at least one, or -errno. A full disk gets one chance: others leave, then the write is tried again.
+Task<std::int32_t> FileBlobWriter::write_some(Bytes bytes, int buffer_index) {
+    bool made_room = false;
+    for (int interruptions = 0; interruptions < interruptions_max;) {
+        auto wrote = co_await write_file(file_, bytes, written_, buffer_index);
+        if (wrote > 0) co_return wrote;
+        if (wrote == -EINTR || wrote == -EAGAIN) {
+            ++interruptions;
+            continue;
+        }
+        if (!is_full(-wrote) || made_room) co_return wrote == 0 ? -EIO : wrote;
+        made_room = true;
+        auto room = co_await store_.make_disk_room(volume_, bytes.size());
+        if (!room) co_return wrote;
+    }
+    co_return -EIO;
+}
+
+Task<void> FileBlobWriter::write_back(std::uint64_t from, std::uint64_t to) {
+    co_await save_sums();
+    auto result = co_await start_write_back(file_, from, static_cast<std::uint32_t>(to - from));
+    // Not every file system offers it, and data_sync tells the truth later.
+    (void)result;
+}
+
+/// Best effort: what is not saved costs a resume, never truth.
+Task<void> FileBlobWriter::save_sums() {
+    if (sums_file_ < 0) {
+        auto sums_name = name_ + ".sums";
+        auto opened = co_await open_file(volume_.partials(), sums_name.c_str(), O_WRONLY | O_CREAT, 0600);
+        if (opened < 0) co_return;
+        sums_file_ = opened;
+        auto header = sums_header();
+        auto header_bytes = std::as_bytes(std::span(&header, 1));
+        auto wrote = co_await write_file(sums_file_, header_bytes, 0);
+        if (wrote != static_cast<std::int32_t>(header_bytes.size())) co_return;
+    }
+    // A copy: appends go on while this waits.
+    auto first = std::min(sums_saved_, summer_.whole().size());
+    std::vector<std::uint64_t> sums(summer_.whole().begin() + static_cast<std::ptrdiff_t>(first), summer_.whole().end());
+    if (sums.empty()) co_return;
+    auto bytes = std::as_bytes(std::span(sums));
+    auto wrote = co_await write_file(sums_file_, bytes, sizeof(SumsHeader) + first * sizeof(std::uint64_t));
+    if (wrote == static_cast<std::int32_t>(bytes.size())) sums_saved_ = first + sums.size();
+}
+
+Task<Result<BlobRef>> FileBlobWriter::publish() {
+    ASSERT(state_ == State::writing && !failure_);
+    state_ = State::ending;
+    co_await behind_.close();
+    auto finished = co_await finish_file();
+    if (!finished) {
+        co_await drop();
+        co_return finished.error();
+    }
+    auto blob = co_await make_findable();
+    if (!blob) co_await drop();
+    co_return blob;
+}
+
+/// Data, name, directory: each durable before the next. After a failed sync the pages look clean though they may not be on disk, so nothing is tried twice.
+Task<Result<void>> FileBlobWriter::finish_file() {
+    struct ::stat status {};
+    int known = Loop::current().ring().status(file_, status);
+    if (known < 0) co_return disk_error(-known);
+    // A promised length that was not met left allocated zeros behind, or a kept file was longer than this blob.
+    if (static_cast<std::uint64_t>(status.st_size) != written_) co_return Error{Fault::storage, Code::wrong_length};
+    auto synced = co_await data_sync(file_);
+    if (synced < 0) {
+        store_.note_write_error(volume_, "syncing a blob", -synced);
+        co_return disk_error(-synced);
+    }
+    auto directory = volume_.blobs(digest_.algorithm());
+    auto final_name = digest_.hex();
+    // A file of this name is a stray: no record, no entry. It is replaced.
+    auto renamed = co_await rename_file(volume_.partials(), name_.c_str(), directory, final_name.c_str(), 0);
+    if (renamed < 0) {
+        store_.note_write_error(volume_, "naming a blob", -renamed);
+        co_return disk_error(-renamed);
+    }
+    renamed_ = true;
+    synced = co_await sync_file(directory);
+    if (synced < 0) {
+        store_.note_write_error(volume_, "syncing a directory", -synced);
+        co_return disk_error(-synced);
+    }
+    volume_.note_success();
+    co_return Result<void>();
+}
+
+Task<Result<BlobRef>> FileBlobWriter::make_findable() {
+    BlobRecord record;
+    record.size = written_;
+    record.volume = volume_.index();
+    record.created = wall_seconds();
+    record.sums = summer_.finish();
+    auto entry = co_await store_.admit(digest_, record);
+    if (!entry) co_return entry.error();
+    reservation_.become_use(disk_bytes(written_));
+    published_ = std::make_shared<BlobFile>(digest_, file_, written_, std::move(record.sums), *entry, true);
+    state_ = State::published;
+    auto sums_name = name_ + ".sums";
+    if (sums_file_ >= 0) co_await unlink_file(volume_.partials(), sums_name.c_str());
+    co_return published_;
+}
+
+Task<void> FileBlobWriter::abandon(bool keep_it) {
+    ASSERT(state_ == State::writing);
+    state_ = State::ending;
+    co_await behind_.close();
+    std::optional<KeptPartial> kept;
+    if (keep_it) kept = co_await keep();
+    if (!kept) {
+        co_await drop();
+        co_return;
+    }
+    state_ = State::gone;
+    co_await store_.end_writing(digest_, kept);
+}
+
+/// What a resume may use, or nullopt when that is nothing.
+Task<std::optional<KeptPartial>> FileBlobWriter::keep() {
+    co_await save_sums();
+    struct ::stat status {};
+    bool usable = sums_saved_ > 1 && Loop::current().ring().status(file_, status) >= 0;
+    if (!usable) co_return std::nullopt;
+    KeptPartial kept;
+    kept.digest = digest_;
+    kept.volume = &volume_;
+    kept.charged_bytes = std::min(reservation_.bytes(), disk_bytes(static_cast<std::uint64_t>(status.st_size)));
+    kept.resumable_bytes = (sums_saved_ - 1) * chunk_bytes;
+    kept.kept_at = wall_seconds();
+    reservation_.become_use(kept.charged_bytes);
+    co_return kept;
+}
+
+Task<void> FileBlobWriter::drop() {
+    auto final_name = digest_.hex();
+    if (renamed_) co_await unlink_file(volume_.blobs(digest_.algorithm()), final_name.c_str());
+    co_await store_.unlink_partial(volume_, digest_);
+    reservation_.release();
+    state_ = State::gone;
+    std::optional<KeptPartial> nothing;
+    co_await store_.end_writing(digest_, nothing);
+}
+
+}  // namespace entrepot

@@ -1,0 +1,69 @@
+#pragma once
+// BlobWriter over a partial file of a volume. Lives on the loop that began it; the warehouse's owner keeps its digest for it until it ends.
+
+#include "entrepot/store/blob_writer.h"
+#include "store/capacity.h"
+#include "store/chunk_sums.h"
+#include "store/volume.h"
+
+namespace entrepot {
+
+class Warehouse;
+struct KeptPartial;
+
+class FileBlobWriter final : public BlobWriter {
+  public:
+    /// Dirty pages a writer may leave behind before it starts their write-back, and how many bytes a kill may cost a resume.
+    static constexpr std::uint64_t write_back_bytes = 4 * MiB;
+    static constexpr int interruptions_max = 64;  ///< EINTR and EAGAIN in a row before a write counts as failed
+
+    /// Takes over `file`, the open partial file.
+    FileBlobWriter(Warehouse& store, Volume& volume, const Digest& digest, int file, Reservation reservation) noexcept;
+    ~FileBlobWriter() override;
+
+    /// Feeds `resumed` with the chunks of the file whose sums match, from the front, and goes on behind them. Never all of the blob: the last chunk is left to fetch when
+    /// `length` is unknown or the chunks reach it, because upstreams refuse an empty range.
+    Task<void> resume(std::uint64_t file_bytes, std::optional<std::uint64_t> length, Digester& resumed);
+
+    Task<Result<void>> append(Bytes bytes, int buffer_index) override;
+    std::uint64_t written() const noexcept override { return written_; }
+    int file() const noexcept override { return file_; }
+    Task<Result<BlobRef>> publish() override;
+    Task<void> abandon(bool keep) override;
+
+    Reservation& reservation() noexcept { return reservation_; }
+    /// It never began: forgets the file without touching it.
+    void give_up() noexcept { state_ = State::gone; }
+
+  private:
+    enum class State : std::uint8_t { writing, ending, published, gone };
+
+    Task<Result<void>> reserve_for(std::uint64_t bytes);
+    Task<std::int32_t> write_some(Bytes bytes, int buffer_index);
+    Task<bool> chunk_matches(std::uint64_t index, std::uint64_t sum, MutableBytes into, Digester& resumed);
+    Task<void> write_back(std::uint64_t from, std::uint64_t to);
+    Task<void> save_sums();
+    Task<Result<void>> finish_file();
+    Task<Result<BlobRef>> make_findable();
+    Task<void> drop();
+    Task<std::optional<KeptPartial>> keep();
+
+    Warehouse& store_;
+    Volume& volume_;
+    Digest digest_;
+    std::string name_;  // in the volume's partial directory
+    int file_;
+    int sums_file_ = -1;
+    Reservation reservation_;
+    ChunkSummer summer_;
+    std::uint64_t written_ = 0;
+    std::uint64_t write_back_from_ = 0;
+    std::size_t sums_saved_ = 0;
+    State state_ = State::writing;
+    bool renamed_ = false;  // the file has its final name
+    std::optional<Error> failure_;
+    TaskGroup behind_;   // at most one write-back
+    BlobRef published_;  // keeps file() open for those who follow this writer
+};
+
+}  // namespace entrepot

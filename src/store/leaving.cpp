@@ -1,0 +1,148 @@
+// How things go: evicted, removed, quarantined, dropped. The record leaves first and durably, then the name; a crash between the two leaves a stray, which the next
+// start adopts again. The digest is busy (or its entry leaving) until its name is gone, so that no new file of that name can be hit.
+
+#include "entrepot/base/log.h"
+#include "entrepot/io/blocking.h"
+#include "store/warehouse.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+namespace entrepot {
+
+/// When the ledger refuses (a full disk may need just these files gone), the names go all the same: a record without a file is removed when it is met.
+Task<void> Warehouse::drop_records(const std::vector<Leaving>& leaving) {
+    std::vector<LedgerChange> changes;
+    changes.reserve(leaving.size());
+    for (auto& one : leaving) changes.push_back(RemoveBlob{one.entry->digest});
+    auto applied = co_await ledger_->apply(std::move(changes));
+    if (!applied) log_warning("{} blobs leave although the ledger keeps their records", leaving.size());
+}
+
+Task<void> Warehouse::unlink_one(Leaving leaving) {
+    auto bytes = leaving.entry->bytes;
+    int result = 0;
+    if (leaving.volume) {
+        auto name = leaving.entry->digest.hex();
+        result = co_await unlink_file(leaving.volume->blobs(leaving.entry->digest.algorithm()), name.c_str());
+    }
+    forget_entry(*leaving.entry);
+    // A file that could not be removed still takes its space.
+    if (result >= 0 || result == -ENOENT) capacity_.give_back(bytes);
+    else note_write_error(*leaving.volume, "removing a blob", -result);
+}
+
+void Warehouse::forget_entry(EvictionEntry& entry) noexcept {
+    counters_.blobs.fetch_sub(1, std::memory_order_relaxed);
+    counters_.bytes.fetch_sub(entry.bytes, std::memory_order_relaxed);
+    table_.erase(entry);
+    eviction_->remove(entry);
+    changed_.notify_all();
+}
+
+Task<void> Warehouse::quarantine(const Digest& digest_given) {
+    auto digest = digest_given;
+    auto take = [this, &digest] { return take_out(digest, true); };
+    co_await run_at_owner(take);
+}
+
+Task<Result<void>> Warehouse::remove(const Digest& digest_given) {
+    auto digest = digest_given;
+    auto take = [this, &digest] { return remove_at_owner(digest); };
+    bool removed = co_await run_at_owner(take);
+    if (!removed) co_return Error{Fault::policy, Code::busy};
+    co_return Result<void>();
+}
+
+Task<bool> Warehouse::remove_at_owner(const Digest& digest) {
+    auto* entry = table_.find(digest);
+    if (entry && entry->pinned()) co_return false;
+    co_await take_out(digest, false);
+    co_return true;
+}
+
+/// Takes a blob out of the store, used or not; false when it is not there. Who has it open keeps reading: the bytes live as long as a descriptor does.
+Task<bool> Warehouse::take_out(const Digest& digest_given, bool to_quarantine) {
+    auto digest = digest_given;
+    auto* entry = table_.find(digest);
+    if (!entry || entry->place == EvictionEntry::Place::leaving) co_return false;
+    auto record = ledger_->find_blob_head(digest);
+    auto* volume = record ? volume_of(record->volume) : nullptr;
+    auto bytes = entry->bytes;
+    busy_.insert(digest);
+    forget_entry(*entry);
+    std::vector<LedgerChange> changes;
+    changes.push_back(RemoveBlob{digest});
+    auto applied = co_await ledger_->apply(std::move(changes));
+    if (!applied) log_warning("{} leaves although the ledger keeps its record", digest.text());
+    bool moved = false;
+    if (volume && to_quarantine) moved = co_await move_to_quarantine(digest, *volume, bytes);
+    if (volume && !moved) {
+        auto name = digest.hex();
+        co_await unlink_file(volume->blobs(digest.algorithm()), name.c_str());
+    }
+    if (!moved) capacity_.give_back(bytes);
+    busy_.erase(digest);
+    changed_.notify_all();
+    co_return true;
+}
+
+Task<bool> Warehouse::move_to_quarantine(const Digest& digest, Volume& volume, std::uint64_t charged_bytes) {
+    auto from = digest.hex();
+    auto to = flat_name(digest);
+    auto earlier = std::find_if(quarantined_.begin(), quarantined_.end(), [&](auto& other) { return other.volume == &volume && other.name == to; });
+    if (earlier != quarantined_.end()) {
+        capacity_.give_back(earlier->charged_bytes);  // replaced by the rename
+        quarantined_.erase(earlier);
+    }
+    auto result = co_await rename_file(volume.blobs(digest.algorithm()), from.c_str(), volume.quarantine(), to.c_str(), 0);
+    if (result < 0) {
+        log_warning("{} was damaged or missing on volume {}; its record is removed", digest.text(), volume.path());
+        co_return false;
+    }
+    log_warning("{} on volume {} is damaged; it was moved to .entrepot/quarantine", digest.text(), volume.path());
+    counters_.quarantined.fetch_add(1, std::memory_order_relaxed);
+    quarantined_.push_back({to, &volume, charged_bytes});
+    while (quarantined_.size() > quarantined_max) co_await drop_oldest_quarantined();
+    co_return true;
+}
+
+Task<std::uint64_t> Warehouse::drop_oldest_quarantined() {
+    auto oldest = std::move(quarantined_.front());
+    quarantined_.pop_front();
+    co_await unlink_file(oldest.volume->quarantine(), oldest.name.c_str());
+    capacity_.give_back(oldest.charged_bytes);
+    co_return oldest.charged_bytes;
+}
+
+Task<void> Warehouse::unlink_partial(const Volume& volume, const Digest& digest) {
+    auto name = flat_name(digest);
+    auto sums_name = name + ".sums";
+    co_await unlink_file(volume.partials(), name.c_str());
+    co_await unlink_file(volume.partials(), sums_name.c_str());
+}
+
+Task<std::uint64_t> Warehouse::drop_partial(KeptPartial partial) {
+    counters_.partial_bytes.fetch_sub(partial.charged_bytes, std::memory_order_relaxed);
+    busy_.insert(partial.digest);
+    co_await unlink_partial(*partial.volume, partial.digest);
+    busy_.erase(partial.digest);
+    changed_.notify_all();
+    capacity_.give_back(partial.charged_bytes);
+    co_return partial.charged_bytes;
+}
+
+/// Its bytes are taken already. The oldest goes when there are more than partials_max.
+void Warehouse::keep_partial(const KeptPartial& partial) {
+    partials_.put(partial);
+    counters_.partial_bytes.fetch_add(partial.charged_bytes, std::memory_order_relaxed);
+    while (partials_.count() > options_.partials_max) {
+        auto oldest = partials_.take_oldest();
+        background_.start(drop_as_task(*oldest));
+    }
+}
+
+Task<void> Warehouse::drop_as_task(KeptPartial partial) { co_await drop_partial(partial); }
+
+}  // namespace entrepot

@@ -1,0 +1,195 @@
+#include "store/ledger_records.h"
+
+#include <cstring>
+#include <type_traits>
+
+namespace entrepot {
+namespace {
+
+template <typename Value>
+std::string bytes_of_value(const Value& value) {
+    static_assert(std::is_trivially_copyable_v<Value>);
+    return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+/// The fixed beginning of a value, and what follows it; nullopt when the value is short or of another version.
+template <typename Value>
+std::optional<Value> take_value(std::string_view& bytes) {
+    Value value;
+    if (bytes.size() < sizeof value) return std::nullopt;
+    std::memcpy(&value, bytes.data(), sizeof value);
+    if (value.version != record_version) return std::nullopt;
+    bytes.remove_prefix(sizeof value);
+    return value;
+}
+
+std::size_t raw_bytes(std::uint8_t algorithm) noexcept {
+    switch (algorithm) {
+        case static_cast<std::uint8_t>(DigestAlgorithm::sha256): return Sha256::digest_bytes;
+        case static_cast<std::uint8_t>(DigestAlgorithm::sha512): return Sha512::digest_bytes;
+        default: return 0;
+    }
+}
+
+/// One digest key off the front of `bytes`.
+std::optional<Digest> take_digest(std::string_view& bytes) noexcept {
+    if (bytes.empty()) return std::nullopt;
+    auto algorithm = static_cast<std::uint8_t>(bytes[0]);
+    auto length = raw_bytes(algorithm);
+    if (length == 0 || bytes.size() < 1 + length) return std::nullopt;
+    auto digest = Digest::from_raw(static_cast<DigestAlgorithm>(algorithm), bytes_of(bytes.substr(1, length)));
+    bytes.remove_prefix(1 + length);
+    return digest;
+}
+
+}  // namespace
+
+std::string digest_key(const Digest& digest) {
+    std::string key(1, static_cast<char>(digest.algorithm()));
+    key += text_of(digest.raw());
+    return key;
+}
+
+std::optional<Digest> parse_digest_key(std::string_view key) noexcept {
+    auto digest = take_digest(key);
+    return key.empty() ? digest : std::nullopt;
+}
+
+std::string tag_key(const std::string& repository, const std::string& tag) {
+    std::string key;
+    key.reserve(repository.size() + 1 + tag.size());
+    key.append(repository).append(1, '\0').append(tag);
+    return key;
+}
+
+std::optional<std::pair<std::string_view, std::string_view>> parse_tag_key(std::string_view key) noexcept {
+    auto end = key.find('\0');
+    if (end == std::string_view::npos) return std::nullopt;
+    return std::pair(key.substr(0, end), key.substr(end + 1));
+}
+
+std::string grant_key(const std::string& scope, const std::string& repository, const Digest& digest) {
+    // A fixed length whatever the names; NUL occurs in neither, so the pair is unambiguous.
+    Sha256 names;
+    names.update(bytes_of(scope));
+    names.update(bytes_of(std::string_view("\0", 1)));
+    names.update(bytes_of(repository));
+    auto key = digest_key(digest);
+    auto hash = names.finish();
+    key += text_of(hash);
+    return key;
+}
+
+std::string blob_value(const BlobRecord& record) {
+    BlobValue value{};
+    value.version = record_version;
+    value.volume = record.volume;
+    value.flags = record.flags;
+    value.size = record.size;
+    value.created = record.created;
+    return bytes_of_value(value);
+}
+
+std::optional<BlobRecord> parse_blob_value(std::string_view bytes) {
+    auto value = take_value<BlobValue>(bytes);
+    if (!value) return std::nullopt;
+    BlobRecord record;
+    record.size = value->size;
+    record.volume = value->volume;
+    record.flags = value->flags;
+    record.created = value->created;
+    return record;
+}
+
+std::string_view sums_value(const BlobRecord& record) noexcept {
+    return {reinterpret_cast<const char*>(record.sums.data()), record.sums.size() * sizeof(std::uint64_t)};
+}
+
+std::vector<std::uint64_t> parse_sums_value(std::string_view value) {
+    std::vector<std::uint64_t> sums(value.size() / sizeof(std::uint64_t));
+    if (!sums.empty()) std::memcpy(sums.data(), value.data(), sums.size() * sizeof(std::uint64_t));
+    return sums;
+}
+
+std::string manifest_value(const ManifestRecord& record) {
+    ManifestValue value{};
+    value.version = record_version;
+    value.media_type_bytes = static_cast<std::uint16_t>(record.media_type.size());
+    value.references = static_cast<std::uint32_t>(record.references.size());
+    auto bytes = bytes_of_value(value) + record.media_type;
+    for (auto& reference : record.references) bytes += digest_key(reference);
+    return bytes;
+}
+
+std::optional<ManifestRecord> parse_manifest_value(std::string_view bytes) {
+    auto value = take_value<ManifestValue>(bytes);
+    if (!value || bytes.size() < value->media_type_bytes || value->references > references_max) return std::nullopt;
+    ManifestRecord record;
+    record.media_type = bytes.substr(0, value->media_type_bytes);
+    bytes.remove_prefix(value->media_type_bytes);
+    record.references.reserve(value->references);
+    for (std::uint32_t i = 0; i < value->references; ++i) {
+        auto reference = take_digest(bytes);
+        if (!reference) return std::nullopt;
+        record.references.push_back(*reference);
+    }
+    return record;
+}
+
+std::string tag_value(const TagRecord& record) {
+    TagValue value{};
+    value.version = record_version;
+    value.algorithm = static_cast<std::uint8_t>(record.digest.algorithm());
+    value.media_type_bytes = static_cast<std::uint16_t>(record.media_type.size());
+    value.size = record.size;
+    value.checked = record.checked;
+    std::memcpy(value.raw_digest, record.digest.raw().data(), record.digest.raw().size());
+    return bytes_of_value(value) + record.media_type;
+}
+
+std::optional<TagRecord> parse_tag_value(std::string_view bytes) {
+    auto value = take_value<TagValue>(bytes);
+    if (!value || bytes.size() < value->media_type_bytes) return std::nullopt;
+    auto length = raw_bytes(value->algorithm);
+    if (length == 0) return std::nullopt;
+    TagRecord record;
+    record.digest = Digest::from_raw(static_cast<DigestAlgorithm>(value->algorithm), std::as_bytes(std::span(value->raw_digest, length)));
+    record.media_type = bytes.substr(0, value->media_type_bytes);
+    record.size = value->size;
+    record.checked = value->checked;
+    return record;
+}
+
+std::string grant_value(std::int64_t granted) {
+    GrantValue value{};
+    value.version = record_version;
+    value.granted = granted;
+    return bytes_of_value(value);
+}
+
+std::string volume_value(const VolumeRecord& record) {
+    VolumeValue value{};
+    value.version = record_version;
+    value.present = record.present;
+    value.id = record.id;
+    return bytes_of_value(value) + record.path;
+}
+
+std::optional<VolumeRecord> parse_volume_value(std::uint8_t index, std::string_view bytes) {
+    auto value = take_value<VolumeValue>(bytes);
+    if (!value) return std::nullopt;
+    return VolumeRecord{index, value->id, std::string(bytes), value->present != 0};
+}
+
+Result<void> check_bounds(const LedgerChange& change) noexcept {
+    constexpr Error too_large{Fault::policy, Code::too_large};
+    if (auto* manifest = std::get_if<PutManifest>(&change)) {
+        if (manifest->record.media_type.size() > media_type_bytes_max || manifest->record.references.size() > references_max) return too_large;
+    }
+    if (auto* tag = std::get_if<PutTag>(&change)) {
+        if (tag->repository.size() + tag->tag.size() > tag_key_bytes_max || tag->record.media_type.size() > media_type_bytes_max) return too_large;
+    }
+    return {};
+}
+
+}  // namespace entrepot

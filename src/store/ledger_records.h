@@ -1,0 +1,91 @@
+#pragma once
+// The ledger's keys and values as bytes on disk. Little-endian, each value begins with its version; a value that this version cannot read is as good as absent and
+// is never deleted for it. No I/O.
+//
+//   blobs      digest key                     BlobValue
+//   sums       digest key                     one u64 per chunk
+//   manifests  digest key                     ManifestValue, media type, digest keys
+//   tags       repository \0 tag              TagValue, media type
+//   grants     digest key, SHA-256(scope \0 repository)   GrantValue
+//   meta       "format", "ended", "rebuild", "volume" index   MetaValue or VolumeValue, path
+//
+// A digest key is the algorithm's number and the raw digest: 33 or 65 bytes, and none is the beginning of another.
+
+#include "entrepot/store/ledger.h"
+
+#include <bit>
+#include <string_view>
+
+namespace entrepot {
+
+static_assert(std::endian::native == std::endian::little, "the ledger's format is little-endian");
+
+/// The format of the whole file. A change that an older entrepot would misread raises it.
+constexpr std::uint32_t ledger_format = 1;
+constexpr std::uint8_t record_version = 1;
+
+struct BlobValue {
+    std::uint8_t version, volume, flags, unused[5];
+    std::uint64_t size;
+    std::int64_t created;
+};
+static_assert(sizeof(BlobValue) == 24);
+
+struct ManifestValue {
+    std::uint8_t version, unused;
+    std::uint16_t media_type_bytes;
+    std::uint32_t references;
+};
+static_assert(sizeof(ManifestValue) == 8);
+
+struct TagValue {
+    std::uint8_t version, algorithm;
+    std::uint16_t media_type_bytes;
+    std::uint32_t unused;
+    std::uint64_t size;
+    std::int64_t checked;
+    std::uint8_t raw_digest[Digest::bytes_max];
+};
+static_assert(sizeof(TagValue) == 88);
+
+struct GrantValue {
+    std::uint8_t version, unused[7];
+    std::int64_t granted;  ///< wall seconds
+};
+static_assert(sizeof(GrantValue) == 16);
+
+struct VolumeValue {
+    std::uint8_t version, present, unused[6];
+    std::uint64_t id;
+};
+static_assert(sizeof(VolumeValue) == 16);
+
+struct MetaValue {
+    std::uint32_t number;
+};
+static_assert(sizeof(MetaValue) == 4);
+
+std::string digest_key(const Digest& digest);
+std::optional<Digest> parse_digest_key(std::string_view key) noexcept;
+/// Longer than LMDB allows when repository and tag have more than tag_key_bytes_max bytes.
+std::string tag_key(const std::string& repository, const std::string& tag);
+/// Repository and tag of a key; nullopt when it is none.
+std::optional<std::pair<std::string_view, std::string_view>> parse_tag_key(std::string_view key) noexcept;
+std::string grant_key(const std::string& scope, const std::string& repository, const Digest& digest);
+
+std::string blob_value(const BlobRecord& record);
+std::optional<BlobRecord> parse_blob_value(std::string_view value);  ///< without sums
+std::string_view sums_value(const BlobRecord& record) noexcept;      ///< a view of the record's sums
+std::vector<std::uint64_t> parse_sums_value(std::string_view value);
+std::string manifest_value(const ManifestRecord& record);
+std::optional<ManifestRecord> parse_manifest_value(std::string_view value);
+std::string tag_value(const TagRecord& record);
+std::optional<TagRecord> parse_tag_value(std::string_view value);
+std::string grant_value(std::int64_t granted);
+std::string volume_value(const VolumeRecord& record);
+std::optional<VolumeRecord> parse_volume_value(std::uint8_t index, std::string_view value);
+
+/// Code::too_large when something in the change passes a bound of ledger.h.
+Result<void> check_bounds(const LedgerChange& change) noexcept;
+
+}  // namespace entrepot

@@ -1,0 +1,205 @@
+// What lies on the volumes and nobody told the ledger: partial files of an earlier run, and blobs whose record is missing, because the last process died between a
+// rename and its record, because the ledger was lost, or because somebody copied them there. Such blobs are adopted, not deleted: their names say what they are, and
+// their digests are verified when they are first opened.
+
+#include "entrepot/base/log.h"
+#include "entrepot/io/blocking.h"
+#include "store/chunk_sums.h"
+#include "store/warehouse.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+namespace entrepot {
+namespace {
+
+constexpr std::string_view sums_suffix = ".sums";
+constexpr std::size_t looks_a_turn = 256;       // names looked at before others may run
+constexpr std::size_t adoptions_a_commit = 256;
+
+struct FileState {
+    std::uint64_t size = 0;
+    std::int64_t changed = 0;  // wall seconds
+    bool regular = false;
+};
+
+/// nullopt when there is no such file, or it cannot be opened.
+Task<std::optional<FileState>> look(int directory, std::string name) {
+    auto file = co_await open_file(directory, name.c_str(), O_RDONLY | O_NONBLOCK);  // a FIFO must not hold us
+    if (file < 0) co_return std::nullopt;
+    struct ::stat status {};
+    int known = Loop::current().ring().status(file, status);
+    Loop::current().ring().close(file);
+    if (known < 0) co_return std::nullopt;
+    FileState state;
+    state.size = static_cast<std::uint64_t>(status.st_size);
+    state.changed = status.st_mtim.tv_sec;
+    state.regular = S_ISREG(status.st_mode);
+    co_return state;
+}
+
+/// How much a side file of this size lets a resume use.
+std::uint64_t resumable(std::uint64_t sums_file_bytes, std::uint64_t file_bytes) noexcept {
+    if (sums_file_bytes < sizeof(SumsHeader)) return 0;
+    auto chunks = std::min((sums_file_bytes - sizeof(SumsHeader)) / sizeof(std::uint64_t), file_bytes / chunk_bytes);
+    return chunks > 1 ? (chunks - 1) * chunk_bytes : 0;
+}
+
+}  // namespace
+
+std::vector<std::string> Warehouse::list_sorted(int directory) {
+    auto names = list_directory(directory);
+    if (!names) return {};
+    std::sort(names->begin(), names->end());
+    return std::move(*names);
+}
+
+/// A blob's partial file sorts right before its sums.
+Task<void> Warehouse::scan_partials(Volume& volume, std::vector<std::string> names, std::size_t first, std::size_t end) {
+    for (auto i = first; i < std::min(end, names.size()) && !stopping_; ++i) {
+        std::string_view name = names[i];
+        auto digest = parse_flat_name(name);
+        if (digest) {
+            co_await scan_partial(volume, *digest);
+            continue;
+        }
+        auto stem = name.ends_with(sums_suffix) ? name.substr(0, name.size() - sums_suffix.size()) : std::string_view();
+        bool has_file = i > 0 && !stem.empty() && names[i - 1] == stem;
+        auto of = parse_flat_name(stem);
+        bool in_use = of && (writing_.contains(*of) || busy_.contains(*of));
+        if (!has_file && !in_use) co_await unlink_file(volume.partials(), names[i].c_str());
+    }
+}
+
+Task<void> Warehouse::scan_partial(Volume& volume, const Digest& digest_given) {
+    auto digest = digest_given;
+    if (writing_.contains(digest) || busy_.contains(digest) || partials_.resumable_bytes(digest) > 0) co_return;
+    busy_.insert(digest);
+    auto name = flat_name(digest);
+    auto file = co_await look(volume.partials(), name);
+    auto sums_name = name + std::string(sums_suffix);
+    auto sums = co_await look(volume.partials(), sums_name);
+    auto oldest_allowed = wall_seconds() - std::chrono::duration_cast<seconds>(options_.partial_age_max).count();
+    KeptPartial kept{digest, &volume, 0, 0, 0};
+    if (file && sums && file->regular && file->changed >= oldest_allowed) {
+        kept.charged_bytes = disk_bytes(file->size);
+        kept.resumable_bytes = resumable(sums->size, file->size);
+        kept.kept_at = file->changed;
+    }
+    if (kept.resumable_bytes == 0) co_await unlink_partial(volume, digest);
+    busy_.erase(digest);
+    changed_.notify_all();
+    if (kept.resumable_bytes == 0) co_return;
+    capacity_.take_regardless(kept.charged_bytes);
+    keep_partial(kept);
+}
+
+Task<void> Warehouse::scan_quarantine(Volume& volume) {
+    int directory = volume.quarantine();
+    auto list = [directory] { return list_sorted(directory); };
+    auto names = co_await run_blocking(Lane::resolver, list);
+    for (auto& name : names) {
+        auto file = co_await look(directory, name);
+        auto charged = disk_bytes(file ? file->size : 0);
+        capacity_.take_regardless(charged);
+        quarantined_.push_back({name, &volume, charged});
+        while (quarantined_.size() > quarantined_max) co_await drop_oldest_quarantined();
+    }
+}
+
+Task<void> Warehouse::sweep() {
+    auto before = counters_.blobs.load(std::memory_order_relaxed);
+    bool complete = true;
+    for (auto& volume : volumes_) {
+        for (auto algorithm : {DigestAlgorithm::sha256, DigestAlgorithm::sha512}) {
+            bool swept = co_await sweep_directory(*volume, algorithm);
+            complete &= swept;
+        }
+    }
+    if (!complete) co_return;
+    if (ledger_->wants_rebuild()) {
+        std::vector<LedgerChange> changes;
+        changes.push_back(EndRebuild{});
+        auto ended = co_await ledger_->apply(std::move(changes));
+        if (!ended) co_return;
+        auto found = counters_.blobs.load(std::memory_order_relaxed);
+        if (found > before) log_info("the ledger was rebuilt from the volumes: about {} blobs", found - before);
+    }
+    swept_ = true;
+    index_pending_ = true;
+}
+
+Task<bool> Warehouse::sweep_directory(Volume& volume, DigestAlgorithm algorithm) {
+    int directory = volume.blobs(algorithm);
+    auto list = [directory] { return list_directory(directory); };
+    auto names = co_await run_blocking(Lane::resolver, list);
+    if (!names) {
+        note_write_error(volume, "listing blobs", names.error().detail);
+        co_return false;
+    }
+    std::string_view prefix = algorithm == DigestAlgorithm::sha256 ? "sha256:" : "sha512:";
+    std::vector<Stray> strays;
+    bool adopted = true;
+    for (std::size_t i = 0; i < names->size() && !stopping_ && adopted; ++i) {
+        // Other names are somebody else's, perhaps a copy in progress: left alone.
+        auto digest = Digest::parse(std::string(prefix) + (*names)[i]);
+        if (digest) co_await look_at(volume, *digest, strays);
+        if (strays.size() >= adoptions_a_commit) adopted = co_await adopt(strays);
+        if (i % looks_a_turn == looks_a_turn - 1) co_await Breathe();
+    }
+    bool rest_adopted = co_await adopt(strays);
+    co_return adopted && rest_adopted && !stopping_;
+}
+
+/// A stray joins `strays`, busy and with its space taken; when there is no space for it, it goes.
+Task<void> Warehouse::look_at(Volume& volume, const Digest& digest, std::vector<Stray>& strays) {
+    if (writing_.contains(digest) || busy_.contains(digest)) co_return;
+    if (table_.find(digest)) {
+        auto record = ledger_->find_blob_head(digest);
+        bool is_copy = record && record->volume != volume.index();
+        auto name = digest.hex();
+        if (is_copy) co_await unlink_file(volume.blobs(digest.algorithm()), name.c_str());
+        co_return;
+    }
+    busy_.insert(digest);
+    auto name = digest.hex();
+    auto file = co_await look(volume.blobs(digest.algorithm()), name);
+    bool ours = file && file->regular;
+    bool hollow = ours && file->size == 0 && !(Digest::of({}, digest.algorithm()) == digest);
+    if (ours && !hollow && capacity_.try_take(disk_bytes(file->size))) {
+        Stray stray;
+        stray.digest = digest;
+        stray.record.size = file->size;
+        stray.record.volume = volume.index();
+        stray.record.created = file->changed;
+        strays.push_back(std::move(stray));
+        co_return;
+    }
+    if (ours) co_await unlink_file(volume.blobs(digest.algorithm()), name.c_str());
+    busy_.erase(digest);
+    changed_.notify_all();
+}
+
+Task<bool> Warehouse::adopt(std::vector<Stray>& strays) {
+    std::vector<LedgerChange> changes;
+    for (auto& stray : strays) changes.push_back(PutBlob{stray.digest, stray.record});
+    auto applied = co_await ledger_->apply(std::move(changes));
+    for (auto& stray : strays) {
+        auto bytes = disk_bytes(stray.record.size);
+        auto* entry = applied ? eviction_->insert(stray.digest, bytes) : nullptr;
+        if (entry) {
+            table_.insert(*entry);
+            counters_.blobs.fetch_add(1, std::memory_order_relaxed);
+            counters_.bytes.fetch_add(bytes, std::memory_order_relaxed);
+        } else {
+            capacity_.give_back(bytes);
+        }
+        busy_.erase(stray.digest);
+    }
+    strays.clear();
+    changed_.notify_all();
+    co_return applied.has_value();
+}
+
+}  // namespace entrepot

@@ -1,0 +1,194 @@
+#pragma once
+// The Store behind store.h. One file for each of its duties:
+//
+//   store.cpp        open, start and stop; opening blobs; small questions
+//   writing.cpp      begin, and how a writer ends: publish, keep, drop
+//   room.cpp         capacity: who leaves so that something can come
+//   leaving.cpp      how a stored blob goes: evicted, removed, quarantined
+//   sweep.cpp        what lies on the volumes and the ledger does not know
+//   index_json.cpp   the tags in each volume's index.json
+//
+// The owner's loop (the one that start() ran on) owns the eviction, the table of stored blobs and the sets of digests below. Everything else either is an atomic
+// account or hops there. A digest is in at most one of these: the table, writing_, busy_; whoever wants to write waits until it is in none.
+
+#include "entrepot/store/eviction.h"
+#include "entrepot/store/store.h"
+#include "store/blob_table.h"
+#include "store/capacity.h"
+#include "store/partials.h"
+#include "store/volume.h"
+
+#include <deque>
+#include <unordered_set>
+
+namespace entrepot {
+
+class Warehouse final : public Store {
+  public:
+    static constexpr std::size_t volumes_max = 64;
+    static constexpr std::size_t quarantined_max = 16;
+    static constexpr std::size_t reservers_max = 1024;       ///< tasks waiting for room; one more is refused with no_space
+    static constexpr std::size_t verifiers_max = 4;          ///< whole-blob verifications at a time
+    static constexpr std::size_t touches_in_flight_max = 64; ///< hints on their way to the owner; more are dropped
+    static constexpr std::size_t touched_digests_max = 512;  ///< of one hint
+
+    explicit Warehouse(const Options& options);
+    ~Warehouse() override;
+    /// Blocking: directories, locks, ledger. The error is one line for the operator.
+    Result<void, std::string> open_roots();
+
+    Task<Result<void>> start() override;
+    Task<void> stop() override;
+    Ledger& ledger() noexcept override { return *ledger_; }
+    Task<Result<BlobRef>> open(const Digest& digest) override;
+    Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length, Digester& resumed) override;
+    std::uint64_t partial_bytes(const Digest& digest) const noexcept override { return partials_.resumable_bytes(digest); }
+    void set_pressure_relief(std::function<Task<void>()> relief) override { relief_ = std::move(relief); }
+    Task<void> quarantine(const Digest& digest) override;
+    Task<Result<void>> remove(const Digest& digest) override;
+    void touch(const std::vector<Digest>& digests) noexcept override;
+    const Counters& counters() const noexcept override { return counters_; }
+
+    // For writers, on any loop.
+
+    /// How much is reserved at a time when nobody knows the length.
+    std::uint64_t unknown_length_step() const noexcept;
+    /// Takes bytes from the account, evicting what must go. `volume` says where a full disk wants them, nullptr that only the account does.
+    Task<Result<void>> reserve(std::uint64_t bytes);
+    /// The disk is full although the account is not: evicts about that much from one volume.
+    Task<Result<void>> make_disk_room(Volume& volume, std::uint64_t bytes);
+    /// A published file becomes findable: its record, then its entry, which comes back pinned.
+    Task<Result<EvictionEntry*>> admit(const Digest& digest, const BlobRecord& record);
+    /// The writer's digest is free for the next one. `kept`: what it left for a resume.
+    Task<void> end_writing(const Digest& digest, std::optional<KeptPartial> kept);
+    /// Removes a partial file and its sums.
+    Task<void> unlink_partial(const Volume& volume, const Digest& digest);
+    void note_write_error(Volume& volume, const char* what, int error) noexcept;
+
+  private:
+    struct Leaving {
+        EvictionEntry* entry;
+        Volume* volume;  // nullptr: its volume is lost, only the record goes
+    };
+    struct Quarantined {
+        std::string name;
+        Volume* volume;
+        std::uint64_t charged_bytes;
+    };
+    struct Stray {
+        Digest digest;
+        BlobRecord record;
+    };
+    struct TouchHint;
+
+    // Hops. Each runs `function` on the owner's loop, directly when we are there; the value must not be void.
+    template <typename Function>
+    auto call_owner(Function& function) -> Task<decltype(function())> {
+        if (&Loop::current() == owner_) co_return function();
+        auto value = co_await call_on(*owner_, function);
+        co_return value;
+    }
+    template <typename Function>
+    auto run_at_owner(Function& function) -> Task<decltype(function().await_resume())> {
+        if (&Loop::current() == owner_) {
+            auto value = co_await function();
+            co_return value;
+        }
+        auto value = co_await run_on(*owner_, function);
+        co_return value;
+    }
+
+    // store.cpp
+    Task<Result<void>> prepare_volumes();
+    Task<Result<void>> assign_index(Volume& volume);
+    void set_capacity_limit();
+    void load_entries();
+    void run_touch(TouchHint& hint) noexcept;
+    EvictionEntry* find_and_pin(const Digest& digest) noexcept;
+    Task<Result<BlobRef>> open_pinned(const Digest& digest, EvictionEntry& entry);
+    Task<Result<int>> open_stored(const Digest& digest, const BlobRecord& record);
+    Task<Result<BlobRecord>> verify_stored(const Digest& digest);
+    Task<Result<BlobRecord>> sum_stored(const Digest& digest, BlobRecord record);
+    Volume* volume_of(std::uint8_t index) const noexcept { return by_index_[index]; }
+    Task<void> maintain();
+    Task<void> warm_ledger();
+    Task<Result<void>> save_trials();
+
+    // writing.cpp
+    /// Keeps the digest for one writer; what was kept of it goes to that writer.
+    Task<Result<std::optional<KeptPartial>>> claim(const Digest& digest);
+    Task<Result<std::unique_ptr<BlobWriter>>> start_writer(const Digest& digest, std::optional<std::uint64_t> length, Digester& resumed, Volume& volume,
+                                                           Reservation& reservation);
+    Task<Result<int>> open_partial(Volume& volume, const std::string& name, std::uint32_t flags);
+    Task<Result<void>> allocate(Volume& volume, int file, std::uint64_t length);
+    bool release_claim(const Digest& digest, const std::optional<KeptPartial>& kept);
+    Task<Result<EvictionEntry*>> admit_at_owner(const Digest& digest, std::uint64_t size);
+
+    // room.cpp
+    Task<Result<void>> make_room(std::uint64_t bytes);
+    Task<Result<void>> make_room_in_turn(std::uint64_t bytes);
+    Task<Result<std::uint64_t>> evict_from(Volume* volume, std::uint64_t bytes);
+    Task<std::uint64_t> evict(std::uint64_t bytes, Volume* only);
+    Task<std::uint64_t> evict_blobs(std::uint64_t bytes, Volume* only);
+    std::vector<Leaving> choose_victims(std::uint64_t bytes, Volume* only);
+    Task<void> trim();
+
+    // leaving.cpp
+    Task<void> drop_records(const std::vector<Leaving>& leaving);
+    Task<void> unlink_one(Leaving leaving);
+    Task<bool> take_out(const Digest& digest, bool to_quarantine);
+    Task<bool> remove_at_owner(const Digest& digest);
+    Task<bool> move_to_quarantine(const Digest& digest, Volume& volume, std::uint64_t charged_bytes);
+    Task<std::uint64_t> drop_oldest_quarantined();
+    Task<std::uint64_t> drop_partial(KeptPartial partial);
+    Task<void> drop_as_task(KeptPartial partial);
+    void keep_partial(const KeptPartial& partial);
+    void forget_entry(EvictionEntry& entry) noexcept;
+
+    // sweep.cpp
+    static std::vector<std::string> list_sorted(int directory);
+    Task<void> scan_partials(Volume& volume, std::vector<std::string> names, std::size_t first, std::size_t end);
+    Task<void> scan_partial(Volume& volume, const Digest& digest);
+    Task<void> scan_quarantine(Volume& volume);
+    Task<void> sweep();
+    Task<bool> sweep_directory(Volume& volume, DigestAlgorithm algorithm);
+    Task<void> look_at(Volume& volume, const Digest& digest, std::vector<Stray>& strays);
+    Task<bool> adopt(std::vector<Stray>& strays);
+
+    // index_json.cpp
+    Task<void> write_index();
+    Task<void> read_tags();
+
+    Options options_;
+    int directory_ = -1;  // the store's own, locked; a volume owns its root besides
+    std::unique_ptr<Ledger> ledger_;
+    std::vector<std::unique_ptr<Volume>> volumes_;
+    std::vector<VolumeRecord> known_volumes_;  // as the ledger had them at start
+    std::array<Volume*, 256> by_index_{};
+    Loop* owner_ = nullptr;
+    Capacity capacity_;
+    Partials partials_;
+    Counters counters_;
+    std::function<Task<void>()> relief_;
+    std::atomic<std::size_t> touches_in_flight_{0};
+
+    // Owner's loop only.
+    std::unique_ptr<Eviction> eviction_;
+    BlobTable table_;
+    std::unordered_set<Digest, DigestHash> writing_;  // a writer has it
+    std::unordered_set<Digest, DigestHash> busy_;     // on its way out, or being adopted
+    std::unordered_set<Digest, DigestHash> summing_;  // stored, being verified for the first time
+    std::deque<Quarantined> quarantined_;             // oldest first
+    Condition changed_;                               // a digest left writing_, busy_ or the table
+    Condition woken_;                                 // for maintain()
+    Semaphore room_{1, reservers_max};
+    Semaphore verifying_{verifiers_max, reservers_max};
+    TaskGroup background_;
+    bool started_ = false;
+    bool stopping_ = false;
+    bool swept_ = true;
+    std::uint64_t index_version_ = 0;  // tags_version() that index.json shows
+    bool index_pending_ = false;       // the last write of index.json failed, or tags were taken from it
+};
+
+}  // namespace entrepot

@@ -1,0 +1,158 @@
+// How a blob comes in: its digest is claimed, room is reserved, the partial file is opened and perhaps resumed; and how that ends.
+
+#include "entrepot/base/log.h"
+#include "store/file_blob_writer.h"
+#include "store/warehouse.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+namespace entrepot {
+
+std::uint64_t Warehouse::unknown_length_step() const noexcept { return std::min(options_.unknown_length_bytes, std::max(capacity_.limit() / 8, MiB)); }
+
+Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::begin(const Digest& digest_given, std::optional<std::uint64_t> length, Digester& resumed) {
+    auto digest = digest_given;
+    auto take = [this, &digest] { return claim(digest); };
+    auto claimed = co_await run_at_owner(take);
+    if (!claimed) co_return claimed.error();
+    auto kept = *claimed;
+
+    auto* volume = kept ? kept->volume : choose_volume(volumes_, digest, Loop::current().time());
+    Reservation reservation(capacity_, kept ? kept->charged_bytes : 0);
+    Result<std::unique_ptr<BlobWriter>> writer = Error{Fault::storage, Code::io_failed};  // every volume rests
+    if (volume) {
+        auto wanted = disk_bytes(length ? *length : unknown_length_step());
+        auto missing = wanted - std::min(wanted, reservation.bytes());
+        auto reserved = co_await reserve(missing);
+        if (reserved) reservation.add(missing);
+        if (reserved) writer = co_await start_writer(digest, length, resumed, *volume, reservation);
+        else writer = reserved.error();
+    }
+    if (writer) co_return writer;
+    if (kept) reservation.become_use(kept->charged_bytes);
+    co_await end_writing(digest, kept);
+    co_return writer;
+}
+
+Task<Result<std::optional<KeptPartial>>> Warehouse::claim(const Digest& digest_given) {
+    auto digest = digest_given;
+    for (;;) {
+        if (writing_.contains(digest)) co_return Error{Fault::capacity, Code::busy};
+        auto* entry = table_.find(digest);
+        bool leaving = entry && entry->place == EvictionEntry::Place::leaving;
+        if (!entry && !busy_.contains(digest)) break;
+        // Somebody writes what we have: our copy is not good enough for him.
+        if (entry && !leaving) co_await take_out(digest, false);
+        else co_await changed_.wait();
+    }
+    writing_.insert(digest);
+    auto kept = partials_.take(digest);
+    if (kept) counters_.partial_bytes.fetch_sub(kept->charged_bytes, std::memory_order_relaxed);
+    co_return kept;
+}
+
+Task<Result<int>> Warehouse::open_partial(Volume& volume, const std::string& name, std::uint32_t flags) {
+    auto file = co_await open_file(volume.partials(), name.c_str(), O_RDWR | O_CREAT | flags, 0600);
+    if (file < 0) {
+        note_write_error(volume, "making a partial file", -file);
+        co_return disk_error(-file);
+    }
+    co_return file;
+}
+
+/// Takes `reservation` over only when it succeeds.
+Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::start_writer(const Digest& digest, std::optional<std::uint64_t> length, Digester& resumed, Volume& volume,
+                                                                  Reservation& reservation) {
+    auto name = flat_name(digest);
+    auto file = co_await open_partial(volume, name, 0);
+    if (!file) co_return file.error();
+    struct ::stat status {};
+    int known = Loop::current().ring().status(*file, status);
+    auto file_bytes = known >= 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+    auto writer = std::make_unique<FileBlobWriter>(*this, volume, digest, *file, Reservation());
+    Result<void> ready;
+    if (file_bytes > 0) co_await writer->resume(file_bytes, length, resumed);
+    if (file_bytes > 0 && writer->written() == 0) {
+        // Nothing of it can be trusted: begin with an empty file.
+        writer->give_up();
+        writer.reset();
+        file = co_await open_partial(volume, name, O_TRUNC);
+        if (!file) co_return file.error();
+        file_bytes = 0;
+        writer = std::make_unique<FileBlobWriter>(*this, volume, digest, *file, Reservation());
+    }
+    if (length && *length > file_bytes) ready = co_await allocate(volume, *file, *length);
+    if (!ready) {
+        writer->give_up();
+        writer.reset();
+        if (file_bytes == 0) co_await unlink_partial(volume, digest);
+        co_return ready.error();
+    }
+    writer->reservation() = std::move(reservation);
+    co_return std::unique_ptr<BlobWriter>(std::move(writer));
+}
+
+/// Blocks for the whole length at once: fewer fragments, and a full disk says so now. Where the file system cannot do it, writes will find out.
+Task<Result<void>> Warehouse::allocate(Volume& volume, int file, std::uint64_t length) {
+    auto result = co_await allocate_file(file, length);
+    if (is_full(-result)) {
+        auto room = co_await make_disk_room(volume, length);
+        if (room) result = co_await allocate_file(file, length);
+    }
+    if (result >= 0 || result == -EOPNOTSUPP || result == -ENOSYS || result == -EINTR) co_return Result<void>();
+    note_write_error(volume, "allocating a blob", -result);
+    co_return disk_error(-result);
+}
+
+Task<Result<EvictionEntry*>> Warehouse::admit(const Digest& digest, const BlobRecord& record) {
+    std::vector<LedgerChange> changes;
+    changes.push_back(PutBlob{digest, record});
+    auto applied = co_await ledger_->apply(std::move(changes));
+    if (!applied) co_return applied.error();
+    auto size = record.size;
+    auto enter = [this, &digest, size] { return admit_at_owner(digest, size); };
+    auto entry = co_await run_at_owner(enter);
+    if (entry) co_return entry;
+    std::vector<LedgerChange> undo;
+    undo.push_back(RemoveBlob{digest});
+    auto undone = co_await ledger_->apply(std::move(undo));
+    if (!undone) log_warning("the ledger keeps a record of {}, which is not stored", digest.text());
+    co_return entry;
+}
+
+Task<Result<EvictionEntry*>> Warehouse::admit_at_owner(const Digest& digest_given, std::uint64_t size) {
+    auto digest = digest_given;
+    ASSERT(writing_.contains(digest) && !table_.find(digest));
+    auto* entry = eviction_->insert(digest, disk_bytes(size));
+    if (!entry) {
+        // The table's bound, not the disk's: one has to go for one to come.
+        co_await evict_blobs(1, nullptr);
+        entry = eviction_->insert(digest, disk_bytes(size));
+        if (!entry) co_return Error{Fault::capacity, Code::no_space};
+    }
+    bool pinned = entry->pin();
+    ASSERT(pinned);
+    writing_.erase(digest);
+    table_.insert(*entry);
+    counters_.blobs.fetch_add(1, std::memory_order_relaxed);
+    counters_.bytes.fetch_add(entry->bytes, std::memory_order_relaxed);
+    changed_.notify_all();
+    co_return entry;
+}
+
+Task<void> Warehouse::end_writing(const Digest& digest_given, std::optional<KeptPartial> kept) {
+    auto digest = digest_given;
+    auto release = [this, &digest, &kept] { return release_claim(digest, kept); };
+    co_await call_owner(release);
+}
+
+bool Warehouse::release_claim(const Digest& digest, const std::optional<KeptPartial>& kept) {
+    writing_.erase(digest);
+    if (kept) keep_partial(*kept);
+    changed_.notify_all();
+    return true;
+}
+
+}  // namespace entrepot

@@ -1,0 +1,148 @@
+#pragma once
+// A store on a real directory that goes with the test, the loop it runs on, and the blocking lanes. `reopen()` is an orderly restart.
+
+#include "entrepot/io/blocking.h"
+#include "entrepot/io/buffer_pool.h"
+#include "entrepot/store/store.h"
+
+#include "support/run_task.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace entrepot {
+
+/// A fresh directory beneath TMPDIR, removed with what it holds.
+class ScratchDirectory {
+  public:
+    ScratchDirectory() {
+        const char* base = std::getenv("TMPDIR");
+        std::string form = std::string(base ? base : "/tmp") + "/entrepot-test-XXXXXX";
+        if (!::mkdtemp(form.data())) FAIL("no scratch directory");
+        path_ = form;
+    }
+    ~ScratchDirectory() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    ScratchDirectory(const ScratchDirectory&) = delete;
+    ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+    const std::string& path() const { return path_; }
+
+  private:
+    std::string path_;
+};
+
+struct RunningLanes {
+    RunningLanes() { start_lanes(); }
+    ~RunningLanes() { stop_lanes(); }
+};
+
+inline std::string read_text(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline void write_text(const std::filesystem::path& path, std::string_view text) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc).write(text.data(), static_cast<std::streamsize>(text.size()));
+}
+
+/// Bytes that differ from chunk to chunk and from seed to seed.
+inline std::string content(std::size_t length, std::uint64_t seed = 1) {
+    std::string text(length, '\0');
+    for (auto& c : text) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        c = static_cast<char>(seed >> 56);
+    }
+    return text;
+}
+
+inline Digest digest_of(std::string_view text) { return Digest::of(bytes_of(text)); }
+
+class StoreBox {
+  public:
+    explicit StoreBox(std::uint64_t capacity_bytes = GiB) {
+        options.directory = scratch.path() + "/store";
+        options.capacity_bytes = capacity_bytes;
+    }
+    ~StoreBox() { close(); }
+
+    void open() {
+        auto opened = Store::open(options);
+        if (!opened) FAIL(opened.error());
+        store = std::move(*opened);
+        auto started = loop.run(store->start());
+        REQUIRE(started);
+    }
+    void close() {
+        if (!store) return;
+        loop.run(store->stop());
+        store.reset();
+    }
+    void reopen() {
+        close();
+        open();
+    }
+    /// Maintenance and sweeps run on the loop: give them turns until `reached`.
+    void until(const std::function<bool()>& reached) { loop.run_until(reached); }
+
+    Result<std::unique_ptr<BlobWriter>> begin(const Digest& digest, std::optional<std::uint64_t> length = {}) {
+        Digester digester(digest.algorithm());
+        return loop.run(store->begin(digest, length, digester));
+    }
+    Result<void> append(BlobWriter& writer, std::string_view text) {
+        while (!text.empty()) {
+            auto piece = text.substr(0, BufferPool::buffer_bytes);
+            auto appended = loop.run(writer.append(bytes_of(piece), -1));
+            if (!appended) return appended;
+            text.remove_prefix(piece.size());
+        }
+        return {};
+    }
+    Result<BlobRef> put(const std::string& text, bool length_known = true) {
+        auto writer = begin(digest_of(text), length_known ? std::optional(std::uint64_t{text.size()}) : std::nullopt);
+        if (!writer) return writer.error();
+        auto appended = append(**writer, text);
+        if (!appended) {
+            loop.run((*writer)->abandon(false));
+            return appended.error();
+        }
+        return loop.run((*writer)->publish());
+    }
+    Result<BlobRef> get(const Digest& digest) { return loop.run(store->open(digest)); }
+    bool has(const Digest& digest) { return get(digest).has_value(); }
+    /// All chunks through read_chunk, or the error of the first that failed.
+    Result<std::string> read(const BlobRef& blob) {
+        auto buffer = buffers.try_take();
+        std::string text;
+        for (std::uint64_t chunk = 0; chunk < chunk_count(blob->size()); ++chunk) {
+            auto bytes = loop.run(blob->read_chunk(chunk, buffer));
+            if (!bytes) return bytes.error();
+            text += text_of(*bytes);
+        }
+        return text;
+    }
+    std::filesystem::path blob_path(const Digest& digest) const { return path("blobs") / std::string(digest.algorithm_name()) / digest.hex(); }
+    std::filesystem::path partial_path(const Digest& digest) const {
+        return path(".entrepot/partial") / (std::string(digest.algorithm_name()) + "-" + digest.hex());
+    }
+    std::filesystem::path path(std::string_view below) const { return std::filesystem::path(options.directory) / below; }
+    Result<void> apply(LedgerChange change) {
+        std::vector<LedgerChange> changes;
+        changes.push_back(std::move(change));
+        return loop.run(store->ledger().apply(std::move(changes)));
+    }
+
+    ScratchDirectory scratch;
+    Store::Options options;
+    RunningLanes lanes;
+    TestLoop loop;
+    BufferPool buffers{loop->ring(), 2};
+    std::unique_ptr<Store> store;
+};
+
+}  // namespace entrepot
