@@ -74,7 +74,8 @@ int run(const std::string& store, std::uint64_t count, const std::string& login_
 int main(int argc, char** argv) {
     const std::uint64_t count = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 0;
     if (argc > 4 || count == 0 || count > count_max) {
-        fmt::print(stderr, "usage: ledger_fill STORE COUNT [LOGIN_SERVER]     (a store that no server has open; at most 10,000,000)\n");
+        fmt::print(stderr,
+                   "usage: ledger_fill STORE COUNT [LOGIN_SERVER]     (a store that no server has open; at most 10,000,000)\n");
         return 2;
     }
     return run(argv[1], count, argc > 3 ? argv[3] : "bench.test");

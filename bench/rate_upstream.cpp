@@ -38,11 +38,11 @@ namespace {
 
 constexpr std::size_t head_bytes_max = 16 << 10;
 constexpr std::size_t connections_max = 16 << 10;
-constexpr std::size_t counted_paths_max = 64 << 10;   // further paths are counted together
-constexpr std::uint64_t tick_ns = 2'000'000;          // a limited body moves at most 500 times a second
-constexpr std::uint64_t slice_bytes_min = 16 << 10;   // and in slices no smaller than this
+constexpr std::size_t counted_paths_max = 64 << 10;  // further paths are counted together
+constexpr std::uint64_t tick_ns = 2'000'000;         // a limited body moves at most 500 times a second
+constexpr std::uint64_t slice_bytes_min = 16 << 10;  // and in slices no smaller than this
 constexpr std::uint64_t slice_bytes_max = 1 << 20;
-constexpr std::uint64_t burst_ticks_max = 10;         // what a stalled receiver may catch up at once
+constexpr std::uint64_t burst_ticks_max = 10;  // what a stalled receiver may catch up at once
 
 volatile std::sig_atomic_t stop_requested = 0;
 volatile std::sig_atomic_t stats_requested = 0;
@@ -118,7 +118,8 @@ void take_field(Request& request, std::string_view name, std::string_view value)
     if (!is("range") || value.substr(0, 6) != "bytes=") return;
     const auto dash = value.find('-');
     if (dash == std::string_view::npos) return;
-    request.range_first = number_in(value.substr(6, dash - 6));  // a suffix range is answered with the whole blob, as RFC 9110 allows
+    request.range_first =
+        number_in(value.substr(6, dash - 6));  // a suffix range is answered with the whole blob, as RFC 9110 allows
     request.range_last = number_in(value.substr(dash + 1));
 }
 
@@ -131,7 +132,8 @@ std::optional<Request> parse(std::string_view head) {
     if (first == std::string_view::npos || second == first) return std::nullopt;
     request.method = line.substr(0, first);
     request.path = line.substr(first + 1, second - first - 1);
-    if (request.path.find_first_of("\"\\") != std::string::npos || request.path.find("..") != std::string::npos) return std::nullopt;
+    if (request.path.find_first_of("\"\\") != std::string::npos || request.path.find("..") != std::string::npos)
+        return std::nullopt;
     request.path = request.path.substr(0, request.path.find('?'));
     for (auto at = line_end; at + 2 < head.size();) {
         const auto end = std::min(head.find("\r\n", at + 2), head.size());
@@ -211,7 +213,7 @@ class Layout {
     std::shared_ptr<File> open_digest(const std::string& digest, bool manifest) const {
         auto file = std::make_shared<File>();
         file->fd = open((root_ + "/blobs/sha256/" + digest.substr(7)).c_str(), O_RDONLY | O_CLOEXEC);
-        struct stat info{};
+        struct stat info {};
         if (file->fd < 0 || fstat(file->fd, &info) != 0) return nullptr;
         file->size = static_cast<std::uint64_t>(info.st_size);
         file->digest = digest;
@@ -225,10 +227,10 @@ class Layout {
 struct Connection {
     int fd = -1;
     std::string input;
-    std::string output;        // the head of the answer, and small bodies
+    std::string output;          // the head of the answer, and small bodies
     std::shared_ptr<File> file;  // the body, from `at` to `end`
     std::uint64_t at = 0, end = 0;
-    std::uint64_t allowance = 0;   // bytes that may leave now; unused without a rate
+    std::uint64_t allowance = 0;  // bytes that may leave now; unused without a rate
     std::uint64_t allowance_at = 0;
     std::uint64_t answer_not_before = 0;
     std::string counted_path;
@@ -357,7 +359,8 @@ class Server {
         auto file = layout_.open_path(request.path);
         auto& count = stats_.of(request.path);
         request.method == "HEAD" ? count.heads++ : count.gets++;
-        if (!file) return answer_text(connection, "404 Not Found", R"({"errors":[{"code":"NAME_UNKNOWN","message":"not here"}]})");
+        if (!file)
+            return answer_text(connection, "404 Not Found", R"({"errors":[{"code":"NAME_UNKNOWN","message":"not here"}]})");
         connection.counted_path = request.path;
         if (request.range_first) count.ranges++;
         answer_file(connection, request, std::move(file));
@@ -365,7 +368,8 @@ class Server {
 
     static void answer_text(Connection& connection, const char* status, const std::string& text) {
         auto& head = connection.output;
-        head = std::string("HTTP/1.1 ") + status + "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(text.size());
+        head = std::string("HTTP/1.1 ") + status +
+               "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(text.size());
         head += "\r\nDocker-Distribution-Api-Version: registry/2.0";
         head += connection.close_after ? "\r\nConnection: close\r\n\r\n" : "\r\n\r\n";
         head += text;
@@ -385,8 +389,10 @@ class Server {
         head += "Content-Type: " + file->media_type + "\r\nContent-Length: " + std::to_string(connection.end - connection.at);
         head += "\r\nDocker-Content-Digest: " + file->digest + "\r\nETag: \"" + file->digest + "\"\r\nAccept-Ranges: bytes";
         const auto last = std::to_string(connection.end - 1);
-        if (part) head += "\r\nContent-Range: bytes " + std::to_string(connection.at) + '-' + last + '/' + std::to_string(file->size);
-        head += connection.close_after ? "\r\nConnection: close\r\n\r\n" : "\r\nDocker-Distribution-Api-Version: registry/2.0\r\n\r\n";
+        if (part)
+            head += "\r\nContent-Range: bytes " + std::to_string(connection.at) + '-' + last + '/' + std::to_string(file->size);
+        head += connection.close_after ? "\r\nConnection: close\r\n\r\n"
+                                       : "\r\nDocker-Distribution-Api-Version: registry/2.0\r\n\r\n";
         if (request.method != "HEAD" && connection.at < connection.end) connection.file = std::move(file);
     }
 

@@ -19,7 +19,8 @@ namespace entrepot::bench {
 class Probe {
   public:
     Probe(const Options& options, const Target& target)
-        : options_(options), target_(target), clients_(options.clients), interval_(static_cast<std::uint64_t>(1e9 / options.rate)) {}
+        : options_(options), target_(target), clients_(options.clients),
+          interval_(static_cast<std::uint64_t>(1e9 / options.rate)) {}
 
     int run() {
         for (auto& client : clients_) open(client);

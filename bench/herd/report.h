@@ -94,7 +94,8 @@ class Tally {
 
 inline void print_times(const char* name, const LatencyHistogram& times) {
     const auto at = [&](double share) { return seconds(times.percentile(share)); };
-    std::printf(",\"%s\":{\"min\":%.6f,\"p50\":%.6f,\"p90\":%.6f,\"p99\":%.6f", name, seconds(times.shortest()), at(0.5), at(0.9), at(0.99));
+    std::printf(",\"%s\":{\"min\":%.6f,\"p50\":%.6f,\"p90\":%.6f,\"p99\":%.6f", name, seconds(times.shortest()), at(0.5), at(0.9),
+                at(0.99));
     std::printf(",\"p999\":%.6f,\"max\":%.6f,\"samples\":%llu}", at(0.999), seconds(times.longest()),
                 static_cast<unsigned long long>(times.count()));
 }

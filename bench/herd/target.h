@@ -51,8 +51,7 @@ inline Target target_of(const std::string& url, const Options& options) {
     constexpr std::string_view scheme = "http://";
     Target target;
     const auto slash = url.find('/', scheme.size());
-    if (url.rfind(scheme, 0) != 0 || slash == std::string::npos)
-        stop_with(2, "not an http://A.B.C.D:PORT/PATH: %s", url.c_str());
+    if (url.rfind(scheme, 0) != 0 || slash == std::string::npos) stop_with(2, "not an http://A.B.C.D:PORT/PATH: %s", url.c_str());
     const auto authority = url.substr(scheme.size(), slash - scheme.size());
     const auto colon = authority.find(':');
     unsigned port = 80;
