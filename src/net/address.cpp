@@ -137,7 +137,8 @@ std::optional<Address> Address::parse_with_port(std::string_view text) noexcept 
 }
 
 std::optional<Address> Address::from(const sockaddr* address, socklen_t length) noexcept {
-    bool known = (address->sa_family == AF_INET && length >= sizeof(sockaddr_in)) || (address->sa_family == AF_INET6 && length >= sizeof(sockaddr_in6));
+    bool known = (address->sa_family == AF_INET && length >= sizeof(sockaddr_in)) ||
+                 (address->sa_family == AF_INET6 && length >= sizeof(sockaddr_in6));
     if (!known) return std::nullopt;
     Address result;
     result.length_ = address->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);

@@ -59,7 +59,8 @@ class Attempt : private Operation {
 Error error_of(int result) noexcept {
     if (result == -ETIMEDOUT) return {Fault::upstream, Code::timeout, ETIMEDOUT};
     if (result == -ECONNRESET) return {Fault::upstream, Code::reset, ECONNRESET};
-    if (result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM) return {Fault::capacity, Code::busy, -result};
+    if (result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM)
+        return {Fault::capacity, Code::busy, -result};
     return {Fault::upstream, Code::refused, -result};
 }
 

@@ -85,8 +85,8 @@ void SocketListener::complain(int error) noexcept {
     auto time = Loop::current().time();
     if (time < quiet_until_) return;
     quiet_until_ = time + complaint_interval;
-    log_warning("cannot accept connections on {}: {} (raise LimitNOFILE if descriptors ran out); trying again every 100 ms", address_.text(),
-                std::strerror(error));
+    log_warning("cannot accept connections on {}: {} (raise LimitNOFILE if descriptors ran out); trying again every 100 ms",
+                address_.text(), std::strerror(error));
 }
 
 void SocketListener::stop() noexcept {
@@ -114,7 +114,8 @@ std::string explain(const Address& address, int error) {
 }
 
 bool is_any_v6(const Address& address) {
-    return address.family() == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(address.data())->sin6_addr);
+    return address.family() == AF_INET6 &&
+           IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(address.data())->sin6_addr);
 }
 
 /// A bound and listening socket, or -errno.

@@ -22,7 +22,8 @@ constexpr std::size_t linger_bytes_max = 64 * KiB;
 /// What both ends of TCP have in common: the descriptor, sending, and the end.
 class SocketStream : public Stream {
   public:
-    SocketStream(int socket, const Address& peer, Fault fault) noexcept : ring_(Loop::current().ring()), socket_(socket), fault_(fault), peer_(peer) {
+    SocketStream(int socket, const Address& peer, Fault fault) noexcept
+        : ring_(Loop::current().ring()), socket_(socket), fault_(fault), peer_(peer) {
         int one = 1;
         ring_.set_option(socket_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     }
@@ -126,7 +127,9 @@ Task<Result<void>> SocketStream::wait_writable(Instant deadline) {
 Task<void> SocketStream::close(CloseHow how) {
     ASSERT(socket_ >= 0);
     if (how == CloseHow::abort) {
-        struct linger reset{.l_onoff = 1, .l_linger = 0};
+        struct linger reset {
+            .l_onoff = 1, .l_linger = 0
+        };
         ring_.set_option(socket_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     }
     if (how == CloseHow::linger && !interrupted_) co_await read_and_discard();
@@ -162,7 +165,8 @@ void SocketStream::interrupt() noexcept {
 ///                         └──FIN, error──────> ended
 class ClientStream final : public SocketStream, private Operation {
   public:
-    ClientStream(int socket, const Address& peer) noexcept : SocketStream(socket, peer, Fault::client), Operation(&ClientStream::on_completed) {}
+    ClientStream(int socket, const Address& peer) noexcept
+        : SocketStream(socket, peer, Fault::client), Operation(&ClientStream::on_completed) {}
 
     Task<Result<Chunk>> receive(Instant deadline) override;
     Task<Result<std::size_t>> receive_into(MutableBytes into, Instant deadline) override;
@@ -347,8 +351,12 @@ Task<void> UpstreamStream::stop_receiving() {
 
 }  // namespace
 
-std::unique_ptr<Stream> make_client_stream(int socket, const Address& peer) { return std::make_unique<ClientStream>(socket, peer); }
+std::unique_ptr<Stream> make_client_stream(int socket, const Address& peer) {
+    return std::make_unique<ClientStream>(socket, peer);
+}
 
-std::unique_ptr<Stream> make_upstream_stream(int socket, const Address& peer) { return std::make_unique<UpstreamStream>(socket, peer); }
+std::unique_ptr<Stream> make_upstream_stream(int socket, const Address& peer) {
+    return std::make_unique<UpstreamStream>(socket, peer);
+}
 
 }  // namespace entrepot

@@ -15,7 +15,7 @@ constexpr std::size_t name_bytes_max = 253;  // RFC 1035, without the final dot
 /// What one name resolved to, and the lookup that runs for it. Addresses carry port 0.
 struct Entry {
     std::vector<Address> addresses;
-    Instant looked_up_at;  // of `addresses`
+    Instant looked_up_at;              // of `addresses`
     std::optional<Instant> failed_at;  // of the last lookup, when it failed
     Instant used_at;
     Error failure;
@@ -28,7 +28,8 @@ struct Entry {
 };
 
 std::string name_key(std::string host) {
-    std::transform(host.begin(), host.end(), host.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    std::transform(host.begin(), host.end(), host.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
     if (host.ends_with('.')) host.pop_back();
     return host;
 }
@@ -55,7 +56,9 @@ struct Resolver::Impl {
 
     bool fresh(const Entry& entry, Instant time) const noexcept { return entry.younger_than(options.fresh_time, time); }
     bool usable(const Entry& entry, Instant time) const noexcept { return entry.younger_than(options.stale_time_max, time); }
-    bool failed_just_now(const Entry& entry, Instant time) const noexcept { return entry.failed_at && time < *entry.failed_at + options.failure_pause; }
+    bool failed_just_now(const Entry& entry, Instant time) const noexcept {
+        return entry.failed_at && time < *entry.failed_at + options.failure_pause;
+    }
     Entry* find_or_make(const std::string& name);
     bool make_room();
     Task<void> look_up(std::string name, Entry& entry);

@@ -39,11 +39,12 @@ constexpr int cipher_suites[] = {
 
 // mbedTLS 2.28's own order begins with the largest curve, which costs a multiple in each handshake.
 #if MBEDTLS_VERSION_MAJOR >= 3
-constexpr std::uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_X25519, MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1,
-                                    MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1, MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
+constexpr std::uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
+                                    MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1,
+                                    MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
 #else
-constexpr mbedtls_ecp_group_id groups[] = {MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_CURVE25519, MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_SECP521R1,
-                                           MBEDTLS_ECP_DP_NONE};
+constexpr mbedtls_ecp_group_id groups[] = {MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_CURVE25519, MBEDTLS_ECP_DP_SECP384R1,
+                                           MBEDTLS_ECP_DP_SECP521R1, MBEDTLS_ECP_DP_NONE};
 #endif
 
 const char* application_protocols[] = {"http/1.1", nullptr};
@@ -108,7 +109,8 @@ struct ServerState {
 
 class ServerContext final : public TlsServerContext {
   public:
-    ServerContext(std::string certificate_pem, std::string key_pem) : certificate_pem_(std::move(certificate_pem)), key_pem_(std::move(key_pem)) {}
+    ServerContext(std::string certificate_pem, std::string key_pem)
+        : certificate_pem_(std::move(certificate_pem)), key_pem_(std::move(key_pem)) {}
     ~ServerContext() override { mbedtls_platform_zeroize(key_pem_.data(), key_pem_.size()); }
 
     void prepare() const override { config(); }
@@ -141,7 +143,8 @@ struct ClientState {
 
 class ClientContext final : public TlsClientContext {
   public:
-    ClientContext(std::string trusted_pem, std::string missing) : missing_trust(std::move(missing)), trusted_pem_(std::move(trusted_pem)) {}
+    ClientContext(std::string trusted_pem, std::string missing)
+        : missing_trust(std::move(missing)), trusted_pem_(std::move(trusted_pem)) {}
 
     void prepare() const override { config(); }
     const mbedtls_ssl_config& config() const {
@@ -186,13 +189,16 @@ void warm_up_crypto() {
         mbedtls_gcm_init(&gcm);
         unsigned char key[16] = {}, nonce[12] = {}, block[16] = {}, tag[16] = {};
         int result = mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, 128);
-        if (result == 0) result = mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, sizeof block, nonce, sizeof nonce, nullptr, 0, block, block, sizeof tag, tag);
+        if (result == 0)
+            result = mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, sizeof block, nonce, sizeof nonce, nullptr, 0, block,
+                                               block, sizeof tag, tag);
         mbedtls_gcm_free(&gcm);
         ASSERT(result == 0);
     });
 }
 
-Result<std::unique_ptr<TlsServerContext>, std::string> TlsServerContext::load(const std::string& certificate_file, const std::string& key_file) {
+Result<std::unique_ptr<TlsServerContext>, std::string> TlsServerContext::load(const std::string& certificate_file,
+                                                                              const std::string& key_file) {
     warm_up_crypto();
     std::string why;
     auto certificate_pem = read_text(certificate_file, why);
@@ -201,12 +207,14 @@ Result<std::unique_ptr<TlsServerContext>, std::string> TlsServerContext::load(co
     if (!key_pem) return why;
 
     TlsGenerator generator;
-    if (int result = generator.seed(); result != 0) return fmt::format("the random generator cannot be seeded: {}", explain_tls_error(result));
+    if (int result = generator.seed(); result != 0)
+        return fmt::format("the random generator cannot be seeded: {}", explain_tls_error(result));
     TlsCertificates certificates;
     if (auto checked = check_certificates(certificates, certificate_file, *certificate_pem); !checked) return checked.error();
     TlsKey key;
     if (auto checked = check_key(key, generator, key_file, *key_pem); !checked) return checked.error();
-    if (!is_pair(certificates, key, generator)) return fmt::format("the key in {} does not belong to the certificate in {}", key_file, certificate_file);
+    if (!is_pair(certificates, key, generator))
+        return fmt::format("the key in {} does not belong to the certificate in {}", key_file, certificate_file);
     return std::unique_ptr<TlsServerContext>(std::make_unique<ServerContext>(std::move(*certificate_pem), std::move(*key_pem)));
 }
 
@@ -229,10 +237,16 @@ Result<std::unique_ptr<TlsClientContext>, std::string> TlsClientContext::load(co
     return std::unique_ptr<TlsClientContext>(std::make_unique<ClientContext>(std::string(), std::move(missing)));
 }
 
-const mbedtls_ssl_config& server_config(const TlsServerContext& context) { return static_cast<const ServerContext&>(context).config(); }
+const mbedtls_ssl_config& server_config(const TlsServerContext& context) {
+    return static_cast<const ServerContext&>(context).config();
+}
 
-const mbedtls_ssl_config& client_config(const TlsClientContext& context) { return static_cast<const ClientContext&>(context).config(); }
+const mbedtls_ssl_config& client_config(const TlsClientContext& context) {
+    return static_cast<const ClientContext&>(context).config();
+}
 
-const std::string& missing_trust(const TlsClientContext& context) noexcept { return static_cast<const ClientContext&>(context).missing_trust; }
+const std::string& missing_trust(const TlsClientContext& context) noexcept {
+    return static_cast<const ClientContext&>(context).missing_trust;
+}
 
 }  // namespace entrepot

@@ -19,14 +19,16 @@
 namespace entrepot {
 namespace {
 
-constexpr std::size_t send_batch_bytes = 64 * KiB;      // records are made up to this, then sent at once
-constexpr std::size_t outgoing_bytes_max = 128 * KiB;   // only a peer that provokes alerts without end gets there
+constexpr std::size_t send_batch_bytes = 64 * KiB;     // records are made up to this, then sent at once
+constexpr std::size_t outgoing_bytes_max = 128 * KiB;  // only a peer that provokes alerts without end gets there
 constexpr std::size_t file_piece_bytes = 64 * KiB;
-constexpr Duration farewell_time_max = seconds(1);      // for close_notify, or the alert that says why
+constexpr Duration farewell_time_max = seconds(1);  // for close_notify, or the alert that says why
 
 class TlsStream final : public Stream {
   public:
-    TlsStream(std::unique_ptr<Stream> plain, Fault fault) noexcept : plain_(std::move(plain)), fault_(fault) { mbedtls_ssl_init(&ssl_); }
+    TlsStream(std::unique_ptr<Stream> plain, Fault fault) noexcept : plain_(std::move(plain)), fault_(fault) {
+        mbedtls_ssl_init(&ssl_);
+    }
     ~TlsStream() override { mbedtls_ssl_free(&ssl_); }
 
     /// False without memory.
@@ -60,9 +62,9 @@ class TlsStream final : public Stream {
     std::unique_ptr<Stream> plain_;
     mbedtls_ssl_context ssl_;
     Fault fault_;
-    bool plain_ended_ = false;    // FIN
-    bool ended_ = false;          // close_notify
-    bool sending_ = false;        // a batch of records is on its way
+    bool plain_ended_ = false;  // FIN
+    bool ended_ = false;        // close_notify
+    bool sending_ = false;      // a batch of records is on its way
     std::optional<Error> broken_;
     Chunk incoming_;
     std::vector<std::byte> outgoing_;
@@ -252,9 +254,7 @@ Task<void> TlsStream::close(CloseHow how) {
 }
 
 /// Ends a connection whose handshake failed. The alert that says why is sent if there is one.
-Task<void> abandon(std::unique_ptr<TlsStream> stream, CloseHow how) {
-    co_await stream->close(how);
-}
+Task<void> abandon(std::unique_ptr<TlsStream> stream, CloseHow how) { co_await stream->close(how); }
 
 /// What the operator can do about a failed handshake with a server.
 std::string explain_handshake(int result) {
@@ -270,9 +270,35 @@ std::string explain_handshake(int result) {
 /// Errors of the library's X.509 module, which stands for the certificate itself being unusable.
 bool is_certificate_error(int result) { return result <= -0x2080 && result >= -0x307f; }
 
+/// What the handshake with a server needs. `check` is called back until the handshake ended.
+Result<void> prepare(TlsStream& stream, const TlsClientContext& context, ServerCheck& check, std::string& why) {
+    if (!missing_trust(context).empty()) {
+        why = missing_trust(context);
+        return Error{Fault::upstream, Code::tls_certificate, 0};
+    }
+    if (!stream.set_up(client_config(context)) || mbedtls_ssl_set_hostname(&stream.library(), check.name_for_library()) != 0) {
+        why = "not enough memory for TLS, or the name is too long";
+        return Error{Fault::capacity, Code::busy, ENOMEM};
+    }
+    mbedtls_ssl_set_verify(&stream.library(), &ServerCheck::on_certificate, &check);
+    return {};
+}
+
+/// The error that a failed handshake with a server is, and why for the operator.
+Error judge(const Result<int>& shaken, const ServerCheck& check, std::uint32_t flags, std::string& why) {
+    if (!shaken) {
+        why = shaken.error().code == Code::timeout ? "the handshake took too long" : "the connection broke during the handshake";
+        return shaken.error();
+    }
+    bool refused = (check.saw_certificate() && flags != 0) || is_certificate_error(*shaken);
+    why = refused ? check.reason(flags) : explain_handshake(*shaken);
+    return {Fault::upstream, refused ? Code::tls_certificate : Code::tls_handshake, 0};
+}
+
 }  // namespace
 
-Task<Result<std::unique_ptr<Stream>>> accept_tls(std::unique_ptr<Stream> plain, const TlsServerContext& context, Instant deadline) {
+Task<Result<std::unique_ptr<Stream>>> accept_tls(std::unique_ptr<Stream> plain, const TlsServerContext& context,
+                                                 Instant deadline) {
     auto stream = std::make_unique<TlsStream>(std::move(plain), Fault::client);
     if (!stream->set_up(server_config(context))) {
         co_await abandon(std::move(stream), CloseHow::abort);
@@ -286,31 +312,21 @@ Task<Result<std::unique_ptr<Stream>>> accept_tls(std::unique_ptr<Stream> plain, 
     co_return error;
 }
 
-Task<Result<std::unique_ptr<Stream>>> connect_tls(std::unique_ptr<Stream> plain, const TlsClientContext& context, std::string host_name, Instant deadline,
-                                                  std::string& why) {
+Task<Result<std::unique_ptr<Stream>>> connect_tls(std::unique_ptr<Stream> plain, const TlsClientContext& context,
+                                                  std::string host_name, Instant deadline, std::string& why) {
     auto stream = std::make_unique<TlsStream>(std::move(plain), Fault::upstream);
     ServerCheck check(host_name);
-    if (!missing_trust(context).empty()) {
-        why = missing_trust(context);
+    auto prepared = prepare(*stream, context, check, why);
+    if (!prepared) {
         co_await abandon(std::move(stream), CloseHow::abort);
-        co_return Error{Fault::upstream, Code::tls_certificate, 0};
+        co_return prepared.error();
     }
-    if (!stream->set_up(client_config(context)) || mbedtls_ssl_set_hostname(&stream->library(), check.name_for_library()) != 0) {
-        why = "not enough memory for TLS, or the name is too long";
-        co_await abandon(std::move(stream), CloseHow::abort);
-        co_return Error{Fault::capacity, Code::busy, ENOMEM};
-    }
-    mbedtls_ssl_set_verify(&stream->library(), &ServerCheck::on_certificate, &check);
     auto shaken = co_await stream->shake_hands(deadline);
     auto flags = mbedtls_ssl_get_verify_result(&stream->library());
     mbedtls_ssl_set_verify(&stream->library(), nullptr, nullptr);
     // The library's word is not enough: our own check must have seen the certificate too.
     if (shaken && *shaken == 0 && flags == 0 && check.saw_certificate()) co_return std::unique_ptr<Stream>(std::move(stream));
-
-    bool refused = shaken && ((check.saw_certificate() && flags != 0) || is_certificate_error(*shaken));
-    auto error = shaken ? Error{Fault::upstream, refused ? Code::tls_certificate : Code::tls_handshake, 0} : shaken.error();
-    if (shaken) why = refused ? check.reason(flags) : explain_handshake(*shaken);
-    else why = error.code == Code::timeout ? "the handshake took too long" : "the connection broke during the handshake";
+    auto error = judge(shaken, check, flags, why);
     co_await abandon(std::move(stream), shaken ? CloseHow::orderly : CloseHow::abort);
     co_return error;
 }

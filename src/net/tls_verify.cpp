@@ -26,9 +26,7 @@ struct Name {
 
 Bytes bytes_of(const mbedtls_x509_buf& buffer) { return {reinterpret_cast<const std::byte*>(buffer.p), buffer.len}; }
 
-bool is_common_name(const mbedtls_x509_name& name) {
-    return MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &name.oid) == 0;
-}
+bool is_common_name(const mbedtls_x509_name& name) { return MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &name.oid) == 0; }
 
 /// The names of the subjectAltName extension (RFC 5280 section 4.2.1.6); the common names when there is no such extension.
 std::vector<Name> names_of(const mbedtls_x509_crt& certificate) {
@@ -36,7 +34,8 @@ std::vector<Name> names_of(const mbedtls_x509_crt& certificate) {
     for (auto* entry = &certificate.subject_alt_names; entry && entry->buf.p; entry = entry->next) {
         if ((entry->buf.tag & MBEDTLS_ASN1_TAG_CLASS_MASK) != MBEDTLS_ASN1_CONTEXT_SPECIFIC) continue;
         int kind = entry->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK;
-        if (kind == MBEDTLS_X509_SAN_DNS_NAME || kind == MBEDTLS_X509_SAN_IP_ADDRESS) names.push_back({static_cast<NameKind>(kind), bytes_of(entry->buf)});
+        if (kind == MBEDTLS_X509_SAN_DNS_NAME || kind == MBEDTLS_X509_SAN_IP_ADDRESS)
+            names.push_back({static_cast<NameKind>(kind), bytes_of(entry->buf)});
     }
     if (certificate.subject_alt_names.buf.p) return names;
     for (auto* part = &certificate.subject; part; part = part->next) {
@@ -72,13 +71,14 @@ std::string list_for_people(const std::vector<Name>& names) {
 bool same(const mbedtls_x509_buf& a, const mbedtls_x509_buf& b) { return std::ranges::equal(bytes_of(a), bytes_of(b)); }
 
 std::string dated(int depth, const char* verb, const mbedtls_x509_time& time) {
-    return fmt::format("{} {} {:04}-{:02}-{:02} (check this machine's clock too)", depth == 0 ? "certificate" : "an issuer's certificate", verb, time.year,
-                       time.mon, time.day);
+    return fmt::format("{} {} {:04}-{:02}-{:02} (check this machine's clock too)",
+                       depth == 0 ? "certificate" : "an issuer's certificate", verb, time.year, time.mon, time.day);
 }
 
 }  // namespace
 
-ServerCheck::ServerCheck(std::string_view host_name) : name_(host_name), address_(Address::parse(host_name, 0)) {
+// Escaped, because the library takes a C string: "registry.example\0.evil.example" must not be compared as its beginning. Names proper stay as they are.
+ServerCheck::ServerCheck(std::string_view host_name) : name_(escaped(host_name)), address_(Address::parse(host_name, 0)) {
     if (name_.ends_with('.')) name_.pop_back();
 }
 
@@ -96,8 +96,9 @@ void ServerCheck::look_at(const mbedtls_x509_crt& certificate, int depth, std::u
     auto names = names_of(certificate);
     if (address_) {
         auto wanted = raw_ip(*address_);
-        bool found = std::any_of(names.begin(), names.end(),
-                                 [&](const Name& name) { return name.kind == NameKind::address && std::ranges::equal(name.bytes, wanted); });
+        bool found = std::any_of(names.begin(), names.end(), [&](const Name& name) {
+            return name.kind == NameKind::address && std::ranges::equal(name.bytes, wanted);
+        });
         if (found) flags &= ~static_cast<std::uint32_t>(MBEDTLS_X509_BADCERT_CN_MISMATCH);
         else flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
     }
@@ -115,10 +116,12 @@ std::string ServerCheck::reason(std::uint32_t flags) const {
     auto add = [&text](const std::string& part) { text += (text.empty() ? "" : "; ") + part; };
     if (flags == UINT32_MAX || !saw_certificate_) return "certificate chain cannot be verified (too long, or malformed)";
     if (has_nul_) add("certificate holds a name with a NUL byte");
-    if (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) add(fmt::format("certificate is for {}, not for {}", names_, escaped(name_, name_shown_bytes_max)));
+    if (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH)
+        add(fmt::format("certificate is for {}, not for {}", names_, escaped(name_, name_shown_bytes_max)));
     if (flags & MBEDTLS_X509_BADCERT_EXPIRED) add(expired_);
     if (flags & MBEDTLS_X509_BADCERT_FUTURE) add(future_);
-    if (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) add(self_signed_ ? "issuer is not trusted (the certificate is self-signed)" : "issuer is not trusted");
+    if (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED)
+        add(self_signed_ ? "issuer is not trusted (the certificate is self-signed)" : "issuer is not trusted");
     if (flags & (MBEDTLS_X509_BADCERT_BAD_KEY | MBEDTLS_X509_BADCERT_BAD_PK)) add("a key in the certificate chain is too weak");
     if (flags & MBEDTLS_X509_BADCERT_BAD_MD) add("a certificate is signed with a hash that is too weak");
     if (flags & (MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE)) {

@@ -2,7 +2,6 @@
 // Names to addresses. The lookup itself is a link-time seam that runs on the resolver lane, never on a shard (src/net/resolver_system.cpp uses getaddrinfo).
 
 #include "entrepot/base/clock.h"
-#include "entrepot/base/clock.h"
 #include "entrepot/base/result.h"
 #include "entrepot/io/task.h"
 #include "entrepot/net/address.h"

@@ -23,7 +23,8 @@ class Chunk {
   public:
     Chunk() = default;
     Chunk(Stream& lender, Bytes bytes, std::uint32_t token) noexcept : lender_(&lender), bytes_(bytes), token_(token) {}
-    Chunk(Chunk&& other) noexcept : lender_(std::exchange(other.lender_, nullptr)), bytes_(std::exchange(other.bytes_, {})), token_(other.token_) {}
+    Chunk(Chunk&& other) noexcept
+        : lender_(std::exchange(other.lender_, nullptr)), bytes_(std::exchange(other.bytes_, {})), token_(other.token_) {}
     Chunk& operator=(Chunk&& other) noexcept {
         if (this != &other) {
             release();

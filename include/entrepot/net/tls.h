@@ -19,7 +19,8 @@ void warm_up_crypto();
 class TlsServerContext {
   public:
     /// PEM files. The error is one line for the operator: which file and why.
-    static Result<std::unique_ptr<TlsServerContext>, std::string> load(const std::string& certificate_file, const std::string& key_file);
+    static Result<std::unique_ptr<TlsServerContext>, std::string> load(const std::string& certificate_file,
+                                                                       const std::string& key_file);
     virtual ~TlsServerContext() = default;
     /// Makes the calling thread's own copy of keys and configuration now rather than in its first handshake.
     virtual void prepare() const = 0;
@@ -36,11 +37,12 @@ class TlsClientContext {
 };
 
 /// Runs the handshake as server. The plain stream is consumed either way; on failure it is closed. Idle memory of the result: see net/tls_stream.cpp.
-Task<Result<std::unique_ptr<Stream>>> accept_tls(std::unique_ptr<Stream> plain, const TlsServerContext& context, Instant deadline);
+Task<Result<std::unique_ptr<Stream>>> accept_tls(std::unique_ptr<Stream> plain, const TlsServerContext& context,
+                                                 Instant deadline);
 
 /// Runs the handshake as client and verifies the server as `host_name` (a DNS name or an IP address literal). Code::tls_certificate with a reason in
 /// `why` (one line: "certificate is for other.example", "certificate expired (check this machine's clock too)", "issuer is not trusted", ...), else Code::tls_handshake.
-Task<Result<std::unique_ptr<Stream>>> connect_tls(std::unique_ptr<Stream> plain, const TlsClientContext& context, std::string host_name, Instant deadline,
-                                                  std::string& why);
+Task<Result<std::unique_ptr<Stream>>> connect_tls(std::unique_ptr<Stream> plain, const TlsClientContext& context,
+                                                  std::string host_name, Instant deadline, std::string& why);
 
 }  // namespace entrepot

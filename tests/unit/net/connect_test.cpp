@@ -102,7 +102,7 @@ TEST_CASE("connect: after a refusal the next address is tried at once") {
     Server server(loop);
     auto started = now();
     expect_connected(loop, loop.run(connect_to({refusing.address, server.address()}, true, soon())), server.address());
-    CHECK(now() - started < 200ms);
+    CHECK(now() - started < 240ms);  // sooner than the silent address's turn would end
 }
 
 TEST_CASE("connect: an address that stays silent costs 250 ms, and its socket is closed") {
@@ -151,7 +151,8 @@ TEST_CASE("connect: a family without a route does not hide why the other one fai
 TEST_CASE("connect: private addresses are left out unless they are allowed") {
     TestLoop loop;
     Server server(loop);
-    auto result = loop.run(connect_to({server.address(), *Address::parse("::1", 80), *Address::parse("169.254.169.254", 80)}, false, soon()));
+    auto result = loop.run(
+        connect_to({server.address(), *Address::parse("::1", 80), *Address::parse("169.254.169.254", 80)}, false, soon()));
     REQUIRE(!result);
     CHECK(result.error() == Error{Fault::policy, Code::address_forbidden, 0});
 }

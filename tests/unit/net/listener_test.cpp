@@ -119,7 +119,8 @@ TEST_CASE("listener: the reason for not listening is one line for the operator")
     TestLoop loop;
     auto foreign = Listener::open(*Address::parse("192.0.2.1", 5000));
     REQUIRE(!foreign);
-    CHECK(foreign.error() == "cannot listen on 192.0.2.1:5000: Cannot assign requested address (no interface of this machine has it)");
+    CHECK(foreign.error() ==
+          "cannot listen on 192.0.2.1:5000: Cannot assign requested address (no interface of this machine has it)");
 
     // A socket without SO_REUSEPORT is somebody else's server.
     int other = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -39,7 +39,8 @@ Result<std::vector<Address>> scripted(const std::string& host, std::uint16_t por
     if (script.fails) return Error{Fault::upstream, Code::name_unresolved, 7};
     if (host != "mixed") return std::vector{*Address::parse("192.0.2." + std::to_string(script.last), port)};
     std::vector<Address> addresses;
-    for (auto ip : {"2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1", "192.0.2.2"}) addresses.push_back(*Address::parse(ip, port));
+    for (auto ip : {"2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1", "192.0.2.2"})
+        addresses.push_back(*Address::parse(ip, port));
     return addresses;
 }
 
@@ -48,10 +49,10 @@ Resolver::Options scripted_options() {
     script.fails = script.held = false;
     script.last = 1;
     Resolver::Options options;
-    options.fresh_time = 60ms;
-    options.stale_time_max = 400ms;
+    options.fresh_time = 250ms;
+    options.stale_time_max = 1200ms;
     options.stale_patience = 50ms;
-    options.failure_pause = 20ms;
+    options.failure_pause = 150ms;
     options.look_up = &scripted;
     return options;
 }
@@ -137,7 +138,7 @@ TEST_CASE("resolver: an answer is used while it is fresh, then asked for again")
     script.last = 2;
     CHECK(only_ip(loop.run(resolver.resolve("a", 1, soon()))) == "192.0.2.1");
     CHECK(script.lookups == 1);
-    loop.run_for(70ms);
+    loop.run_for(260ms);
     CHECK(only_ip(loop.run(resolver.resolve("a", 1, soon()))) == "192.0.2.2");
     CHECK(script.lookups == 2);
     loop.run(resolver.close());
@@ -163,19 +164,19 @@ TEST_CASE("resolver: while lookups fail the last good answer is used, for its ti
     TestLoop loop;
     Resolver resolver(scripted_options());
     CHECK(only_ip(loop.run(resolver.resolve("a", 1, soon()))) == "192.0.2.1");
-    loop.run_for(70ms);
+    loop.run_for(260ms);
     script.fails = true;
     CHECK(only_ip(loop.run(resolver.resolve("a", 1, soon()))) == "192.0.2.1");
     CHECK(script.lookups == 2);
     // Right after a failure nobody asks again.
     CHECK(only_ip(loop.run(resolver.resolve("a", 1, soon()))) == "192.0.2.1");
     CHECK(script.lookups == 2);
-    loop.run_for(400ms);
+    loop.run_for(1200ms);
     auto too_old = loop.run(resolver.resolve("a", 1, soon()));
     REQUIRE(!too_old);
     CHECK(too_old.error() == Error{Fault::upstream, Code::name_unresolved, 7});
     script.fails = false;
-    loop.run_for(30ms);
+    loop.run_for(160ms);
     CHECK(only_ip(loop.run(resolver.resolve("a", 1, soon()))) == "192.0.2.1");
     loop.run(resolver.close());
 }
@@ -185,11 +186,11 @@ TEST_CASE("resolver: a lookup that hangs delays nobody who has an old answer") {
     TestLoop loop;
     Resolver resolver(scripted_options());
     CHECK(only_ip(loop.run(resolver.resolve("a", 1, soon()))) == "192.0.2.1");
-    loop.run_for(70ms);
+    loop.run_for(260ms);
     script.held = true;
     auto started = now();
     CHECK(only_ip(loop.run(resolver.resolve("a", 1, soon()))) == "192.0.2.1");
-    CHECK(now() - started < 300ms);
+    CHECK(now() - started < 2s);
     auto without_old_answer = loop.run(resolver.resolve("b", 1, now() + 30ms));
     REQUIRE(!without_old_answer);
     CHECK(without_old_answer.error().code == Code::timeout);

@@ -35,7 +35,7 @@ const TlsServerContext& server_for(const CertificateWish& wish) {
 }
 
 const TlsServerContext& good_server() {
-    static const TlsServerContext& one = [] () -> const TlsServerContext& {
+    static const TlsServerContext& one = []() -> const TlsServerContext& {
         CertificateWish wish;
         wish.dns_names = {"registry.test", "*.wild.test"};
         wish.addresses = {std::string("\x7f\0\0\x01", 4), std::string(15, '\0') + '\x01'};
@@ -52,7 +52,8 @@ const TlsClientContext& trusting_client() {
 
 /// Both ends of a handshake, run to their ends.
 struct Handshake {
-    Handshake(TestLoop& test_loop, const TlsServerContext& server_context, const TlsClientContext& client_context, const std::string& name)
+    Handshake(TestLoop& test_loop, const TlsServerContext& server_context, const TlsClientContext& client_context,
+              const std::string& name)
         : loop(test_loop), pair(test_loop) {
         auto accepting = accept_tls(std::move(pair.server), server_context, soon());
         auto connecting = connect_tls(std::move(pair.client), client_context, name, soon(), why);
@@ -349,7 +350,8 @@ TEST_CASE("tls: a server is accepted under its names, and under no other") {
     CHECK(verdict(named({"other.test"}), "registry.test") == "certificate is for other.test, not for registry.test");
     CHECK(verdict(named({"*.test"}), "two.levels.test") == "certificate is for *.test, not for two.levels.test");
     CHECK(verdict(named({"*.registry.test"}), "registry.test") == "certificate is for *.registry.test, not for registry.test");
-    CHECK(verdict(named({"a", "b", "c", "d", "e"}), "registry.test") == "certificate is for a, b, c and 2 more, not for registry.test");
+    CHECK(verdict(named({"a", "b", "c", "d", "e"}), "registry.test") ==
+          "certificate is for a, b, c and 2 more, not for registry.test");
     // Without the extension the common name counts, with it it does not.
     CertificateWish common;
     CHECK(verdict(common, "registry.test") == "");
@@ -382,8 +384,9 @@ TEST_CASE("tls: a certificate is accepted only in its time, and the text names t
     CHECK(verdict(future, "registry.test") == "certificate is not valid before 2048-02-03 (check this machine's clock too)");
     auto both = named({"other.test"});
     both.to = "20210203040506";
-    CHECK(verdict(both, "registry.test") ==
-          "certificate is for other.test, not for registry.test; certificate expired on 2021-02-03 (check this machine's clock too)");
+    CHECK(
+        verdict(both, "registry.test") ==
+        "certificate is for other.test, not for registry.test; certificate expired on 2021-02-03 (check this machine's clock too)");
 }
 
 TEST_CASE("tls: a certificate of an unknown issuer is refused") {
@@ -433,7 +436,8 @@ TEST_CASE("tls: what cannot be loaded says which file and why") {
     auto missing = authority().directory() + "/missing.pem";
     auto empty = authority().write("empty.pem", "");
     auto broken = authority().write("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    auto encrypted = authority().write("encrypted.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+    auto encrypted =
+        authority().write("encrypted.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
     auto huge = authority().write("huge.pem", std::string(5 * MiB, 'x'));
     CHECK(server_error(missing, good.key) == "cannot read " + missing + ": No such file or directory");
     CHECK(server_error(good.certificate, missing) == "cannot read " + missing + ": No such file or directory");
@@ -442,8 +446,10 @@ TEST_CASE("tls: what cannot be loaded says which file and why") {
     CHECK(server_error(broken, good.key).starts_with("cannot use the certificate in " + broken + ": X509 - "));
     CHECK(server_error(huge, good.key) == huge + " is larger than 4 MiB: not a certificate file");
     CHECK(server_error(good.certificate, good.certificate) == good.certificate + " holds no PEM private key");
-    CHECK(server_error(good.certificate, encrypted) == "the key in " + encrypted + " is encrypted: write it without a passphrase");
-    CHECK(server_error(good.certificate, other.key) == "the key in " + other.key + " does not belong to the certificate in " + good.certificate);
+    CHECK(server_error(good.certificate, encrypted) ==
+          "the key in " + encrypted + " is encrypted: write it without a passphrase");
+    CHECK(server_error(good.certificate, other.key) ==
+          "the key in " + other.key + " does not belong to the certificate in " + good.certificate);
     CHECK(server_error(authority().directory(), good.key) == "cannot read " + authority().directory() + ": Is a directory");
 
     auto client = TlsClientContext::load(missing);

@@ -32,6 +32,7 @@ TEST_CASE("tls verify: the library compares names, and addresses are ours") {
     CHECK(ServerCheck("192.0.2.1").name_for_library() == nullptr);
     CHECK(ServerCheck("::1").name_for_library() == nullptr);
     CHECK(std::string(ServerCheck("192.0.2").name_for_library()) == "192.0.2");
+    CHECK(std::string(ServerCheck(std::string_view("registry.test\0.evil", 19)).name_for_library()) == "registry.test\\x00.evil");
 }
 
 TEST_CASE("tls verify: each flag has its words") {

@@ -34,7 +34,8 @@ std::string alternative_names(const CertificateWish& wish) {
 }
 
 void set_extension(mbedtls_x509write_cert& certificate, const char* oid, std::size_t oid_length, const std::string& value) {
-    REQUIRE(mbedtls_x509write_crt_set_extension(&certificate, oid, oid_length, 0, reinterpret_cast<const unsigned char*>(value.data()), value.size()) == 0);
+    REQUIRE(mbedtls_x509write_crt_set_extension(&certificate, oid, oid_length, 0,
+                                                reinterpret_cast<const unsigned char*>(value.data()), value.size()) == 0);
 }
 
 }  // namespace
@@ -66,12 +67,12 @@ struct TestAuthority::Keys {
         REQUIRE(mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key), mbedtls_ctr_drbg_random, &random) == 0);
     }
 
-    std::string sign(mbedtls_pk_context& subject, mbedtls_pk_context& issuer, const std::string& issuer_name, bool is_authority, int serial,
-                     const CertificateWish& wish);
+    std::string sign(mbedtls_pk_context& subject, mbedtls_pk_context& issuer, const std::string& issuer_name, bool is_authority,
+                     int serial, const CertificateWish& wish);
 };
 
-std::string TestAuthority::Keys::sign(mbedtls_pk_context& subject, mbedtls_pk_context& issuer, const std::string& issuer_name, bool is_authority, int serial,
-                                      const CertificateWish& wish) {
+std::string TestAuthority::Keys::sign(mbedtls_pk_context& subject, mbedtls_pk_context& issuer, const std::string& issuer_name,
+                                      bool is_authority, int serial, const CertificateWish& wish) {
     mbedtls_x509write_cert certificate;
     mbedtls_x509write_crt_init(&certificate);
     mbedtls_mpi number;
@@ -87,14 +88,16 @@ std::string TestAuthority::Keys::sign(mbedtls_pk_context& subject, mbedtls_pk_co
     REQUIRE(mbedtls_x509write_crt_set_validity(&certificate, wish.from.c_str(), wish.to.c_str()) == 0);
     REQUIRE(mbedtls_x509write_crt_set_basic_constraints(&certificate, is_authority, -1) == 0);
     if (!wish.dns_names.empty() || !wish.addresses.empty()) {
-        set_extension(certificate, MBEDTLS_OID_SUBJECT_ALT_NAME, MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME), alternative_names(wish));
+        set_extension(certificate, MBEDTLS_OID_SUBJECT_ALT_NAME, MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME),
+                      alternative_names(wish));
     }
     if (wish.for_clients) {
         auto purpose = der('\x30', der('\x06', std::string(MBEDTLS_OID_CLIENT_AUTH, MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH))));
         set_extension(certificate, MBEDTLS_OID_EXTENDED_KEY_USAGE, MBEDTLS_OID_SIZE(MBEDTLS_OID_EXTENDED_KEY_USAGE), purpose);
     }
     std::string pem(8192, '\0');
-    REQUIRE(mbedtls_x509write_crt_pem(&certificate, reinterpret_cast<unsigned char*>(pem.data()), pem.size(), mbedtls_ctr_drbg_random, &random) == 0);
+    REQUIRE(mbedtls_x509write_crt_pem(&certificate, reinterpret_cast<unsigned char*>(pem.data()), pem.size(),
+                                      mbedtls_ctr_drbg_random, &random) == 0);
     mbedtls_mpi_free(&number);
     mbedtls_x509write_crt_free(&certificate);
     return pem.substr(0, pem.find('\0'));

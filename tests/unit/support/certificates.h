@@ -15,9 +15,9 @@ struct CertificateWish {
     std::vector<std::string> dns_names;  ///< any bytes
     std::vector<std::string> addresses;  ///< raw: 4 or 16 bytes
     std::string from = "20200101000000", to = "20491231235959";
-    unsigned rsa_bits = 0;               ///< 0: a P-256 key
+    unsigned rsa_bits = 0;  ///< 0: a P-256 key
     bool sha1 = false;
-    bool for_clients = false;            ///< extended key usage names clients only
+    bool for_clients = false;  ///< extended key usage names clients only
     bool self_signed = false;
 };
 

@@ -17,7 +17,8 @@ class TestLoop {
     explicit TestLoop(const Ring::Options& options = small_ring()) : loop_(open(options)) {}
     /// Whatever a test left queued (a task's end, an answer to cancel) is finished before the loop goes.
     ~TestLoop() {
-        for (int turns = 0; turns < 100 && (!loop_.idle() || loop_.ring().in_flight() > 0); ++turns) loop_.turn(now() + milliseconds(1));
+        for (int turns = 0; turns < 100 && (!loop_.idle() || loop_.ring().in_flight() > 0); ++turns)
+            loop_.turn(now() + milliseconds(1));
     }
 
     Loop& operator*() noexcept { return loop_; }
