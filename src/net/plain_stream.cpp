@@ -23,10 +23,7 @@ constexpr std::size_t linger_bytes_max = 64 * KiB;
 class SocketStream : public Stream {
   public:
     SocketStream(int socket, const Address& peer, Fault fault) noexcept
-        : ring_(Loop::current().ring()), socket_(socket), fault_(fault), peer_(peer) {
-        int one = 1;
-        ring_.set_option(socket_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    }
+        : ring_(Loop::current().ring()), socket_(socket), fault_(fault), peer_(peer) {}
     ~SocketStream() override { ASSERT(socket_ < 0); }
 
     Task<Result<void>> send(Bytes head, Bytes body, bool more, Instant deadline) override;
@@ -312,7 +309,10 @@ Task<void> ClientStream::stop_receiving() {
 /// A connection that we opened. Bytes are received into the caller's memory; receive() borrows memory of its own only while a chunk is lent.
 class UpstreamStream final : public SocketStream {
   public:
-    UpstreamStream(int socket, const Address& peer) noexcept : SocketStream(socket, peer, Fault::upstream) {}
+    UpstreamStream(int socket, const Address& peer) noexcept : SocketStream(socket, peer, Fault::upstream) {
+        int one = 1;
+        ring_.set_option(socket_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    }
 
     Task<Result<Chunk>> receive(Instant deadline) override;
     Task<Result<std::size_t>> receive_into(MutableBytes into, Instant deadline) override;

@@ -17,7 +17,7 @@ class Listener {
     static Result<std::unique_ptr<Listener>, std::string> open(const Address& address);
     virtual ~Listener() = default;
 
-    /// The next accepted connection: a non-blocking descriptor that now belongs to the caller, or -ECANCELED after stop(). Out of descriptors (EMFILE) is waited out, never an error.
+    /// The next accepted connection: a non-blocking descriptor with TCP_NODELAY that now belongs to the caller, or -ECANCELED after stop(). Out of descriptors (EMFILE) is waited out, never an error.
     virtual Task<int> accept() = 0;
     /// No further connections; accept() ends. Must be called, and accept() awaited, before destruction.
     virtual void stop() noexcept = 0;

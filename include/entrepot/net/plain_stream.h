@@ -7,7 +7,7 @@
 
 namespace entrepot {
 
-/// `socket` is a connected non-blocking descriptor and now belongs to the stream. TCP_NODELAY is set.
+/// `socket` is a connected non-blocking descriptor and now belongs to the stream. A Listener's sockets have TCP_NODELAY already; an upstream stream sets it.
 std::unique_ptr<Stream> make_client_stream(int socket, const Address& peer);
 std::unique_ptr<Stream> make_upstream_stream(int socket, const Address& peer);
 

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -68,6 +69,10 @@ TEST_CASE("listener: port 0 becomes a free port, and connections arrive in order
         REQUIRE(socket >= 0);
         CHECK((::fcntl(socket, F_GETFL) & O_NONBLOCK));
         CHECK((::fcntl(socket, F_GETFD) & FD_CLOEXEC));
+        int no_delay = 0;
+        socklen_t length = sizeof no_delay;
+        REQUIRE(::getsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &no_delay, &length) == 0);
+        CHECK(no_delay == 1);
         loop->ring().close(socket);
     }
     close(loop, clients);
