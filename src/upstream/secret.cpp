@@ -1,8 +1,9 @@
 #include "upstream/secret.h"
 
+#include "entrepot/base/base64.h"
+
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <mbedtls/base64.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,10 +80,7 @@ Secret::~Secret() {
 
 std::string Secret::basic_header() const {
     auto pair = user_ + ":" + password_;
-    std::string encoded(pair.size() * 4 / 3 + 8, '\0');
-    std::size_t written = 0;
-    mbedtls_base64_encode(reinterpret_cast<unsigned char*>(encoded.data()), encoded.size(), &written, reinterpret_cast<const unsigned char*>(pair.data()), pair.size());
-    encoded.resize(written);
+    auto encoded = base64(pair);
     wipe(pair);
     return "Basic " + encoded;
 }

@@ -1,21 +1,9 @@
 #pragma once
 // What the cache of one shard counted. One writer (the shard), read from any thread by the metrics page.
 
-#include <atomic>
-#include <cstdint>
+#include "entrepot/base/counter.h"
 
 namespace entrepot {
-
-/// A counter with one writer: a plain add, seen by readers sooner or later.
-class Counter {
-  public:
-    void add(std::uint64_t amount = 1) noexcept { value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed); }
-    void subtract(std::uint64_t amount = 1) noexcept { value_.store(value_.load(std::memory_order_relaxed) - amount, std::memory_order_relaxed); }
-    std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
-
-  private:
-    std::atomic<std::uint64_t> value_{0};
-};
 
 struct CacheCounters {
     Counter fetches_stored;         ///< fetches whose digest matched and which were published

@@ -1,7 +1,7 @@
 #pragma once
 // What one shard's registry listener answered; here, left of registry and admin, because one writes and the other reads it. One writer, read from any thread by the metrics page.
 
-#include "entrepot/cache/counters.h"
+#include "entrepot/base/counter.h"
 
 #include <array>
 #include <string_view>
