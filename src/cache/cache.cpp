@@ -146,6 +146,8 @@ Task<Fetched<BlobSource>> Cache::open_blob(Source source, Digest digest) {
     if (!located.started) counters_.followers.add();
     Follower follower(std::move(located.subscription));
     auto known = co_await follower.until_length_known(loop_.time() + options_.head_deadline);
+    // With no byte to hold back the head alone would be a complete answer: it waits for the digest.
+    if (known && follower.progress().length == 0) known = co_await follower.until_beyond(0, loop_.time() + options_.head_deadline);
     if (!known) co_return upstream_failure(Fault::upstream, Code::timeout, "upstream did not begin to answer in time");
     if (follower.state() == FetchState::failed) {
         auto& failure = follower.progress().failure;

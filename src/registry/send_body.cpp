@@ -1,6 +1,7 @@
 #include "registry/send_body.h"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace entrepot {
 namespace {
@@ -23,7 +24,8 @@ class BodySender {
     Task<Result<void>> send_chunk(BlobFile& file, Buffer& buffer);
     Task<Result<void>> send_following(Follower& follower);
     Task<Result<void>> send_from_fetch(Follower& follower, std::uint64_t available);
-    Task<Result<void>> send_bypassing();
+    Task<Result<void>> bypass_after(const FetchProgress& fetch);
+    Task<Result<void>> send_bypassing(std::uint64_t from, Digester digester);
     Task<Result<void>> send_bytes(Bytes bytes, ServedFrom from);
     Instant deadline() const noexcept { return call_.cache.loop().time() + send_stall_max; }
     void sent(std::uint64_t bytes, ServedFrom from) noexcept {
@@ -35,6 +37,7 @@ class BodySender {
     Digest digest_;
     std::uint64_t offset_, end_;
     ServedFrom from_fetch_ = ServedFrom::follow;
+    bool sent_unverified_ = false;  // bytes of a fetch whose digest is not known yet
 };
 
 /// A source that fails in the middle is replaced by the next that can give the same bytes: a damaged file by a fetch, a fetch that the store refuses by upstream itself.
@@ -48,10 +51,11 @@ Task<Result<void>> BodySender::send(BlobSource source) {
             from_fetch_ = source.served == Served::fetch ? ServedFrom::fetch : ServedFrom::follow;
             outcome = co_await send_following(*source.follower);
         } else {
-            co_return co_await send_bypassing();
+            Digester nothing(digest_.algorithm());
+            co_return co_await send_bypassing(0, nothing);
         }
         if (outcome || (outcome.error().fault != Fault::storage && outcome.error().fault != Fault::capacity)) co_return outcome;
-        if (source.follower) co_return co_await send_bypassing();
+        if (source.follower) co_return co_await bypass_after(source.follower->progress());
         co_await call_.cache.report_damaged(digest_);
         auto again = co_await call_.cache.open_blob(call_.source, digest_);
         if (!again) co_return again.error().error;
@@ -122,6 +126,7 @@ Task<Result<void>> BodySender::send_following(Follower& follower) {
 Task<Result<void>> BodySender::send_from_fetch(Follower& follower, std::uint64_t available) {
     auto slice = std::min(slice_bytes, available - offset_);
     int file = follower.progress().file;
+    sent_unverified_ = true;
     if (call_.cache.loop().ring().resident(file, offset_, slice)) {
         auto done = co_await call_.exchange.stream().send_file(file, offset_, slice, deadline());
         if (done) sent(slice, from_fetch_);
@@ -136,16 +141,36 @@ Task<Result<void>> BodySender::send_from_fetch(Follower& follower, std::uint64_t
     co_return co_await send_bytes(into.first(static_cast<std::size_t>(read)), from_fetch_);
 }
 
-/// Straight from upstream, from the first byte on whatever part is wanted, because only the whole can be verified. The newest piece is always kept back, so the last leaves
-/// only after the digest matched.
-Task<Result<void>> BodySender::send_bypassing() {
-    auto opened = co_await call_.cache.open_bypass(call_.source, digest_, 0);
+/// The store gave up under a fetch that we followed. What was sent of it is not verified, so its digest goes on from the very bytes that left: were a fresh transfer verified on its
+/// own, a wrong beginning and a right end could make a complete lie.
+Task<Result<void>> BodySender::bypass_after(const FetchProgress& fetch) {
+    Digester digester(digest_.algorithm());
+    if (!sent_unverified_) co_return co_await send_bypassing(0, digester);
+    auto buffer = co_await call_.cache.buffers().take(call_.cache.loop().time() + buffer_wait);
+    if (!buffer) co_return Error{Fault::client, Code::busy};
+    for (std::uint64_t hashed = 0; hashed < offset_;) {
+        auto into = buffer.bytes().first(std::min<std::uint64_t>(buffer.bytes().size(), offset_ - hashed));
+        auto read = co_await read_file(fetch.file, into, hashed, buffer.index());
+        if (read == -EINTR || read == -EAGAIN) continue;
+        if (read <= 0) co_return Error{Fault::storage, Code::io_failed, -read};
+        digester.update(into.first(static_cast<std::size_t>(read)));
+        hashed += static_cast<std::uint64_t>(read);
+    }
+    buffer.release();
+    co_return co_await send_bypassing(offset_, digester);
+}
+
+/// Straight from upstream. `digester` has seen the blob up to `from`, and all behind it is read, whatever part is wanted, because only the whole can be verified. The newest piece is
+/// always kept back, so the last leaves only after the digest matched.
+Task<Result<void>> BodySender::send_bypassing(std::uint64_t from, Digester digester) {
+    auto opened = co_await call_.cache.open_bypass(call_.source, digest_, from);
     if (!opened) co_return opened.error().error;
     auto exchange = *std::move(opened);
-    Digester digester(digest_.algorithm());
+    auto skip = from - std::min(from, exchange->range_start());  // an upstream that knows no Range begins at the beginning
     std::vector<std::byte> held, next(BufferPool::buffer_bytes);
-    std::uint64_t position = 0;  // of the first byte of `held`
+    std::uint64_t position = from;  // of the first byte of `held`
     Result<void> outcome;
+    if (exchange->range_start() > from) outcome = Error{Fault::upstream, Code::bad_message};
     for (bool ended = false; outcome && !ended;) {
         auto got = co_await exchange->read(next);
         if (!got) {
@@ -153,15 +178,19 @@ Task<Result<void>> BodySender::send_bypassing() {
             break;
         }
         ended = *got == 0;
-        if (!ended) digester.update(Bytes(next).first(*got));
-        else if (!(digester.finish() == digest_)) outcome = Error{Fault::upstream, Code::wrong_digest};
+        auto skipped = std::min<std::uint64_t>(skip, *got);
+        skip -= skipped;
+        auto piece = Bytes(next).first(*got).subspan(skipped);
+        if (piece.empty() && !ended) continue;
+        digester.update(piece);
+        if (ended && !(digester.finish() == digest_)) outcome = Error{Fault::upstream, Code::wrong_digest};
         auto held_end = position + held.size();
         if (outcome && offset_ < std::min(held_end, end_)) {
             auto bytes = Bytes(held).subspan(offset_ - position, std::min(held_end, end_) - offset_);
             outcome = co_await send_bytes(bytes, ServedFrom::bypass);
         }
         position = held_end;
-        held.assign(next.begin(), next.begin() + static_cast<std::ptrdiff_t>(*got));
+        held.assign(piece.begin(), piece.end());
     }
     co_await exchange->finish();
     if (outcome && offset_ < end_) outcome = Error{Fault::upstream, Code::wrong_length};
