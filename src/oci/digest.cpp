@@ -2,21 +2,13 @@
 
 #include "entrepot/base/assert.h"
 
+#include <bit>
+
 namespace entrepot {
 
+static_assert(std::endian::native == std::endian::little);
+
 namespace {
-
-constexpr std::uint8_t no_digit = 0xff;
-
-// Lower case only: the spec's canonical form. Accepting "ABC" would give one blob two names, and file names have a case.
-constexpr std::array<std::uint8_t, 256> make_digit_values() {
-    std::array<std::uint8_t, 256> values{};
-    values.fill(no_digit);
-    for (std::uint8_t digit = 0; digit < 10; ++digit) values['0' + digit] = digit;
-    for (std::uint8_t digit = 0; digit < 6; ++digit) values['a' + digit] = static_cast<std::uint8_t>(10 + digit);
-    return values;
-}
-constexpr auto digit_values = make_digit_values();
 
 constexpr std::array<char, 512> make_byte_texts() {
     std::array<char, 512> texts{};
@@ -28,16 +20,36 @@ constexpr std::array<char, 512> make_byte_texts() {
 }
 constexpr auto byte_texts = make_byte_texts();
 
-// Looks at every digit before it decides: the loop has no branch that depends on the input. `hex` has two digits a byte.
+constexpr std::uint64_t every(std::uint8_t byte) noexcept { return byte * 0x0101010101010101ull; }
+
+// Eight characters at a time, in one register: a table of values took 35 ns for 64 digits, where all of parse() takes 25 now.
+// For bytes below 0x80 the sum of a byte and 0x80-first has its top bit set from `first` on, so two sums that differ there enclose
+// a range. Lower case only: the spec's canonical form. Accepting "ABC" would give one blob two names, and file names have a case.
+std::uint64_t are_hex_digits(std::uint64_t characters) noexcept {
+    const std::uint64_t digits = (characters + every(0x80 - '0')) ^ (characters + every(0x80 - ('9' + 1)));
+    const std::uint64_t letters = (characters + every(0x80 - 'a')) ^ (characters + every(0x80 - ('f' + 1)));
+    return (digits | letters) & ~characters & every(0x80);
+}
+
+// The four bytes that eight digits spell, the first digit being the first byte's upper half. Little-endian throughout, like x86.
+std::uint32_t bytes_of_hex(std::uint64_t characters) noexcept {
+    std::uint64_t halves = (characters & every(0x0f)) + 9 * (characters >> 6 & every(0x01));  // letters have bit 6 and start at 1
+    halves = (halves << 4 | halves >> 8) & 0x00ff00ff00ff00ff;
+    halves = (halves | halves >> 8) & 0x0000ffff0000ffff;
+    return static_cast<std::uint32_t>(halves | halves >> 16);
+}
+
+// `hex` has a multiple of eight digits. Looks at all of them before it decides, so no branch depends on the input.
 bool decode_hex(std::string_view hex, std::byte* bytes) noexcept {
-    unsigned seen = 0;
-    for (std::size_t i = 0; i < hex.size() / 2; ++i) {
-        const unsigned high = digit_values[static_cast<std::uint8_t>(hex[2 * i])];
-        const unsigned low = digit_values[static_cast<std::uint8_t>(hex[2 * i + 1])];
-        seen |= high | low;
-        bytes[i] = static_cast<std::byte>(high << 4 | (low & 15));
+    std::uint64_t sound = every(0x80);
+    for (std::size_t at = 0; at < hex.size(); at += 8) {
+        std::uint64_t characters = 0;
+        std::memcpy(&characters, hex.data() + at, sizeof characters);
+        sound &= are_hex_digits(characters);
+        const std::uint32_t four = bytes_of_hex(characters);
+        std::memcpy(bytes + at / 2, &four, sizeof four);
     }
-    return (seen & 0xf0) == 0;  // a digit's value fits four bits, no_digit does not
+    return sound == every(0x80);
 }
 
 void append_hex(std::string& text, Bytes bytes) {

@@ -54,13 +54,9 @@ std::string_view cut(std::string_view text) noexcept {
 
 }  // namespace
 
-std::string_view name_of(OciCode code) noexcept {
-    return facts_of(code).name;
-}
+std::string_view name_of(OciCode code) noexcept { return facts_of(code).name; }
 
-int default_status(OciCode code) noexcept {
-    return facts_of(code).status;
-}
+int default_status(OciCode code) noexcept { return facts_of(code).status; }
 
 std::string error_body(OciCode code, std::string_view message, std::string_view detail) {
     std::string body;

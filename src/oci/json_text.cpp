@@ -11,9 +11,7 @@ struct Character {
     std::size_t length = 1;
 };
 
-std::uint8_t byte_at(std::string_view text, std::size_t index) noexcept {
-    return static_cast<std::uint8_t>(text[index]);
-}
+std::uint8_t byte_at(std::string_view text, std::size_t index) noexcept { return static_cast<std::uint8_t>(text[index]); }
 
 // The character at the front of a non-empty text. Overlong forms, surrogates and values past U+10FFFF are not UTF-8 (RFC 3629).
 Character first_character(std::string_view text) noexcept {

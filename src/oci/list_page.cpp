@@ -9,7 +9,8 @@ namespace {
 // RFC 3986 unreserved characters and those that a query value may hold as they are. ':' and '/' stay readable.
 bool is_query_character(char character) noexcept {
     const bool letter = (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z');
-    return letter || (character >= '0' && character <= '9') || std::string_view("-._~:/").find(character) != std::string_view::npos;
+    return letter || (character >= '0' && character <= '9') ||
+           std::string_view("-._~:/").find(character) != std::string_view::npos;
 }
 
 void append_query_value(std::string& out, std::string_view value) {

@@ -28,9 +28,7 @@ struct Frame {
     std::uint32_t seen = 0;                       // members that occurred, a bit for each ManifestKey
 };
 
-constexpr std::uint32_t bit_of(ManifestKey key) noexcept {
-    return 1u << static_cast<unsigned>(key);
-}
+constexpr std::uint32_t bit_of(ManifestKey key) noexcept { return 1u << static_cast<unsigned>(key); }
 
 // Receives the parser's events (nlohmann's SAX interface; its parser keeps its own state on the heap and does not recurse). A
 // "fault" ends the scan; a "doubt" is kept and counts only if the document turns out to be of a kind that we interpret, since
@@ -157,7 +155,8 @@ class ManifestReader {
 
     // What decides the kind must be beyond doubt at once; the rest matters only for kinds that we interpret.
     bool ambiguous_key(ManifestKey key) {
-        const bool decides = top().place == Place::document && (key == ManifestKey::media_type || key == ManifestKey::schema_version);
+        const bool decides =
+            top().place == Place::document && (key == ManifestKey::media_type || key == ManifestKey::schema_version);
         if (decides) return fail(ManifestFault::ambiguous);
         doubt(ManifestFault::ambiguous);
         return true;
@@ -247,7 +246,8 @@ class ManifestReader {
         if (schema_version_ == 1) return ManifestFault::type_conflict;
         const bool index = kind == ManifestKind::index || kind == ManifestKind::docker_list;
         const bool artifact = kind == ManifestKind::artifact;
-        if (index ? image_parts || has(ManifestKey::blobs) : children || (artifact && image_parts)) return ManifestFault::ambiguous;
+        if (index ? image_parts || has(ManifestKey::blobs) : children || (artifact && image_parts))
+            return ManifestFault::ambiguous;
         return kind;
     }
 
@@ -264,7 +264,8 @@ class ManifestReader {
         if (same_media_type(type, media_type::docker_image)) return ManifestKind::docker_image;
         if (same_media_type(type, media_type::docker_list)) return ManifestKind::docker_list;
         if (same_media_type(type, media_type::oci_artifact)) return ManifestKind::artifact;
-        const bool schema1 = same_media_type(type, media_type::docker_schema1) || same_media_type(type, media_type::docker_schema1_signed);
+        const bool schema1 =
+            same_media_type(type, media_type::docker_schema1) || same_media_type(type, media_type::docker_schema1_signed);
         return schema1 ? ManifestKind::schema1 : ManifestKind::unknown;
     }
 

@@ -10,13 +10,11 @@ namespace {
 
 constexpr std::size_t media_type_bytes_max = 255;  // RFC 6838, 4.2: two names of at most 127 characters
 
-constexpr std::array manifest_types{media_type::oci_index,    media_type::oci_image,      media_type::oci_artifact,
-                                    media_type::docker_list,  media_type::docker_image,   media_type::docker_schema1,
-                                    media_type::docker_schema1_signed};
+constexpr std::array manifest_types{
+    media_type::oci_index,    media_type::oci_image,      media_type::oci_artifact,         media_type::docker_list,
+    media_type::docker_image, media_type::docker_schema1, media_type::docker_schema1_signed};
 
-char lower(char letter) noexcept {
-    return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
-}
+char lower(char letter) noexcept { return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter; }
 
 bool is_restricted_name(std::string_view name) noexcept {
     if (name.empty()) return false;
@@ -57,8 +55,10 @@ std::string_view type_of_kind(ManifestKind kind) noexcept {
 bool fits(ManifestKind kind, std::string_view type) noexcept {
     if (kind == ManifestKind::unknown || !is_manifest_type(type)) return true;
     switch (kind) {
-        case ManifestKind::image: return same_media_type(type, media_type::oci_image) || same_media_type(type, media_type::docker_image);
-        case ManifestKind::index: return same_media_type(type, media_type::oci_index) || same_media_type(type, media_type::docker_list);
+        case ManifestKind::image:
+            return same_media_type(type, media_type::oci_image) || same_media_type(type, media_type::docker_image);
+        case ManifestKind::index:
+            return same_media_type(type, media_type::oci_index) || same_media_type(type, media_type::docker_list);
         case ManifestKind::schema1:
             return same_media_type(type, media_type::docker_schema1) || same_media_type(type, media_type::docker_schema1_signed);
         default: return false;

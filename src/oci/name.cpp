@@ -22,9 +22,7 @@ constexpr std::array<std::uint8_t, 256> make_classes() {
 }
 constexpr auto classes = make_classes();
 
-std::uint8_t class_of(char character) noexcept {
-    return classes[static_cast<std::uint8_t>(character)];
-}
+std::uint8_t class_of(char character) noexcept { return classes[static_cast<std::uint8_t>(character)]; }
 
 // Where an alphanumeric run stopped at `text[at]`: the length of the separator there, 0 when it is none of `.`, `_`, `__`, a
 // run of `-`, or `/`. What follows must be alphanumeric again; the caller's next turn sees to that.
@@ -92,7 +90,7 @@ bool is_repository(std::string_view text) noexcept {
     while (true) {
         const std::size_t start = at;
         while (at < text.size() && class_of(text[at]) == alphanumeric) ++at;
-        if (at == start) return false;         // a component or a part of it starts, or the name ends, with a separator
+        if (at == start) return false;  // a component or a part of it starts, or the name ends, with a separator
         if (at == text.size()) return true;
         const std::size_t length = separator_length(text, at);
         if (length == 0) return false;

@@ -70,9 +70,7 @@ Result<void, ListFault> ReferrerSet::add_page(std::string_view json) {
     return {};
 }
 
-std::size_t ReferrerSet::size() const noexcept {
-    return content_->entries.size();
-}
+std::size_t ReferrerSet::size() const noexcept { return content_->entries.size(); }
 
 std::string ReferrerSet::index_body(std::string_view artifact_type) const {
     std::string body(index_head);

@@ -8,7 +8,8 @@ namespace {
 
 constexpr TargetError no_such_path{OciCode::unsupported, 404, "the registry API has no such path"};
 constexpr TargetError bad_repository{OciCode::name_invalid, 400, "the repository name is not valid"};
-constexpr TargetError bad_digest{OciCode::digest_invalid, 400, "the digest is malformed, or its algorithm is neither sha256 nor sha512"};
+constexpr TargetError bad_digest{OciCode::digest_invalid, 400,
+                                 "the digest is malformed, or its algorithm is neither sha256 nor sha512"};
 constexpr TargetError bad_tag{OciCode::manifest_unknown, 404, "the reference is neither a tag nor a digest"};
 constexpr TargetError bad_n{OciCode::pagination_number_invalid, 400, "n is not a number, or is given twice"};
 constexpr TargetError bad_last{OciCode::name_invalid, 400, "last is not a name, or is given twice"};
@@ -24,6 +25,7 @@ struct Split {
     bool found = false;
 };
 Split split_at_last_slash(std::string_view text) noexcept {
+    if (text.empty()) return {};  // its pointer may be null, which memrchr does not take
     const void* slash = memrchr(text.data(), '/', text.size());
     if (!slash) return {.after = text};
     const auto at = static_cast<std::size_t>(static_cast<const char*>(slash) - text.data());
@@ -91,9 +93,7 @@ int hex_value(char digit) noexcept {
     return -1;
 }
 
-constexpr bool is_printable(int character) noexcept {
-    return character > 0x20 && character < 0x7f;
-}
+constexpr bool is_printable(int character) noexcept { return character > 0x20 && character < 0x7f; }
 
 }  // namespace
 

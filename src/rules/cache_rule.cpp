@@ -26,7 +26,8 @@ bool has_capitals(std::string_view text) noexcept {
 std::string_view fault_of_path(std::string_view path) noexcept {
     if (path.empty()) return "names no repository; end it with \"/*\" to cover all of them";
     if (has_capitals(path)) return "has capital letters, which repository names do not have";
-    if (path.find_first_of(":@") != std::string_view::npos) return "names a tag, a digest or a port; a rule covers whole repositories";
+    if (path.find_first_of(":@") != std::string_view::npos)
+        return "names a tag, a digest or a port; a rule covers whole repositories";
     const std::size_t star = path.find('*');
     if (star == std::string_view::npos) return is_repository(path) ? "" : "is not a valid repository name";
     const bool last_component = star == path.size() - 1 && (star == 0 || path[star - 1] == '/');
@@ -37,7 +38,8 @@ std::string_view fault_of_path(std::string_view path) noexcept {
 }
 
 std::string_view fault_of_login_server(std::string_view login_server) noexcept {
-    if (!looks_like_login_server(login_server)) return "does not start with a login server, like \"docker.io/\"; without one it could mean any registry";
+    if (!looks_like_login_server(login_server))
+        return "does not start with a login server, like \"docker.io/\"; without one it could mean any registry";
     if (has_capitals(login_server)) return "has capital letters; write the login server in lower case";
     return is_login_server(login_server) ? "" : "does not start with a valid login server (host or host:port)";
 }
@@ -50,7 +52,8 @@ std::string complaint_about(const RuleText& text) {
     }
     const std::string_view source = text.source, target = text.target;
     const std::size_t slash = std::min(source.find('/'), source.size());
-    if (const auto fault = fault_of_login_server(source.substr(0, slash)); !fault.empty()) return complaint(text, "source", source, fault);
+    if (const auto fault = fault_of_login_server(source.substr(0, slash)); !fault.empty())
+        return complaint(text, "source", source, fault);
     const std::string_view path = source.substr(std::min(slash + 1, source.size()));
     if (const auto fault = fault_of_path(path); !fault.empty()) return complaint(text, "source", source, fault);
     if (const auto fault = fault_of_path(target); !fault.empty()) return complaint(text, "target", target, fault);

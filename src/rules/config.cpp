@@ -33,6 +33,17 @@ bool parse_number(std::string_view text, Number& number) noexcept {
     return error == std::errc() && end == text.data() + text.size() && !text.empty();
 }
 
+// The number of the first line past line_bytes_max, or 0. toml++ destroys the tables of a dotted key recursively, so a line of dots
+// of any length would be a stack of any depth.
+unsigned first_long_line(std::string_view text) noexcept {
+    for (unsigned line = 1; !text.empty(); ++line) {
+        const std::size_t length = std::min(text.find('\n'), text.size());
+        if (length > Config::line_bytes_max) return line;
+        text.remove_prefix(std::min(length + 1, text.size()));
+    }
+    return 0;
+}
+
 Endpoint https(std::string_view host_and_port) {
     return *parse_endpoint(fmt::format("https://{}", host_and_port));  // callers pass valid login servers
 }
@@ -66,8 +77,10 @@ class ConfigReader {
         if (const auto* table = top.table("tls")) read_tls({*table, "[tls]", problem_});
         if (const auto* table = top.table("store")) read_store({*table, "[store]", problem_});
         for (const auto* table : top.tables("upstream", upstreams_max)) read_upstream({*table, "[[upstream]]", problem_});
-        for (const auto* table : top.tables("credential_set", credential_sets_max)) read_credential_set({*table, "[[credential_set]]", problem_});
-        for (const auto* table : top.tables("cache_rule", RuleTable::rules_max_ceiling)) read_rule({*table, "[[cache_rule]]", problem_});
+        for (const auto* table : top.tables("credential_set", credential_sets_max))
+            read_credential_set({*table, "[[credential_set]]", problem_});
+        for (const auto* table : top.tables("cache_rule", RuleTable::rules_max_ceiling))
+            read_rule({*table, "[[cache_rule]]", problem_});
         top.refuse_unknown_keys();
         if (!problem_.found()) check_rules();
         return std::move(config_);
@@ -83,7 +96,8 @@ class ConfigReader {
         }
         std::string text;
         if (section.text("admin", text)) take(section, "admin", text, parse_listen_address(text), server.admin);
-        const bool shared = server.admin.port != 0 && std::find(server.listen.begin(), server.listen.end(), server.admin) != server.listen.end();
+        const bool shared =
+            server.admin.port != 0 && std::find(server.listen.begin(), server.listen.end(), server.admin) != server.listen.end();
         if (shared) section.refuse("admin", "must not be one of the listen addresses");
         section.number("shards", shards_max, server.shards);
         read_default_login_server(section);
@@ -142,7 +156,9 @@ class ConfigReader {
         if (section.text("capacity", text)) {
             const auto capacity = parse_capacity(text);
             if (capacity) config_.store.capacity = *capacity;
-            if (!capacity) section.refuse("capacity", fmt::format("is \"{}\", which is neither a share (\"80%\") nor a size (\"500GiB\")", escaped(text, 100)));
+            if (!capacity)
+                section.refuse("capacity", fmt::format("is \"{}\", which is neither a share (\"80%\") nor a size (\"500GiB\")",
+                                                       escaped(text, 100)));
         }
         section.refuse_unknown_keys();
     }
@@ -151,7 +167,8 @@ class ConfigReader {
         std::string path;
         if (!section.element_path("volumes", node, path)) return;
         auto& volumes = config_.store.volumes;
-        if (std::find(volumes.begin(), volumes.end(), path) != volumes.end()) return section.refuse("volumes", fmt::format("has \"{}\" twice", path));
+        if (std::find(volumes.begin(), volumes.end(), path) != volumes.end())
+            return section.refuse("volumes", fmt::format("has \"{}\" twice", path));
         volumes.push_back(std::move(path));
     }
 
@@ -178,7 +195,8 @@ class ConfigReader {
     }
 
     template <typename Parse>
-    void read_origin(ConfigSection& section, std::string_view key, const toml::node& node, Parse parse, std::vector<Endpoint>& origins) {
+    void read_origin(ConfigSection& section, std::string_view key, const toml::node& node, Parse parse,
+                     std::vector<Endpoint>& origins) {
         std::string text;
         Endpoint origin;
         if (!section.element_text(key, node, text) || !take(section, key, text, parse(text), origin)) return;
@@ -188,7 +206,8 @@ class ConfigReader {
     void refuse_private(ConfigSection& section, std::string_view key, const std::vector<Endpoint>& origins, bool allowed) {
         for (const Endpoint& origin : origins) {
             if (allowed || !is_private_host(origin.host)) continue;
-            return section.refuse(key, fmt::format("has {}, on a loopback or private address, which needs allow_private = true", origin.url()));
+            return section.refuse(
+                key, fmt::format("has {}, on a loopback or private address, which needs allow_private = true", origin.url()));
         }
     }
 
@@ -219,7 +238,8 @@ class ConfigReader {
 
     void read_rule(ConfigSection section) {
         RuleText rule;
-        for (const auto& [key, text] : {std::pair("name", &rule.name), std::pair("source", &rule.source), std::pair("target", &rule.target)}) {
+        for (const auto& [key, text] :
+             {std::pair("name", &rule.name), std::pair("source", &rule.source), std::pair("target", &rule.target)}) {
             if (!section.text(key, *text)) section.refuse(key, "is missing");
         }
         section.text("credential_set", rule.credential_set);
@@ -227,7 +247,9 @@ class ConfigReader {
         if (section.text("tag_ttl", ttl)) {
             const auto duration = parse_duration(ttl);
             if (duration) rule.tag_ttl = *duration;
-            if (!duration) section.refuse("tag_ttl", fmt::format("is \"{}\", which is no duration like \"60s\", \"5m\" or \"24h\"", escaped(ttl, 100)));
+            if (!duration)
+                section.refuse("tag_ttl",
+                               fmt::format("is \"{}\", which is no duration like \"60s\", \"5m\" or \"24h\"", escaped(ttl, 100)));
         }
         section.flag("stale_if_denied", rule.stale_if_denied);
         section.flag("stale_if_missing", rule.stale_if_missing);
@@ -243,7 +265,8 @@ class ConfigReader {
         login_server = canonical_login_server(text);
     }
     void refuse_login_server(ConfigSection& section, std::string_view key, std::string_view text) {
-        section.refuse(key, fmt::format("is \"{}\", which is no login server (host or host:port, in lower case)", escaped(text, 300)));
+        section.refuse(key,
+                       fmt::format("is \"{}\", which is no login server (host or host:port, in lower case)", escaped(text, 300)));
     }
 
     /// Keeps a parsed value, or refuses its text.
@@ -279,18 +302,20 @@ class ConfigReader {
         if (rule.credential_set().empty()) return;
         const auto set = credential_servers_.find(rule.credential_set());
         if (set == credential_servers_.end()) {
-            return problem_.note(line, fmt::format("cache rule \"{}\": there is no credential set \"{}\"", rule.name(), rule.credential_set()));
+            return problem_.note(
+                line, fmt::format("cache rule \"{}\": there is no credential set \"{}\"", rule.name(), rule.credential_set()));
         }
         if (set->second == rule.login_server()) return;
-        problem_.note(line, fmt::format("cache rule \"{}\": its source is on {}, but credential set \"{}\" belongs to {}", rule.name(),
-                                        rule.login_server(), rule.credential_set(), set->second));
+        problem_.note(line, fmt::format("cache rule \"{}\": its source is on {}, but credential set \"{}\" belongs to {}",
+                                        rule.name(), rule.login_server(), rule.credential_set(), set->second));
     }
 
     void warn_of_plain_http() {
         for (const CredentialSet& set : config_.credential_sets) {
             for (const Endpoint& endpoint : config_.upstream_of(set.login_server).endpoints) {
                 if (endpoint.tls || is_private_host(endpoint.host)) continue;
-                config_.warnings.push_back(fmt::format("credential set \"{}\" travels unprotected to {}", set.name, endpoint.url()));
+                config_.warnings.push_back(
+                    fmt::format("credential set \"{}\" travels unprotected to {}", set.name, endpoint.url()));
             }
         }
     }
@@ -338,13 +363,12 @@ std::optional<Capacity> parse_capacity(std::string_view text) noexcept {
     return capacity;
 }
 
-bool is_credential_set_name(std::string_view name, RuleOrigin origin) noexcept {
-    return is_rule_name(name, origin);
-}
+bool is_credential_set_name(std::string_view name, RuleOrigin origin) noexcept { return is_rule_name(name, origin); }
 
 Result<Config, std::string> Config::parse(std::string_view text, std::string_view file) {
     ConfigProblem problem;
     if (text.size() > bytes_max) return problem.line_for(file, 0, "is longer than 64 MiB");
+    if (const unsigned line = first_long_line(text)) return problem.line_for(file, line, "the line is longer than 8 KiB");
     try {
         const toml::table document = toml::parse(text);
         Config config = ConfigReader(problem).read(document);

@@ -33,14 +33,13 @@ void ConfigSection::refuse(std::string_view key, std::string_view reason) {
     problem_.note(key_line, fmt::format("{} {}{}{}", name_, key, key.empty() ? "" : " ", reason));
 }
 
-void ConfigSection::refuse_type(std::string_view key, std::string_view wanted) {
-    refuse(key, fmt::format("must be {}", wanted));
-}
+void ConfigSection::refuse_type(std::string_view key, std::string_view wanted) { refuse(key, fmt::format("must be {}", wanted)); }
 
 void ConfigSection::refuse_unknown_keys() {
     for (const auto& [key, node] : table_) {
         if (std::find(known_keys_.begin(), known_keys_.end(), key.str()) != known_keys_.end()) continue;
-        const auto reason = fmt::format("{} has no key \"{}\"; it has {}", name_, escaped(key.str(), 100), fmt::join(known_keys_, ", "));
+        const auto reason =
+            fmt::format("{} has no key \"{}\"; it has {}", name_, escaped(key.str(), 100), fmt::join(known_keys_, ", "));
         return problem_.note(key.source().begin.line, reason);
     }
 }
@@ -68,7 +67,8 @@ bool ConfigSection::text(std::string_view key, std::string& value) {
 }
 
 bool ConfigSection::sound_path(std::string_view key, const std::string& value) {
-    const bool printable = std::none_of(value.begin(), value.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+    const bool printable =
+        std::none_of(value.begin(), value.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
     if (value.starts_with('/') && printable) return true;
     refuse(key, fmt::format("is \"{}\", which is no absolute path", escaped(value, 300)));
     return false;

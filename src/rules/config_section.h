@@ -29,7 +29,8 @@ class ConfigProblem {
 class ConfigSection {
   public:
     /// `name` as people see it: "[server]". It is a literal; `table` and `problem` outlive the section.
-    ConfigSection(const toml::table& table, std::string_view name, ConfigProblem& problem) : table_(table), name_(name), problem_(problem) {}
+    ConfigSection(const toml::table& table, std::string_view name, ConfigProblem& problem)
+        : table_(table), name_(name), problem_(problem) {}
 
     /// Each reads `key` into `value` and returns true, or leaves `value` as it was: because the key is absent, or because what
     /// is there is refused.

@@ -60,7 +60,8 @@ Result<Endpoint, std::string> parse_endpoint(std::string_view url) {
         return std::string("is not an http:// or https:// URL");
     }
     if (authority.ends_with('/')) authority.remove_suffix(1);
-    if (authority.find('@') != std::string_view::npos) return std::string("holds a user name; write a [[credential_set]] instead");
+    if (authority.find('@') != std::string_view::npos)
+        return std::string("holds a user name; write a [[credential_set]] instead");
     if (authority.find_first_of("/?#") != std::string_view::npos) return std::string("holds more than scheme, host and port");
     if (!is_login_server(authority)) return std::string("does not name a valid host and port");
     const bool bracketed = authority.starts_with('[');
@@ -74,7 +75,7 @@ Result<Endpoint, std::string> parse_endpoint(std::string_view url) {
 bool is_private_host(std::string_view host) noexcept {
     if (host == "localhost" || host.ends_with(".localhost")) return true;  // RFC 6761, 6.3
     std::array<char, INET6_ADDRSTRLEN> text{};
-    if (host.size() >= text.size()) return false;
+    if (host.empty() || host.size() >= text.size()) return false;
     std::memcpy(text.data(), host.data(), host.size());
     std::array<std::uint8_t, 16> address{};
     if (inet_pton(AF_INET, text.data(), address.data()) == 1) return is_private_v4(address.data());

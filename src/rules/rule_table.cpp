@@ -5,6 +5,7 @@
 #include "entrepot/rules/known_registries.h"
 
 #include "rules/rule_index.h"
+#include "rules/rule_records.h"
 
 #include <fmt/format.h>
 
@@ -36,9 +37,7 @@ std::string mapping_of(const CacheRule& rule) {
     return fmt::format("\"{}\" ({} => {})", rule.name(), rule.target(), rule.source());
 }
 
-bool maps_one_to_one(const CacheRule& rule) noexcept {
-    return rule.target() == rule.source();
-}
+bool maps_one_to_one(const CacheRule& rule) noexcept { return rule.target() == rule.source(); }
 
 // The prefixes of `path` that end with a '/', and "", longest first, as far as some rule has that depth.
 class Prefixes {
@@ -70,59 +69,76 @@ struct RuleTable::Index {
     std::vector<CacheRule> rules;
     Options options;
     std::uint64_t seed = hash_seed();
-    RuleIndex by_name, by_target, by_source;
+    RuleRecords records;
+    RuleIndex by_name;               // leads to rule numbers
+    RuleIndex by_target, by_source;  // lead to places of records
     Depths target_depths, source_depths;
     std::vector<std::string> warnings;
 
-    // Building. Each returns the refusal of rule number `rule`, if any.
+    // Building, in this order for each rule. A refusal is of rule number `rule`.
     std::optional<RuleRefusal> add_name(std::uint32_t rule);
-    std::optional<RuleRefusal> add_target(std::uint32_t rule);
-    std::optional<RuleRefusal> check_overlap(std::uint32_t rule) const;
-    void add_source(std::uint32_t rule);
+    std::optional<RuleRefusal> add_target(std::uint32_t rule, std::uint32_t place);
+    void add_source(std::uint32_t rule, std::uint32_t place);
     void warn(std::uint32_t rule);
+    std::optional<RuleRefusal> check_overlap(std::uint32_t rule) const;
 
     // Look-up by exact keys.
     std::optional<std::uint32_t> find_name(std::string_view name) const noexcept;
-    std::optional<std::uint32_t> find_target(std::string_view target_path) const noexcept;
-    std::optional<std::uint32_t> find_source(std::string_view login_server, std::string_view source_path) const noexcept;
+    std::optional<RuleRecord> find_target(std::string_view target_path) const noexcept;
+    std::optional<std::uint32_t> place_of_source(std::string_view login_server, std::string_view source_path) const noexcept;
     std::uint64_t source_hash(std::string_view login_server, std::string_view source_path) const noexcept {
         return hash_of(source_path, hash_of(login_server, seed));
     }
 
-    const CacheRule* covering_target(std::string_view path, std::string_view login_server) const noexcept;
+    // Look-up of what covers a path.
+    void prefetch_targets(std::string_view path) const noexcept;
+    void prefetch_sources(std::string_view login_server, std::string_view path) const noexcept;
+    std::optional<RuleRecord> covering_target(std::string_view path, std::string_view login_server) const noexcept;
+    std::optional<RuleRecord> covering_source(std::string_view login_server, std::string_view path) const noexcept;
+    std::optional<Route> route_by_target(const RuleRecord& record, std::string_view path, RouteBuffer& buffer) const noexcept;
 };
 
 std::optional<std::uint32_t> RuleTable::Index::find_name(std::string_view name) const noexcept {
     return by_name.find(hash_of(name, seed), [&](std::uint32_t rule) { return rules[rule].name() == name; });
 }
 
-std::optional<std::uint32_t> RuleTable::Index::find_target(std::string_view target_path) const noexcept {
-    return by_target.find(hash_of(target_path, seed), [&](std::uint32_t rule) { return rules[rule].target_path() == target_path; });
+std::optional<RuleRecord> RuleTable::Index::find_target(std::string_view target_path) const noexcept {
+    const auto has_key = [&](std::uint32_t place) { return records.at(place).target_path == target_path; };
+    const auto place = by_target.find(hash_of(target_path, seed), has_key);
+    if (!place) return std::nullopt;
+    return records.at(*place);
 }
 
-std::optional<std::uint32_t> RuleTable::Index::find_source(std::string_view login_server, std::string_view source_path) const noexcept {
-    return by_source.find(source_hash(login_server, source_path), [&](std::uint32_t rule) {
-        return rules[rule].source_path() == source_path && rules[rule].login_server() == login_server;
+std::optional<std::uint32_t> RuleTable::Index::place_of_source(std::string_view login_server,
+                                                               std::string_view source_path) const noexcept {
+    return by_source.find(source_hash(login_server, source_path), [&](std::uint32_t place) {
+        const RuleRecord record = records.at(place);
+        return record.source_path == source_path && record.login_server == login_server;
     });
 }
 
 std::optional<RuleRefusal> RuleTable::Index::add_name(std::uint32_t rule) {
     const std::string& name = rules[rule].name();
     if (const auto other = find_name(name)) {
-        return RuleRefusal{rule, *other, fmt::format("two cache rules are named \"{}\": {} => {}, and {} => {}; rename one or delete one", name,
-                                                     rules[*other].target(), rules[*other].source(), rules[rule].target(), rules[rule].source())};
+        return RuleRefusal{
+            rule, *other,
+            fmt::format("two cache rules are named \"{}\": {} => {}, and {} => {}; rename one or delete one", name,
+                        rules[*other].target(), rules[*other].source(), rules[rule].target(), rules[rule].source())};
     }
     by_name.insert(hash_of(name, seed), rule);
     return std::nullopt;
 }
 
-std::optional<RuleRefusal> RuleTable::Index::add_target(std::uint32_t rule) {
+std::optional<RuleRefusal> RuleTable::Index::add_target(std::uint32_t rule, std::uint32_t place) {
     const CacheRule& added = rules[rule];
-    if (const auto other = find_target(added.target_path())) {
-        return RuleRefusal{rule, *other, fmt::format("cache rule {} has the same target as cache rule {}; give it another target, or delete \"{}\"",
-                                                     mapping_of(added), mapping_of(rules[*other]), rules[*other].name())};
+    if (const auto record = find_target(added.target_path())) {
+        const CacheRule& other = rules[record->rule];
+        return RuleRefusal{
+            rule, record->rule,
+            fmt::format("cache rule {} has the same target as cache rule {}; give it another target, or delete \"{}\"",
+                        mapping_of(added), mapping_of(other), other.name())};
     }
-    by_target.insert(hash_of(added.target_path(), seed), rule);
+    by_target.insert(hash_of(added.target_path(), seed), place);
     if (added.wildcard()) target_depths.set(depth_of(added.target_path()));
     return std::nullopt;
 }
@@ -139,50 +155,77 @@ std::optional<RuleRefusal> RuleTable::Index::check_overlap(std::uint32_t rule) c
     for (std::string_view prefix; prefixes.next(prefix);) {
         const auto outer = find_target(prefix);
         if (!outer) continue;
-        const char* const advice = inner.wildcard()
-            ? "wildcards must not overlap: choose another target for one of them, or name single repositories"
-            : "strict_overlap allows no overlap at all: choose another target for one of them, or turn strict_overlap off";
-        return RuleRefusal{std::max(rule, *outer), std::min(rule, *outer),
-                           fmt::format("cache rule {} lies inside the wildcard of cache rule {}; {}", mapping_of(inner), mapping_of(rules[*outer]), advice)};
+        const char* const advice =
+            inner.wildcard()
+                ? "wildcards must not overlap: choose another target for one of them, or name single repositories"
+                : "strict_overlap allows no overlap at all: choose another target for one of them, or turn strict_overlap off";
+        return RuleRefusal{std::max(rule, outer->rule), std::min(rule, outer->rule),
+                           fmt::format("cache rule {} lies inside the wildcard of cache rule {}; {}", mapping_of(inner),
+                                       mapping_of(rules[outer->rule]), advice)};
     }
     return std::nullopt;
 }
 
-void RuleTable::Index::add_source(std::uint32_t rule) {
+void RuleTable::Index::add_source(std::uint32_t rule, std::uint32_t place) {
     const CacheRule& added = rules[rule];
     const std::uint64_t hash = source_hash(added.login_server(), added.source_path());
-    const auto other = find_source(added.login_server(), added.source_path());
-    if (!other) {
-        by_source.insert(hash, rule);
+    const auto before = place_of_source(added.login_server(), added.source_path());
+    if (!before) {
+        by_source.insert(hash, place);
         if (added.wildcard()) source_depths.set(depth_of(added.source_path()));
         return;
     }
-    const bool better = maps_one_to_one(added) && !maps_one_to_one(rules[*other]);
-    if (better) by_source.replace(hash, *other, rule);
-    const std::uint32_t winner = better ? rule : *other, loser = better ? *other : rule;
+    const CacheRule& other = rules[records.at(*before).rule];
+    const bool better = maps_one_to_one(added) && !maps_one_to_one(other);
+    if (better) by_source.replace(hash, *before, place);
     if (warnings.size() == warnings_max) return;
-    warnings.push_back(fmt::format("cache rules {} and {} have one source: requests that name the login server and no target use \"{}\"",
-                            mapping_of(rules[winner]), mapping_of(rules[loser]), rules[winner].name()));
+    const CacheRule& winner = better ? added : other;
+    warnings.push_back(
+        fmt::format("cache rules {} and {} have one source: requests that name the login server and no target use \"{}\"",
+                    mapping_of(winner), mapping_of(better ? other : added), winner.name()));
 }
 
 void RuleTable::Index::warn(std::uint32_t rule) {
     const CacheRule& added = rules[rule];
     const bool library = added.wildcard() && added.login_server() == "docker.io" && added.source_path() == "library/";
     if (!library || added.target_path().ends_with("library/") || warnings.size() == warnings_max) return;
-    warnings.push_back(fmt::format("cache rule {} reaches Docker's official images only: {}someone/app would be docker.io/library/someone/app, which "
-                            "does not exist; with the source docker.io/* it reaches everybody's, and still finds official ones by their short names",
-                            mapping_of(added), added.target_path()));
+    warnings.push_back(fmt::format(
+        "cache rule {} reaches Docker's official images only: {}someone/app would be docker.io/library/someone/app, which "
+        "does not exist; with the source docker.io/* it reaches everybody's, and still finds official ones by their short names",
+        mapping_of(added), added.target_path()));
+}
+
+// The slots that a look-up is going to visit lie all over the table. Asking for all of them first makes the waits one.
+void RuleTable::Index::prefetch_targets(std::string_view path) const noexcept {
+    by_target.prefetch(hash_of(path, seed));
+    Prefixes prefixes(path, target_depths);
+    for (std::string_view prefix; prefixes.next(prefix);) by_target.prefetch(hash_of(prefix, seed));
+}
+
+void RuleTable::Index::prefetch_sources(std::string_view login_server, std::string_view path) const noexcept {
+    by_source.prefetch(source_hash(login_server, path));
+    Prefixes prefixes(path, source_depths);
+    for (std::string_view prefix; prefixes.next(prefix);) by_source.prefetch(source_hash(login_server, prefix));
 }
 
 // Exact before wildcard; `login_server` empty: any. At most one wildcard covers a path, so the order of prefixes is free.
-const CacheRule* RuleTable::Index::covering_target(std::string_view path, std::string_view login_server) const noexcept {
-    const auto serves = [&](std::uint32_t rule) { return login_server.empty() || rules[rule].login_server() == login_server; };
-    if (const auto exact = find_target(path); exact && serves(*exact)) return &rules[*exact];
+std::optional<RuleRecord> RuleTable::Index::covering_target(std::string_view path, std::string_view login_server) const noexcept {
+    const auto serves = [&](const RuleRecord& record) { return login_server.empty() || record.login_server == login_server; };
+    if (const auto exact = find_target(path); exact && serves(*exact)) return exact;
     Prefixes prefixes(path, target_depths);
     for (std::string_view prefix; prefixes.next(prefix);) {
-        if (const auto rule = find_target(prefix)) return serves(*rule) ? &rules[*rule] : nullptr;
+        const auto record = find_target(prefix);
+        if (record) return serves(*record) ? record : std::nullopt;
     }
-    return nullptr;
+    return std::nullopt;
+}
+
+std::optional<RuleRecord> RuleTable::Index::covering_source(std::string_view login_server, std::string_view path) const noexcept {
+    auto place = place_of_source(login_server, path);
+    Prefixes prefixes(path, source_depths);
+    for (std::string_view prefix; !place && prefixes.next(prefix);) place = place_of_source(login_server, prefix);
+    if (!place) return std::nullopt;
+    return records.at(*place);
 }
 
 namespace {
@@ -203,18 +246,19 @@ std::string_view hub_prefix(std::string_view login_server, std::string_view repo
     return official ? "library/" : "";
 }
 
-std::optional<Route> route_to(const CacheRule& rule, std::string_view path, RouteBuffer& buffer) noexcept {
-    std::string_view prefix = rule.source_path(), rest;
-    if (rule.wildcard()) {
-        rest = path.substr(rule.target_path().size());
-        if (prefix.empty()) prefix = hub_prefix(rule.login_server(), rest);
+}  // namespace
+
+std::optional<Route> RuleTable::Index::route_by_target(const RuleRecord& record, std::string_view path,
+                                                       RouteBuffer& buffer) const noexcept {
+    std::string_view prefix = record.source_path, rest;
+    if (record.wildcard) {
+        rest = path.substr(record.target_path.size());
+        if (prefix.empty()) prefix = hub_prefix(record.login_server, rest);
     }
     const auto repository = joined(prefix, rest, buffer);
     if (!repository) return std::nullopt;
-    return Route{&rule, RouteStyle::target, rule.login_server(), *repository};
+    return Route{&rules[record.rule], RouteStyle::target, record.login_server, *repository};
 }
-
-}  // namespace
 
 RuleTable::RuleTable(std::unique_ptr<Index> index) noexcept : index_(std::move(index)) {}
 RuleTable::RuleTable(RuleTable&&) noexcept = default;
@@ -225,8 +269,8 @@ Result<RuleTable, RuleRefusal> RuleTable::build(std::vector<RuleText> texts, Opt
     ASSERT(options.rules_max <= rules_max_ceiling);
     if (texts.size() > options.rules_max) {
         return RuleRefusal{options.rules_max, std::nullopt,
-                           fmt::format("{} cache rules are more than the limit of {}; delete some, or raise rules_max (up to {})", texts.size(),
-                                       options.rules_max, rules_max_ceiling)};
+                           fmt::format("{} cache rules are more than the limit of {}; delete some, or raise rules_max (up to {})",
+                                       texts.size(), options.rules_max, rules_max_ceiling)};
     }
     auto index = std::make_unique<Index>();
     index->options = std::move(options);
@@ -238,8 +282,9 @@ Result<RuleTable, RuleRefusal> RuleTable::build(std::vector<RuleText> texts, Opt
         if (!parsed) return RuleRefusal{rule, std::nullopt, parsed.error()};
         index->rules.push_back(std::move(*parsed));
         if (auto refusal = index->add_name(rule)) return *std::move(refusal);
-        if (auto refusal = index->add_target(rule)) return *std::move(refusal);
-        index->add_source(rule);
+        const std::uint32_t place = index->records.add(rule, index->rules.back());
+        if (auto refusal = index->add_target(rule, place)) return *std::move(refusal);
+        index->add_source(rule, place);
         index->warn(rule);
     }
     for (std::uint32_t rule = 0; rule < count; ++rule) {
@@ -249,12 +294,12 @@ Result<RuleTable, RuleRefusal> RuleTable::build(std::vector<RuleText> texts, Opt
 }
 
 std::optional<Route> RuleTable::find(std::string_view repository, std::string_view ns, RouteBuffer& buffer) const noexcept {
-    if (!ns.empty()) {
-        ns = canonical_login_server(ns);
-        if (const CacheRule* rule = index_->covering_target(repository, ns)) return route_to(*rule, repository, buffer);
-        return find_by_source(ns, repository, buffer);
-    }
-    if (const CacheRule* rule = index_->covering_target(repository, {})) return route_to(*rule, repository, buffer);
+    index_->prefetch_targets(repository);
+    ns = canonical_login_server(ns);
+    if (!ns.empty()) index_->prefetch_sources(ns, repository);
+    if (const auto record = index_->covering_target(repository, ns)) return index_->route_by_target(*record, repository, buffer);
+    if (!ns.empty()) return find_by_source(ns, repository, buffer);
+
     const std::string_view login_server = index_->options.default_login_server;
     // Docker Hub has no owner with a dot in its name: such a path meant another registry, for which there is no rule.
     if (login_server == "docker.io" && looks_like_login_server(repository.substr(0, repository.find('/')))) return std::nullopt;
@@ -264,8 +309,8 @@ std::optional<Route> RuleTable::find(std::string_view repository, std::string_vi
 }
 
 std::optional<Route> RuleTable::find_by_target(std::string_view repository, RouteBuffer& buffer) const noexcept {
-    const CacheRule* rule = index_->covering_target(repository, {});
-    return rule ? route_to(*rule, repository, buffer) : std::nullopt;
+    const auto record = index_->covering_target(repository, {});
+    return record ? index_->route_by_target(*record, repository, buffer) : std::nullopt;
 }
 
 std::optional<Route> RuleTable::find_by_source(std::string_view login_server, std::string_view repository,
@@ -273,12 +318,9 @@ std::optional<Route> RuleTable::find_by_source(std::string_view login_server, st
     login_server = canonical_login_server(login_server);
     const auto name = joined(hub_prefix(login_server, repository), repository, buffer);
     if (!name) return std::nullopt;
-    auto found = index_->find_source(login_server, *name);
-    Prefixes prefixes(*name, index_->source_depths);
-    for (std::string_view prefix; !found && prefixes.next(prefix);) found = index_->find_source(login_server, prefix);
-    if (!found) return std::nullopt;
-    const CacheRule& rule = index_->rules[*found];
-    return Route{&rule, RouteStyle::login_server, rule.login_server(), *name};
+    const auto record = index_->covering_source(login_server, *name);
+    if (!record) return std::nullopt;
+    return Route{&index_->rules[record->rule], RouteStyle::login_server, record->login_server, *name};
 }
 
 const CacheRule* RuleTable::find_by_name(std::string_view name) const noexcept {
@@ -286,16 +328,10 @@ const CacheRule* RuleTable::find_by_name(std::string_view name) const noexcept {
     return rule ? &index_->rules[*rule] : nullptr;
 }
 
-std::span<const CacheRule> RuleTable::rules() const noexcept {
-    return index_->rules;
-}
+std::span<const CacheRule> RuleTable::rules() const noexcept { return index_->rules; }
 
-const RuleTable::Options& RuleTable::options() const noexcept {
-    return index_->options;
-}
+const RuleTable::Options& RuleTable::options() const noexcept { return index_->options; }
 
-std::span<const std::string> RuleTable::warnings() const noexcept {
-    return index_->warnings;
-}
+std::span<const std::string> RuleTable::warnings() const noexcept { return index_->warnings; }
 
 }  // namespace entrepot

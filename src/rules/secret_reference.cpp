@@ -39,9 +39,7 @@ std::string_view fault_of_place(SecretKind kind, std::string_view place) noexcep
 
 }  // namespace
 
-std::string SecretReference::text() const {
-    return std::string(prefixes[static_cast<std::size_t>(kind)]).append(place);
-}
+std::string SecretReference::text() const { return std::string(prefixes[static_cast<std::size_t>(kind)]).append(place); }
 
 Result<SecretReference, std::string> parse_secret_reference(std::string_view text) {
     for (const SecretKind kind : {SecretKind::file, SecretKind::env, SecretKind::systemd}) {
@@ -51,8 +49,9 @@ Result<SecretReference, std::string> parse_secret_reference(std::string_view tex
         if (const auto fault = fault_of_place(kind, place); !fault.empty()) return std::string(fault);
         return SecretReference{kind, std::string(place)};
     }
-    return std::string("must be a reference, \"file:/path\", \"env:NAME\" or \"systemd:NAME\"; vaults are not supported, "
-                       "and a secret itself does not belong here");
+    return std::string(
+        "must be a reference, \"file:/path\", \"env:NAME\" or \"systemd:NAME\"; vaults are not supported, "
+        "and a secret itself does not belong here");
 }
 
 }  // namespace entrepot

@@ -56,14 +56,14 @@ struct Descriptor {
     std::uint64_t size = 0;
     std::string media_type;
     std::string artifact_type;
-    bool foreign = false;  ///< has `urls`: its bytes live elsewhere and the registry may not have them
+    bool foreign = false;                   ///< has `urls`: its bytes live elsewhere and the registry may not have them
     std::string os, architecture, variant;  ///< of `platform`, empty when absent
 };
 
 struct Manifest {
     ManifestKind kind = ManifestKind::unknown;
-    std::string media_type;     ///< the document's own `mediaType`, empty when absent
-    std::string artifact_type;  ///< the document's own `artifactType`, empty when absent
+    std::string media_type;               ///< the document's own `mediaType`, empty when absent
+    std::string artifact_type;            ///< the document's own `artifactType`, empty when absent
     std::vector<Descriptor> descriptors;  ///< in the document's order; none for schema1 and unknown
 
     const Descriptor* subject() const noexcept;

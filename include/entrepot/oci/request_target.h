@@ -34,14 +34,14 @@ constexpr std::uint32_t page_entries_max = 10'000;
 
 struct RequestTarget {
     TargetKind kind = TargetKind::base;
-    std::string_view path;              ///< the whole path, for `Link` values and logs
-    std::string_view repository;        ///< empty for base and catalog; always a valid name otherwise
-    std::string_view tag;               ///< manifest by tag: valid and not empty; else empty
-    std::optional<Digest> digest;       ///< blob, referrers, manifest by digest
-    std::string_view ns;                ///< `?ns=`: a valid login server in lower case, or empty when absent
-    std::optional<std::uint32_t> n;     ///< `?n=`, at most page_entries_max
-    std::string_view last;              ///< `?last=`, printable ASCII, or empty
-    std::string_view artifact_type;     ///< `?artifactType=`, printable ASCII, or empty
+    std::string_view path;           ///< the whole path, for `Link` values and logs
+    std::string_view repository;     ///< empty for base and catalog; always a valid name otherwise
+    std::string_view tag;            ///< manifest by tag: valid and not empty; else empty
+    std::optional<Digest> digest;    ///< blob, referrers, manifest by digest
+    std::string_view ns;             ///< `?ns=`: a valid login server in lower case, or empty when absent
+    std::optional<std::uint32_t> n;  ///< `?n=`, at most page_entries_max
+    std::string_view last;           ///< `?last=`, printable ASCII, or empty
+    std::string_view artifact_type;  ///< `?artifactType=`, printable ASCII, or empty
 };
 
 /// Why a target is refused, ready for `error_body`. `message` is a literal and lives for ever.

@@ -35,9 +35,9 @@ constexpr std::size_t rule_name_bytes_max = 50;
 /// A rule as somebody wrote it, and what it asks for besides the mapping.
 struct RuleText {
     std::string name;
-    std::string source;          ///< "docker.io/library/ubuntu", "docker.io/*"
-    std::string target;          ///< "ubuntu", "hub/*", "*"
-    std::string credential_set;  ///< name of one; empty: anonymous
+    std::string source;              ///< "docker.io/library/ubuntu", "docker.io/*"
+    std::string target;              ///< "ubuntu", "hub/*", "*"
+    std::string credential_set;      ///< name of one; empty: anonymous
     Duration tag_ttl = seconds(60);  ///< how long a tag is believed without asking upstream
     bool stale_if_denied = false;    ///< serve what we have although upstream says 401 or 403
     bool stale_if_missing = false;   ///< serve what we have although upstream says 404

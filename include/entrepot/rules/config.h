@@ -20,9 +20,9 @@ namespace entrepot {
 
 /// Where to listen: an IP address and a port (0: any free one), or a Unix socket.
 struct ListenAddress {
-    std::string host;         ///< "127.0.0.1", "::1" (no brackets); empty for a Unix socket
+    std::string host;  ///< "127.0.0.1", "::1" (no brackets); empty for a Unix socket
     std::uint16_t port = 0;
-    std::string unix_path;    ///< absolute; empty for TCP
+    std::string unix_path;  ///< absolute; empty for TCP
 
     friend bool operator==(const ListenAddress&, const ListenAddress&) = default;
 };
@@ -67,7 +67,7 @@ struct UpstreamConfig {
     std::vector<Endpoint> endpoints;  ///< never empty: from the file, the known registries, or https://<login server>
     std::string ca_file;              ///< empty: the system's
     bool allow_private = false;
-    std::vector<Endpoint> realms;     ///< further origins of token realms, from the file and the known registries
+    std::vector<Endpoint> realms;  ///< further origins of token realms, from the file and the known registries
 };
 constexpr std::size_t upstreams_max = 10'000;
 constexpr std::size_t endpoints_max = 16;  ///< of one upstream; likewise realms
@@ -85,15 +85,16 @@ constexpr std::size_t credential_sets_max = 10'000;
 struct Config {
     /// Longer files are refused; 100,000 rules of ordinary length take about 12 MiB.
     static constexpr std::size_t bytes_max = 64 * MiB;
+    static constexpr std::size_t line_bytes_max = 8 * KiB;
 
     ServerConfig server;
     std::optional<TlsConfig> tls;  ///< absent: plain HTTP
     StoreConfig store;
     std::vector<UpstreamConfig> upstreams;
     std::vector<CredentialSet> credential_sets;
-    std::vector<RuleText> rules;       ///< default_rules() when the file has none
-    RuleTable::Options rule_options;   ///< to build the table again when rules of the API come in
-    std::vector<std::string> warnings; ///< from RuleTable::warnings()
+    std::vector<RuleText> rules;        ///< default_rules() when the file has none
+    RuleTable::Options rule_options;    ///< to build the table again when rules of the API come in
+    std::vector<std::string> warnings;  ///< from RuleTable::warnings()
 
     /// Parses the text of a file. The error is one line without a line end, `<file>:<line>: <reason>`, and never shows a
     /// secret. An empty text is the default configuration.

@@ -15,7 +15,7 @@ struct Endpoint {
     std::string host;  ///< lower case; an IPv6 address without its brackets
     std::uint16_t port = 443;
 
-    std::string url() const;   ///< "https://host", with ":port" unless it is the scheme's own
+    std::string url() const;  ///< "https://host", with ":port" unless it is the scheme's own
     friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
@@ -23,8 +23,8 @@ struct Endpoint {
 Result<Endpoint, std::string> parse_endpoint(std::string_view url);
 
 /// Whether `host` says by itself that it is on this machine or a private network: "localhost", or the literal of a loopback,
-/// private, shared (RFC 6598), link-local, unspecified or unique-local address, IPv4 mapped into IPv6 included. Names are judged by their
-/// addresses when they are resolved, not here.
+/// private, shared (RFC 6598), link-local, unspecified or unique-local address, IPv4 mapped into IPv6 included. Names are
+/// judged by their addresses when they are resolved, not here.
 bool is_private_host(std::string_view host) noexcept;
 
 }  // namespace entrepot

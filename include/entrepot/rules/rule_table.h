@@ -25,17 +25,17 @@ namespace entrepot {
 
 /// How a rule was found.
 enum class RouteStyle : std::uint8_t {
-    target,         ///< the path lies in the rule's target
-    login_server,   ///< the rule's source covers `?ns=` and the path
-    default_server, ///< the same with the default login server (Docker's root style)
+    target,          ///< the path lies in the rule's target
+    login_server,    ///< the rule's source covers `?ns=` and the path
+    default_server,  ///< the same with the default login server (Docker's root style)
 };
 
 /// Where a requested repository comes from.
 struct Route {
     const CacheRule* rule = nullptr;  ///< never null in a Route that find() returned; lives as long as the table
     RouteStyle style = RouteStyle::target;
-    std::string_view login_server;    ///< of the rule
-    std::string_view repository;      ///< upstream: a valid name; points into the path, the rule or the buffer
+    std::string_view login_server;  ///< of the rule
+    std::string_view repository;    ///< upstream: a valid name; points into the path, the rule or the buffer
 };
 
 /// Room for one mapped repository name. Keep it as long as the Route.
@@ -53,8 +53,8 @@ class RuleTable {
     struct Options {
         /// 1,000 rules are guaranteed on any machine; the configuration may lower or raise the bound up to rules_max_ceiling.
         std::size_t rules_max = 100'000;
-        bool strict_overlap = false;                    ///< no overlap at all, not even static inside wildcard
-        std::string default_login_server = "docker.io"; ///< owns the paths that no target covers
+        bool strict_overlap = false;                     ///< no overlap at all, not even static inside wildcard
+        std::string default_login_server = "docker.io";  ///< owns the paths that no target covers
     };
     static constexpr std::size_t rules_max_ceiling = 1'000'000;
 

@@ -39,11 +39,27 @@ TEST_CASE("digest: what hashes to it is what it names") {
 
 TEST_CASE("digest: anything but the canonical form of a known algorithm is refused") {
     const std::string hex = empty_sha256.substr(7);
-    for (const std::string& text : Texts{"", "sha256", "sha256:", hex, "sha256:" + hex.substr(1), "sha256:" + hex + "0",
-             "sha512:" + hex, "sha256:" + abc_sha512.substr(7), "SHA256:" + hex, "sha256:E3B0" + hex.substr(4),
-             "sha256:" + hex.substr(1) + "g", "sha256:" + hex.substr(1) + " ", "sha256:" + hex.substr(1) + std::string(1, '\0'),
-             "sha256:" + hex.substr(1) + "\xff", "sha256:" + hex.substr(1) + ":", "sha384:" + hex, "md5:" + hex.substr(32),
-             "sha256+b64:" + hex, " sha256:" + hex, "sha256%3A" + hex, "../../etc/passwd"}) {
+    for (const std::string& text : Texts{"",
+                                         "sha256",
+                                         "sha256:",
+                                         hex,
+                                         "sha256:" + hex.substr(1),
+                                         "sha256:" + hex + "0",
+                                         "sha512:" + hex,
+                                         "sha256:" + abc_sha512.substr(7),
+                                         "SHA256:" + hex,
+                                         "sha256:E3B0" + hex.substr(4),
+                                         "sha256:" + hex.substr(1) + "g",
+                                         "sha256:" + hex.substr(1) + " ",
+                                         "sha256:" + hex.substr(1) + std::string(1, '\0'),
+                                         "sha256:" + hex.substr(1) + "\xff",
+                                         "sha256:" + hex.substr(1) + ":",
+                                         "sha384:" + hex,
+                                         "md5:" + hex.substr(32),
+                                         "sha256+b64:" + hex,
+                                         " sha256:" + hex,
+                                         "sha256%3A" + hex,
+                                         "../../etc/passwd"}) {
         CAPTURE(text);
         CHECK_FALSE(Digest::parse(text));
     }

@@ -18,7 +18,8 @@ nlohmann::json only_error(const std::string& body) {
 
 TEST_CASE("error body: code, message and detail in the shape of the spec") {
     CHECK(error_body(OciCode::blob_unknown, "gone") == R"({"errors":[{"code":"BLOB_UNKNOWN","message":"gone"}]})");
-    CHECK(error_body(OciCode::denied, "no", "rule hub") == R"({"errors":[{"code":"DENIED","message":"no","detail":"rule hub"}]})");
+    CHECK(error_body(OciCode::denied, "no", "rule hub") ==
+          R"({"errors":[{"code":"DENIED","message":"no","detail":"rule hub"}]})");
 }
 
 TEST_CASE("error body: each code has its own name and an error status") {
@@ -38,7 +39,8 @@ TEST_CASE("error body: each code has its own name and an error status") {
 }
 
 TEST_CASE("error body: whatever the message holds, the body is ASCII JSON that says the same") {
-    const std::string hostile = "quote \" back \\ line \r\n nul " + std::string(1, '\0') + " esc \x1b[31m del \x7f <script>&amp; \xc3\xa9 \xf0\x9f\x90\xb3 \xe2\x80\xae";
+    const std::string hostile = "quote \" back \\ line \r\n nul " + std::string(1, '\0') +
+                                " esc \x1b[31m del \x7f <script>&amp; \xc3\xa9 \xf0\x9f\x90\xb3 \xe2\x80\xae";
     const std::string body = error_body(OciCode::name_unknown, hostile, hostile);
     for (const char character : body) CHECK((character >= 0x20 && character < 0x7f));
     CHECK(body.find('<') == std::string::npos);
@@ -47,8 +49,13 @@ TEST_CASE("error body: whatever the message holds, the body is ASCII JSON that s
 }
 
 TEST_CASE("error body: broken UTF-8 becomes replacement characters") {
-    struct { std::string text, shown; } const rows[] = {
-        {"a\xff" "b", "a\xef\xbf\xbd" "b"},
+    struct {
+        std::string text, shown;
+    } const rows[] = {
+        {"a\xff"
+         "b",
+         "a\xef\xbf\xbd"
+         "b"},
         {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},                  // overlong '/'
         {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},  // a surrogate
         {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},

@@ -20,11 +20,15 @@ std::string joined(const ListPage& page) {
 }  // namespace
 
 TEST_CASE("list page: n names after last, and whether more follow") {
-    struct { std::uint32_t n; std::string_view last; std::string page; } const rows[] = {
-        {10, "", "abcd"}, {4, "", "abcd"}, {3, "", "abc+"}, {1, "", "a+"}, {2, "b", "cd"}, {1, "b", "c+"}, {2, "d", ""}, {2, "z", ""},
-        {2, "bb", "cd"},  // last need not exist
-        {2, "A", "ab+"},  // order is by bytes: capitals come first
-        {0, "", ""}, {0, "b", ""},  // n=0: an empty list that nothing follows
+    struct {
+        std::uint32_t n;
+        std::string_view last;
+        std::string page;
+    } const rows[] = {
+        {10, "", "abcd"}, {4, "", "abcd"}, {3, "", "abc+"}, {1, "", "a+"},   {2, "b", "cd"},
+        {1, "b", "c+"},   {2, "d", ""},    {2, "z", ""},    {2, "bb", "cd"},  // last need not exist
+        {2, "A", "ab+"},                                                      // order is by bytes: capitals come first
+        {0, "", ""},      {0, "b", ""},                                       // n=0: an empty list that nothing follows
     };
     for (const auto& row : rows) {
         CAPTURE(row.n);

@@ -12,19 +12,21 @@ using Texts = std::initializer_list<std::string>;
 }  // namespace
 
 TEST_CASE("repository: what the grammar of the spec allows") {
-    for (const char* name : {"a", "0", "alpine", "library/alpine", "a.b", "a_b", "a__b", "a-b", "a--b", "a-----b", "docker.io/library/alpine",
-                             "a/b/c/d/e/f/g", "1.2.3", "x86_64/busybox", "manifests", "blobs/uploads/tags/list"}) {
+    for (const char* name :
+         {"a", "0", "alpine", "library/alpine", "a.b", "a_b", "a__b", "a-b", "a--b", "a-----b", "docker.io/library/alpine",
+          "a/b/c/d/e/f/g", "1.2.3", "x86_64/busybox", "manifests", "blobs/uploads/tags/list"}) {
         CAPTURE(name);
         CHECK(is_repository(name));
     }
 }
 
 TEST_CASE("repository: what it does not allow") {
-    for (const std::string& name : Texts{"", "Alpine", "aB", "a..b", "a___b", "a._b",
-          "a_.b", "a-_b", "-a", "a-", "a//b", "a/",
-          "/a", ".", "..", "a/../b", "_a", "a_",
-          "a__", "a b", "a%2fb", "a:b", "a@b", "a\n",
-          std::string("a\0b", 3), "\xc3\xa9", "a/_catalog", "a*"}) {
+    for (const std::string& name : Texts{"",         "Alpine",     "aB",   "a..b", "a___b",
+                                         "a._b",     "a_.b",       "a-_b", "-a",   "a-",
+                                         "a//b",     "a/",         "/a",   ".",    "..",
+                                         "a/../b",   "_a",         "a_",   "a__",  "a b",
+                                         "a%2fb",    "a:b",        "a@b",  "a\n",  std::string("a\0b", 3),
+                                         "\xc3\xa9", "a/_catalog", "a*"}) {
         CAPTURE(name);
         CHECK_FALSE(is_repository(name));
     }
@@ -63,29 +65,34 @@ TEST_CASE("repository: agrees with the spec's own expression on every text of up
 }
 
 TEST_CASE("tag: the grammar and its bound") {
-    for (const std::string& tag : Texts{"latest", "1.0", "_x", "A-b_c.d", "v1--",
-                                   "sha256-e3b0.sig", "0", std::string(128, 't')}) {
+    for (const std::string& tag :
+         Texts{"latest", "1.0", "_x", "A-b_c.d", "v1--", "sha256-e3b0.sig", "0", std::string(128, 't')}) {
         CAPTURE(tag);
         CHECK(is_tag(tag));
     }
-    for (const std::string& tag : Texts{"", "-x", ".x", "a:b", "a%20", "a/b",
-                                   "a b", "a\r\n", "\xe2\x80\xae", "a+b", std::string(129, 't')}) {
+    for (const std::string& tag :
+         Texts{"", "-x", ".x", "a:b", "a%20", "a/b", "a b", "a\r\n", "\xe2\x80\xae", "a+b", std::string(129, 't')}) {
         CAPTURE(tag);
         CHECK_FALSE(is_tag(tag));
     }
 }
 
 TEST_CASE("login server: hosts with and without a port") {
-    for (const char* text : {"docker.io", "ghcr.io", "localhost", "localhost:5000", "registry", "a-b.c-d.example:65535", "127.0.0.1:1",
-                             "[::1]:5000", "[fe80::1]", "123456789012.dkr.ecr.eu-west-1.amazonaws.com", "xn--bcher-kva.example"}) {
+    for (const char* text :
+         {"docker.io", "ghcr.io", "localhost", "localhost:5000", "registry", "a-b.c-d.example:65535", "127.0.0.1:1", "[::1]:5000",
+          "[fe80::1]", "123456789012.dkr.ecr.eu-west-1.amazonaws.com", "xn--bcher-kva.example"}) {
         CAPTURE(text);
         CHECK(is_login_server(text));
     }
-    for (const std::string& text : Texts{"", "Docker.io", "a..b", ".a", "a.", "-a.b", "a-.b",
-          "a:", ":5000", "a:0", "a:080", "a:65536", "a:99999",
-          "a:123456", "a:5000:5000", "a/b", "user@a", "a b", "[::1",
-          "[]", "[1]:5", "[::1]5000", "[::g]", "a_b.c", "a\r\nX: y",
-          "https://a", std::string(64, 'a') + ".b"}) {
+    for (const std::string& text : Texts{"",          "Docker.io", "a..b",
+                                         ".a",        "a.",        "-a.b",
+                                         "a-.b",      "a:",        ":5000",
+                                         "a:0",       "a:080",     "a:65536",
+                                         "a:99999",   "a:123456",  "a:5000:5000",
+                                         "a/b",       "user@a",    "a b",
+                                         "[::1",      "[]",        "[1]:5",
+                                         "[::1]5000", "[::g]",     "a_b.c",
+                                         "a\r\nX: y", "https://a", std::string(64, 'a') + ".b"}) {
         CAPTURE(text);
         CHECK_FALSE(is_login_server(text));
     }

@@ -11,9 +11,7 @@ namespace {
 
 using Texts = std::initializer_list<std::string>;
 
-std::string digest_of(const std::string& text) {
-    return Digest::of(bytes_of(text)).text();
-}
+std::string digest_of(const std::string& text) { return Digest::of(bytes_of(text)).text(); }
 std::string referrer(const std::string& content, const std::string& artifact_type, const std::string& more = "") {
     return R"({"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":")" + digest_of(content) + R"(","size":)" +
            std::to_string(content.size()) + R"(,"artifactType":")" + artifact_type + '"' + more + '}';
@@ -30,7 +28,8 @@ TEST_CASE("referrers: nothing is the empty index") {
 }
 
 TEST_CASE("referrers: pages are collected and filtered, descriptors keep every member and its order") {
-    const std::string signature = referrer("sig", "application/vnd.example.signature", R"(,"annotations":{"z":"1","a":"<x>"},"extra":[1,18446744073709551615])");
+    const std::string signature = referrer("sig", "application/vnd.example.signature",
+                                           R"(,"annotations":{"z":"1","a":"<x>"},"extra":[1,18446744073709551615])");
     const std::string sbom = referrer("sbom", "application/vnd.example.sbom");
     ReferrerSet set;
     REQUIRE(set.add_page(index_of(signature)));
@@ -43,7 +42,9 @@ TEST_CASE("referrers: pages are collected and filtered, descriptors keep every m
 
 TEST_CASE("referrers: what we answer is an index that a page can be read from again") {
     ReferrerSet set;
-    REQUIRE(set.add_page(R"({"schemaVersion":2,"manifests":[)" + referrer("x", "a/b", ",\"annotations\":{\"t\":\"\xc3\xa9\\u0000\"}") + R"(],"annotations":{},"subject":null})"));
+    REQUIRE(set.add_page(R"({"schemaVersion":2,"manifests":[)" +
+                         referrer("x", "a/b", ",\"annotations\":{\"t\":\"\xc3\xa9\\u0000\"}") +
+                         R"(],"annotations":{},"subject":null})"));
     const std::string body = set.index_body("");
     CHECK(nlohmann::json::parse(body).at("manifests").at(0).at("annotations").at("t") == std::string("\xc3\xa9\0", 3));
     ReferrerSet again;
@@ -55,7 +56,7 @@ TEST_CASE("referrers: only an index is a page, and a refused page adds nothing")
     ReferrerSet set;
     REQUIRE(set.add_page(index_of(referrer("x", "a/b"))));
     for (const std::string& json : Texts{"", "[]", "{}", R"({"layers":[]})", R"({"errors":[]})",
-                                    index_of(referrer("y", "a/b") + ",{}"), index_of(referrer("y", "a/b")) + "x"}) {
+                                         index_of(referrer("y", "a/b") + ",{}"), index_of(referrer("y", "a/b")) + "x"}) {
         CAPTURE(json);
         const auto added = set.add_page(json);
         REQUIRE_FALSE(added);

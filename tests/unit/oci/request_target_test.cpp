@@ -21,7 +21,12 @@ struct Parsed {
 }  // namespace
 
 TEST_CASE("request target: every call of the pull API") {
-    struct { std::string target; TargetKind kind; std::string repository, tag; bool has_digest; } const rows[] = {
+    struct {
+        std::string target;
+        TargetKind kind;
+        std::string repository, tag;
+        bool has_digest;
+    } const rows[] = {
         {"/v2/", TargetKind::base, "", "", false},
         {"/v2", TargetKind::base, "", "", false},
         {"/v2/?x=y", TargetKind::base, "", "", false},
@@ -62,49 +67,90 @@ TEST_CASE("request target: every call of the pull API") {
 
 TEST_CASE("request target: each refusal has its code and status") {
     const std::string a255(255, 'a');
-    struct { std::string target; OciCode code; int status; } const rows[] = {
+    struct {
+        std::string target;
+        OciCode code;
+        int status;
+    } const rows[] = {
         // outside the API
-        {"", OciCode::unsupported, 404}, {"/", OciCode::unsupported, 404}, {"*", OciCode::unsupported, 404},
-        {"/v1/", OciCode::unsupported, 404}, {"/v2x", OciCode::unsupported, 404}, {"/v2//", OciCode::unsupported, 404},
-        {"/V2/", OciCode::unsupported, 404}, {"/v2/alpine", OciCode::unsupported, 404}, {"/v2/a/b", OciCode::unsupported, 404},
-        {"/v2/_catalog/", OciCode::unsupported, 404}, {"/v2/a/_catalog", OciCode::unsupported, 404},
-        {"/v2/a/tags", OciCode::unsupported, 404}, {"/v2/a/tags/list/", OciCode::unsupported, 404}, {"/v2/a/tags/lists", OciCode::unsupported, 404},
-        {"/v2/a/manifests", OciCode::unsupported, 404}, {"/v2/a/Manifests/b", OciCode::unsupported, 404},
-        {"/v2/a/manifests/b/c", OciCode::unsupported, 404}, {"//v2/a/manifests/b", OciCode::unsupported, 404},
+        {"", OciCode::unsupported, 404},
+        {"/", OciCode::unsupported, 404},
+        {"*", OciCode::unsupported, 404},
+        {"/v1/", OciCode::unsupported, 404},
+        {"/v2x", OciCode::unsupported, 404},
+        {"/v2//", OciCode::unsupported, 404},
+        {"/V2/", OciCode::unsupported, 404},
+        {"/v2/alpine", OciCode::unsupported, 404},
+        {"/v2/a/b", OciCode::unsupported, 404},
+        {"/v2/_catalog/", OciCode::unsupported, 404},
+        {"/v2/a/_catalog", OciCode::unsupported, 404},
+        {"/v2/a/tags", OciCode::unsupported, 404},
+        {"/v2/a/tags/list/", OciCode::unsupported, 404},
+        {"/v2/a/tags/lists", OciCode::unsupported, 404},
+        {"/v2/a/manifests", OciCode::unsupported, 404},
+        {"/v2/a/Manifests/b", OciCode::unsupported, 404},
+        {"/v2/a/manifests/b/c", OciCode::unsupported, 404},
+        {"//v2/a/manifests/b", OciCode::unsupported, 404},
         {"/v2/uploads/x", OciCode::unsupported, 404},
         // names
-        {"/v2/A/manifests/x", OciCode::name_invalid, 400}, {"/v2/a..b/manifests/x", OciCode::name_invalid, 400},
-        {"/v2/a___b/manifests/x", OciCode::name_invalid, 400}, {"/v2/-a/manifests/x", OciCode::name_invalid, 400},
-        {"/v2/a-/manifests/x", OciCode::name_invalid, 400}, {"/v2/a//b/manifests/x", OciCode::name_invalid, 400},
-        {"/v2/a//manifests/x", OciCode::name_invalid, 400}, {"/v2//manifests/x", OciCode::name_invalid, 400},
-        {"/v2/manifests/x", OciCode::name_invalid, 400}, {"/v2/blobs/" + digest, OciCode::name_invalid, 400},
-        {"/v2/./manifests/x", OciCode::name_invalid, 400}, {"/v2/../manifests/x", OciCode::name_invalid, 400},
-        {"/v2/a/../b/blobs/" + digest, OciCode::name_invalid, 400}, {"/v2/_a/tags/list", OciCode::name_invalid, 400},
-        {"/v2/tags/list", OciCode::name_invalid, 400}, {"/v2/a%2fb/manifests/x", OciCode::name_invalid, 400},
-        {"/v2/%61/manifests/x", OciCode::name_invalid, 400}, {"/v2/a%0d%0aX:y/manifests/x", OciCode::name_invalid, 400},
-        {"/v2/" + a255 + "a/manifests/x", OciCode::name_invalid, 400}, {"/v2/a /tags/list", OciCode::name_invalid, 400},
+        {"/v2/A/manifests/x", OciCode::name_invalid, 400},
+        {"/v2/a..b/manifests/x", OciCode::name_invalid, 400},
+        {"/v2/a___b/manifests/x", OciCode::name_invalid, 400},
+        {"/v2/-a/manifests/x", OciCode::name_invalid, 400},
+        {"/v2/a-/manifests/x", OciCode::name_invalid, 400},
+        {"/v2/a//b/manifests/x", OciCode::name_invalid, 400},
+        {"/v2/a//manifests/x", OciCode::name_invalid, 400},
+        {"/v2//manifests/x", OciCode::name_invalid, 400},
+        {"/v2/manifests/x", OciCode::name_invalid, 400},
+        {"/v2/blobs/" + digest, OciCode::name_invalid, 400},
+        {"/v2/./manifests/x", OciCode::name_invalid, 400},
+        {"/v2/../manifests/x", OciCode::name_invalid, 400},
+        {"/v2/a/../b/blobs/" + digest, OciCode::name_invalid, 400},
+        {"/v2/_a/tags/list", OciCode::name_invalid, 400},
+        {"/v2/tags/list", OciCode::name_invalid, 400},
+        {"/v2/a%2fb/manifests/x", OciCode::name_invalid, 400},
+        {"/v2/%61/manifests/x", OciCode::name_invalid, 400},
+        {"/v2/a%0d%0aX:y/manifests/x", OciCode::name_invalid, 400},
+        {"/v2/" + a255 + "a/manifests/x", OciCode::name_invalid, 400},
+        {"/v2/a /tags/list", OciCode::name_invalid, 400},
         // digests
-        {"/v2/a/blobs/latest", OciCode::digest_invalid, 400}, {"/v2/a/blobs/", OciCode::digest_invalid, 400},
-        {"/v2/a/blobs/" + digest + "0", OciCode::digest_invalid, 400}, {"/v2/a/blobs/sha256%3A" + digest.substr(7), OciCode::digest_invalid, 400},
-        {"/v2/a/manifests/sha256:abc", OciCode::digest_invalid, 400}, {"/v2/a/manifests/md5:" + digest.substr(7), OciCode::digest_invalid, 400},
-        {"/v2/a/manifests/a:b", OciCode::digest_invalid, 400}, {"/v2/a/referrers/latest", OciCode::digest_invalid, 400},
+        {"/v2/a/blobs/latest", OciCode::digest_invalid, 400},
+        {"/v2/a/blobs/", OciCode::digest_invalid, 400},
+        {"/v2/a/blobs/" + digest + "0", OciCode::digest_invalid, 400},
+        {"/v2/a/blobs/sha256%3A" + digest.substr(7), OciCode::digest_invalid, 400},
+        {"/v2/a/manifests/sha256:abc", OciCode::digest_invalid, 400},
+        {"/v2/a/manifests/md5:" + digest.substr(7), OciCode::digest_invalid, 400},
+        {"/v2/a/manifests/a:b", OciCode::digest_invalid, 400},
+        {"/v2/a/referrers/latest", OciCode::digest_invalid, 400},
         {"/v2/a/blobs/sha256:" + std::string(64, 'A'), OciCode::digest_invalid, 400},
         // tags that cannot exist
-        {"/v2/a/manifests/" + std::string(129, 't'), OciCode::manifest_unknown, 404}, {"/v2/a/manifests/-x", OciCode::manifest_unknown, 404},
-        {"/v2/a/manifests/.x", OciCode::manifest_unknown, 404}, {"/v2/a/manifests/x%20y", OciCode::manifest_unknown, 404},
+        {"/v2/a/manifests/" + std::string(129, 't'), OciCode::manifest_unknown, 404},
+        {"/v2/a/manifests/-x", OciCode::manifest_unknown, 404},
+        {"/v2/a/manifests/.x", OciCode::manifest_unknown, 404},
+        {"/v2/a/manifests/x%20y", OciCode::manifest_unknown, 404},
         {"/v2/a/manifests/", OciCode::manifest_unknown, 404},
         // queries
-        {"/v2/a/tags/list?n=", OciCode::pagination_number_invalid, 400}, {"/v2/a/tags/list?n", OciCode::pagination_number_invalid, 400},
-        {"/v2/a/tags/list?n=-1", OciCode::pagination_number_invalid, 400}, {"/v2/a/tags/list?n=1.5", OciCode::pagination_number_invalid, 400},
-        {"/v2/a/tags/list?n=x", OciCode::pagination_number_invalid, 400}, {"/v2/_catalog?n=0x10", OciCode::pagination_number_invalid, 400},
-        {"/v2/_catalog?n=1&n=1", OciCode::pagination_number_invalid, 400}, {"/v2/_catalog?n=%31", OciCode::pagination_number_invalid, 400},
-        {"/v2/a/tags/list?last=%0a", OciCode::name_invalid, 400}, {"/v2/a/tags/list?last=a&last=b", OciCode::name_invalid, 400},
+        {"/v2/a/tags/list?n=", OciCode::pagination_number_invalid, 400},
+        {"/v2/a/tags/list?n", OciCode::pagination_number_invalid, 400},
+        {"/v2/a/tags/list?n=-1", OciCode::pagination_number_invalid, 400},
+        {"/v2/a/tags/list?n=1.5", OciCode::pagination_number_invalid, 400},
+        {"/v2/a/tags/list?n=x", OciCode::pagination_number_invalid, 400},
+        {"/v2/_catalog?n=0x10", OciCode::pagination_number_invalid, 400},
+        {"/v2/_catalog?n=1&n=1", OciCode::pagination_number_invalid, 400},
+        {"/v2/_catalog?n=%31", OciCode::pagination_number_invalid, 400},
+        {"/v2/a/tags/list?last=%0a", OciCode::name_invalid, 400},
+        {"/v2/a/tags/list?last=a&last=b", OciCode::name_invalid, 400},
         {"/v2/a/tags/list?last=" + std::string(261, 'a'), OciCode::name_invalid, 400},
-        {"/v2/a/tags/list?ns=a/b", OciCode::name_invalid, 400}, {"/v2/a/tags/list?ns=https://a", OciCode::name_invalid, 400},
-        {"/v2/a/tags/list?ns=a%0d%0ab", OciCode::name_invalid, 400}, {"/v2/a/tags/list?ns=a%00", OciCode::name_invalid, 400},
-        {"/v2/a/tags/list?ns=a%3", OciCode::name_invalid, 400}, {"/v2/a/tags/list?ns=a%", OciCode::name_invalid, 400},
-        {"/v2/a/tags/list?ns=a%zz", OciCode::name_invalid, 400}, {"/v2/a/tags/list?ns=a%253A1", OciCode::name_invalid, 400},
-        {"/v2/a/tags/list?ns=a.b&ns=c.d", OciCode::name_invalid, 400}, {"/v2/a/tags/list?ns=user@a.b", OciCode::name_invalid, 400},
+        {"/v2/a/tags/list?ns=a/b", OciCode::name_invalid, 400},
+        {"/v2/a/tags/list?ns=https://a", OciCode::name_invalid, 400},
+        {"/v2/a/tags/list?ns=a%0d%0ab", OciCode::name_invalid, 400},
+        {"/v2/a/tags/list?ns=a%00", OciCode::name_invalid, 400},
+        {"/v2/a/tags/list?ns=a%3", OciCode::name_invalid, 400},
+        {"/v2/a/tags/list?ns=a%", OciCode::name_invalid, 400},
+        {"/v2/a/tags/list?ns=a%zz", OciCode::name_invalid, 400},
+        {"/v2/a/tags/list?ns=a%253A1", OciCode::name_invalid, 400},
+        {"/v2/a/tags/list?ns=a.b&ns=c.d", OciCode::name_invalid, 400},
+        {"/v2/a/tags/list?ns=user@a.b", OciCode::name_invalid, 400},
         {"/v2/a/referrers/" + digest + "?artifactType=a%20b", OciCode::unsupported, 400},
         {"/v2/a/referrers/" + digest + "?artifactType=a&artifactType=b", OciCode::unsupported, 400},
     };
@@ -127,7 +173,8 @@ TEST_CASE("request target: query values are decoded once") {
     REQUIRE(parsed.result);
     CHECK(parsed->ns == "upstream.test:5000");
 
-    const Parsed all("/v2/a/referrers/" + digest + "?&&n=2&artifactType=application%2Fvnd.example%2Bjson&last=v1.0&ns=Docker.IO&x");
+    const Parsed all("/v2/a/referrers/" + digest +
+                     "?&&n=2&artifactType=application%2Fvnd.example%2Bjson&last=v1.0&ns=Docker.IO&x");
     REQUIRE(all.result);
     CHECK(all->n == 2u);
     CHECK(all->artifact_type == "application/vnd.example+json");
@@ -148,9 +195,19 @@ TEST_CASE("request target: keys that only look like ours are ignored, empty valu
 }
 
 TEST_CASE("request target: n is lowered to the largest page, however long its number is") {
-    struct { std::string n; std::uint32_t value; } const rows[] = {
-        {"0", 0}, {"1", 1}, {"007", 7}, {"10000", 10'000}, {"10001", 10'000}, {"4294967296", 10'000}, {"18446744073709551616", 10'000},
-        {std::string(5000, '9'), 10'000}, {"99990000000000000000000", 10'000},
+    struct {
+        std::string n;
+        std::uint32_t value;
+    } const rows[] = {
+        {"0", 0},
+        {"1", 1},
+        {"007", 7},
+        {"10000", 10'000},
+        {"10001", 10'000},
+        {"4294967296", 10'000},
+        {"18446744073709551616", 10'000},
+        {std::string(5000, '9'), 10'000},
+        {"99990000000000000000000", 10'000},
     };
     for (const auto& row : rows) {
         CAPTURE(row.n);

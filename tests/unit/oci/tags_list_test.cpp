@@ -30,7 +30,9 @@ TEST_CASE("tags list: pages are collected, sorted bytewise, each tag once") {
 TEST_CASE("tags list: what is no tag is left out and counted") {
     TagSet tags;
     const std::string long_tag(129, 't');
-    REQUIRE(tags.add_page(R"({"name":"app","tags":["a",null,"sha256:e3b0c442","b",1,-1,0.5,true,["x"],{"tags":"y"},"","<script>","\u001b",")" + long_tag + R"("]})"));
+    REQUIRE(tags.add_page(
+        R"({"name":"app","tags":["a",null,"sha256:e3b0c442","b",1,-1,0.5,true,["x"],{"tags":"y"},"","<script>","\u001b",")" +
+        long_tag + R"("]})"));
     CHECK(joined(tags) == "a b");
     CHECK(tags.left_out() == 12);
 }
@@ -45,9 +47,9 @@ TEST_CASE("tags list: null and empty lists are lists") {
 TEST_CASE("tags list: anything else is refused and leaves the set as it was") {
     TagSet tags;
     REQUIRE(tags.add_page(R"({"tags":["a"]})"));
-    for (const std::string& json : Texts{"", "[]", "null", "\"tags\"", "{}", R"({"name":"app"})",
-          R"({"errors":[{"code":"UNKNOWN"}]})", R"({"tags":["b"])", R"({"tags":["b"],"tags":["c"]})",
-          R"({"tags":["b",null,1e999]})", R"({"tags":["b",)" + std::string(100'000, '[')}) {
+    for (const std::string& json : Texts{
+             "", "[]", "null", "\"tags\"", "{}", R"({"name":"app"})", R"({"errors":[{"code":"UNKNOWN"}]})", R"({"tags":["b"])",
+             R"({"tags":["b"],"tags":["c"]})", R"({"tags":["b",null,1e999]})", R"({"tags":["b",)" + std::string(100'000, '[')}) {
         CAPTURE(json.substr(0, 60));
         const auto added = tags.add_page(json);
         REQUIRE_FALSE(added);

@@ -27,7 +27,10 @@ std::string refusal_of(const RuleText& text) {
 }  // namespace
 
 TEST_CASE("cache rule: sources are normalised, and a parsed rule's text parses to itself") {
-    struct { std::string source, target, normalised, login_server, source_path, target_path; bool wildcard; } const rows[] = {
+    struct {
+        std::string source, target, normalised, login_server, source_path, target_path;
+        bool wildcard;
+    } const rows[] = {
         {"docker.io/library/ubuntu", "ubuntu", "docker.io/library/ubuntu", "docker.io", "library/ubuntu", "ubuntu", false},
         {"docker.io/ubuntu", "ubuntu", "docker.io/library/ubuntu", "docker.io", "library/ubuntu", "ubuntu", false},
         {"docker.io/bitnami/redis", "redis", "docker.io/bitnami/redis", "docker.io", "bitnami/redis", "redis", false},
@@ -59,7 +62,9 @@ TEST_CASE("cache rule: sources are normalised, and a parsed rule's text parses t
 
 TEST_CASE("cache rule: refusals name the rule, the text and what is wrong") {
     const std::string a255(255, 'a');
-    struct { std::string source, target, says; } const rows[] = {
+    struct {
+        std::string source, target, says;
+    } const rows[] = {
         {"library/ubuntu", "u", "source \"library/ubuntu\" does not start with a login server"},
         {"", "u", "does not start with a login server"},
         {"docker.io", "u", "source \"docker.io\" names no repository; end it with \"/*\""},
@@ -107,8 +112,9 @@ TEST_CASE("cache rule: names of 1 to 50 letters, digits and dashes in files, of 
     CHECK(is_rule_name(std::string(50, 'x'), RuleOrigin::api));
     CHECK_FALSE(is_rule_name("", RuleOrigin::file));
     CHECK_FALSE(is_rule_name("hub", RuleOrigin::api));
-    for (const std::string& name : {std::string(51, 'x'), std::string("a_bcde"), std::string("a.bcde"), std::string("a bcde"), std::string("abcde\n"),
-                                    std::string("abcd\xc3\xa9"), std::string("abcd@"), std::string("abcd["), std::string("abcd`"), std::string("abcd{")}) {
+    for (const std::string& name :
+         {std::string(51, 'x'), std::string("a_bcde"), std::string("a.bcde"), std::string("a bcde"), std::string("abcde\n"),
+          std::string("abcd\xc3\xa9"), std::string("abcd@"), std::string("abcd["), std::string("abcd`"), std::string("abcd{")}) {
         CHECK_FALSE(is_rule_name(name, RuleOrigin::file));
         CHECK_FALSE(is_rule_name(name, RuleOrigin::api));
     }
@@ -143,8 +149,9 @@ TEST_CASE("cache rule: the default rules are sound, one for each public registry
         sources.insert(text.source);
     }
     CHECK(names.size() == default_login_servers().size());
-    for (const char* source : {"docker.io/*", "mcr.microsoft.com/*", "public.ecr.aws/*", "ghcr.io/*", "nvcr.io/*", "quay.io/*", "registry.k8s.io/*",
-                               "gcr.io/*", "us.gcr.io/*", "eu.gcr.io/*", "asia.gcr.io/*", "us-docker.pkg.dev/*", "europe-west1-docker.pkg.dev/*"}) {
+    for (const char* source :
+         {"docker.io/*", "mcr.microsoft.com/*", "public.ecr.aws/*", "ghcr.io/*", "nvcr.io/*", "quay.io/*", "registry.k8s.io/*",
+          "gcr.io/*", "us.gcr.io/*", "eu.gcr.io/*", "asia.gcr.io/*", "us-docker.pkg.dev/*", "europe-west1-docker.pkg.dev/*"}) {
         CHECK(sources.count(source) == 1);
     }
 }

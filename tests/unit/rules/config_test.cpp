@@ -150,15 +150,19 @@ stale_if_missing = true
 }
 
 TEST_CASE("config: each refusal says where and why") {
-    struct { std::string text, says; } const rows[] = {
+    struct {
+        std::string text, says;
+    } const rows[] = {
         // syntax
         {"[server\n", "e.toml:1: "},
         {"x = 1\nx = 2\n", "e.toml:2: "},
         {"\n\n[server]\nshards = 08\n", "e.toml:4: "},
         {"[server]\na = \"\xff\"\n", "e.toml:2: "},
         // keys and types
-        {"[server]\nlsten = []\n", "e.toml:2: [server] has no key \"lsten\"; it has listen, admin, shards, default_login_server, log_level, rules_max, strict_overlap"},
-        {"\n[sever]\n", "e.toml:2: the file has no key \"sever\"; it has server, tls, store, upstream, credential_set, cache_rule"},
+        {"[server]\nlsten = []\n",
+         "e.toml:2: [server] has no key \"lsten\"; it has listen, admin, shards, default_login_server, log_level, rules_max, strict_overlap"},
+        {"\n[sever]\n",
+         "e.toml:2: the file has no key \"sever\"; it has server, tls, store, upstream, credential_set, cache_rule"},
         {"server = 1\n", "e.toml:1: server must be a table, [server]"},
         {"[upstream]\n", "e.toml:1: upstream must be tables, [[upstream]]"},
         {"cache_rule = [1]\n", "e.toml:1: cache_rule must be tables, [[cache_rule]]"},
@@ -172,10 +176,13 @@ TEST_CASE("config: each refusal says where and why") {
         {"[server]\nshards = 1025\n", "whole number from 0 to 1024"},
         {"[server]\nrules_max = 1000001\n", "whole number from 0 to 1000000"},
         {"[server]\nstrict_overlap = \"yes\"\n", "e.toml:2: [server] strict_overlap must be true or false"},
-        {"[server]\nlog_level = \"loud\"\n", "e.toml:2: [server] log_level must be \"debug\", \"info\", \"warning\" or \"error\""},
-        {"[server]\ndefault_login_server = \"Docker.io\"\n", "e.toml:2: [server] default_login_server is \"Docker.io\", which is no login server"},
+        {"[server]\nlog_level = \"loud\"\n",
+         "e.toml:2: [server] log_level must be \"debug\", \"info\", \"warning\" or \"error\""},
+        {"[server]\ndefault_login_server = \"Docker.io\"\n",
+         "e.toml:2: [server] default_login_server is \"Docker.io\", which is no login server"},
         // addresses
-        {"[server]\nlisten = [\"localhost:5000\"]\n", "e.toml:2: [server] listen has \"localhost:5000\", which must be an IP address and a port"},
+        {"[server]\nlisten = [\"localhost:5000\"]\n",
+         "e.toml:2: [server] listen has \"localhost:5000\", which must be an IP address and a port"},
         {"[server]\nlisten = [\"127.0.0.1\"]\n", "which has no port"},
         {"[server]\nlisten = [\"127.0.0.1:65536\"]\n", "which has no valid port"},
         {"[server]\nlisten = [\"127.0.0.1:\"]\n", "which has no valid port"},
@@ -197,13 +204,17 @@ TEST_CASE("config: each refusal says where and why") {
         {"[store]\nvolumes = [\"/a\", \"b\"]\n", "[store] volumes is \"b\", which is no absolute path"},
         {"[store]\ncapacity = 80\n", "[store] capacity must be a text in quotes"},
         {"[store]\ncapacity = \"80\xc2\xa0%\"\n", "neither a share (\"80%\") nor a size"},
-        {"[store]\ncapacity = \"0%\"\n", "neither a share"}, {"[store]\ncapacity = \"101%\"\n", "neither a share"},
-        {"[store]\ncapacity = \"%\"\n", "neither a share"}, {"[store]\ncapacity = \"5XB\"\n", "neither a share"},
-        {"[store]\ncapacity = \"0\"\n", "neither a share"}, {"[store]\ncapacity = \"\"\n", "neither a share"},
+        {"[store]\ncapacity = \"0%\"\n", "neither a share"},
+        {"[store]\ncapacity = \"101%\"\n", "neither a share"},
+        {"[store]\ncapacity = \"%\"\n", "neither a share"},
+        {"[store]\ncapacity = \"5XB\"\n", "neither a share"},
+        {"[store]\ncapacity = \"0\"\n", "neither a share"},
+        {"[store]\ncapacity = \"\"\n", "neither a share"},
         // upstreams
         {"[[upstream]]\n", "e.toml:1: [[upstream]] login_server is missing"},
         {"[[upstream]]\nlogin_server = \"a/b\"\n", "e.toml:2: [[upstream]] login_server is \"a/b\", which is no login server"},
-        {"[[upstream]]\nlogin_server = \"a.b\"\nendpoints = [\"a.b\"]\n", "e.toml:3: [[upstream]] endpoints has \"a.b\", which is not an http:// or https:// URL"},
+        {"[[upstream]]\nlogin_server = \"a.b\"\nendpoints = [\"a.b\"]\n",
+         "e.toml:3: [[upstream]] endpoints has \"a.b\", which is not an http:// or https:// URL"},
         {"[[upstream]]\nlogin_server = \"a.b\"\nendpoints = [\"ftp://a.b\"]\n", "is not an http:// or https:// URL"},
         {"[[upstream]]\nlogin_server = \"a.b\"\nendpoints = [\"https://a.b/v2/\"]\n", "holds more than scheme, host and port"},
         {"[[upstream]]\nlogin_server = \"a.b\"\nendpoints = [\"https://u:p@a.b\"]\n", "holds a user name"},
@@ -211,29 +222,42 @@ TEST_CASE("config: each refusal says where and why") {
         {"[[upstream]]\nlogin_server = \"a.b\"\nendpoints = [\"https://\"]\n", "does not name a valid host and port"},
         {"[[upstream]]\nlogin_server = \"a.b\"\nendpoints = [\"http://127.0.0.1:5000\"]\n",
          "e.toml:3: [[upstream]] endpoints has http://127.0.0.1:5000, on a loopback or private address, which needs allow_private = true"},
-        {"[[upstream]]\nlogin_server = \"localhost:5000\"\n", "endpoints has https://localhost:5000, on a loopback or private address"},
-        {"[[upstream]]\nlogin_server = \"a.b\"\nrealms = [\"10.0.0.1\"]\n", "realms has https://10.0.0.1, on a loopback or private address"},
-        {"[[upstream]]\nlogin_server = \"a.b\"\nrealms = [\"a b\"]\n", "realms has \"a b\", which does not name a valid host and port"},
-        {"[[upstream]]\nlogin_server = \"docker.io\"\n[[upstream]]\nlogin_server = \"index.docker.io\"\n", "e.toml:4: [[upstream]] login_server \"docker.io\" has an [[upstream]] already"},
+        {"[[upstream]]\nlogin_server = \"localhost:5000\"\n",
+         "endpoints has https://localhost:5000, on a loopback or private address"},
+        {"[[upstream]]\nlogin_server = \"a.b\"\nrealms = [\"10.0.0.1\"]\n",
+         "realms has https://10.0.0.1, on a loopback or private address"},
+        {"[[upstream]]\nlogin_server = \"a.b\"\nrealms = [\"a b\"]\n",
+         "realms has \"a b\", which does not name a valid host and port"},
+        {"[[upstream]]\nlogin_server = \"docker.io\"\n[[upstream]]\nlogin_server = \"index.docker.io\"\n",
+         "e.toml:4: [[upstream]] login_server \"docker.io\" has an [[upstream]] already"},
         {"[[upstream]]\nlogin_server = \"a.b\"\ninsecure = true\n", "e.toml:3: [[upstream]] has no key \"insecure\""},
         // credential sets
         {"[[credential_set]]\nname = \"a b\"\n", "e.toml:2: [[credential_set]] name must be 1 to 50 letters, digits or '-'"},
         {"[[credential_set]]\nname = \"a\"\n", "e.toml:1: [[credential_set]] login_server is missing"},
-        {"[[credential_set]]\nname = \"a\"\nlogin_server = \"a.b\"\nusername = \"env:U\"\n", "[[credential_set]] password is missing"},
-        {"[[credential_set]]\nname = \"a\"\nlogin_server = \"a.b\"\nusername = \"env:U\"\npassword = \"env:1\"\n", "e.toml:5: [[credential_set]] password must have the name of a variable"},
+        {"[[credential_set]]\nname = \"a\"\nlogin_server = \"a.b\"\nusername = \"env:U\"\n",
+         "[[credential_set]] password is missing"},
+        {"[[credential_set]]\nname = \"a\"\nlogin_server = \"a.b\"\nusername = \"env:U\"\npassword = \"env:1\"\n",
+         "e.toml:5: [[credential_set]] password must have the name of a variable"},
         {"[[credential_set]]\nname = \"a\"\nlogin_server = \"a.b\"\nusername = \"env:U\"\npassword = \"env:P\"\n"
-         "[[credential_set]]\nname = \"a\"\nlogin_server = \"a.c\"\nusername = \"env:U\"\npassword = \"env:P\"\n", "e.toml:7: [[credential_set]] name \"a\" belongs to another credential set already"},
+         "[[credential_set]]\nname = \"a\"\nlogin_server = \"a.c\"\nusername = \"env:U\"\npassword = \"env:P\"\n",
+         "e.toml:7: [[credential_set]] name \"a\" belongs to another credential set already"},
         // rules
         {"[[cache_rule]]\nsource = \"docker.io/*\"\n", "e.toml:1: [[cache_rule]] name is missing"},
-        {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"a\"\n", "e.toml:1: cache rule \"a\": target \"a\" and source \"docker.io/*\" must both end in '*'"},
-        {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\ntag_ttl = 60\n", "e.toml:5: [[cache_rule]] tag_ttl must be a text in quotes"},
-        {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\ntag_ttl = \"60\"\n", "e.toml:5: [[cache_rule]] tag_ttl is \"60\", which is no duration"},
-        {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\norigin = \"api\"\n", "e.toml:5: [[cache_rule]] has no key \"origin\""},
+        {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"a\"\n",
+         "e.toml:1: cache rule \"a\": target \"a\" and source \"docker.io/*\" must both end in '*'"},
+        {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\ntag_ttl = 60\n",
+         "e.toml:5: [[cache_rule]] tag_ttl must be a text in quotes"},
+        {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\ntag_ttl = \"60\"\n",
+         "e.toml:5: [[cache_rule]] tag_ttl is \"60\", which is no duration"},
+        {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\norigin = \"api\"\n",
+         "e.toml:5: [[cache_rule]] has no key \"origin\""},
         {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\n\n[[cache_rule]]\nname = \"b\"\nsource = \"quay.io/*\"\ntarget = \"q/*\"\n",
          "e.toml:6: cache rule \"b\" (q/* => quay.io/*) lies inside the wildcard of cache rule \"a\" (* => docker.io/*); wildcards must not overlap: "
          "choose another target for one of them, or name single repositories (line 1)"},
-        {"[server]\nrules_max = 0\n[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\n", "e.toml:3: 1 cache rules are more than the limit of 0"},
-        {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\ncredential_set = \"c\"\n", "e.toml:1: cache rule \"a\": there is no credential set \"c\""},
+        {"[server]\nrules_max = 0\n[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\n",
+         "e.toml:3: 1 cache rules are more than the limit of 0"},
+        {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\ncredential_set = \"c\"\n",
+         "e.toml:1: cache rule \"a\": there is no credential set \"c\""},
         {"[[credential_set]]\nname = \"c\"\nlogin_server = \"a.b\"\nusername = \"env:U\"\npassword = \"env:P\"\n"
          "[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\ncredential_set = \"c\"\n",
          "e.toml:6: cache rule \"a\": its source is on docker.io, but credential set \"c\" belongs to a.b"},
@@ -247,8 +271,10 @@ TEST_CASE("config: each refusal says where and why") {
 }
 
 TEST_CASE("config: a secret written in place of its reference is refused and never repeated") {
-    for (const char* secret : {"hunter2", "https://vault.example/hunter2", "vault:hunter2", "file:hunter2", "systemd:../hunter2", "env:hunter-2", "env:", "systemd:", "file:", ""}) {
-        const std::string refusal = refusal_of(fmt::format("[[credential_set]]\nname = \"a\"\nlogin_server = \"a.b\"\nusername = \"env:U\"\npassword = \"{}\"\n", secret));
+    for (const char* secret : {"hunter2", "https://vault.example/hunter2", "vault:hunter2", "file:hunter2", "systemd:../hunter2",
+                               "env:hunter-2", "env:", "systemd:", "file:", ""}) {
+        const std::string refusal = refusal_of(fmt::format(
+            "[[credential_set]]\nname = \"a\"\nlogin_server = \"a.b\"\nusername = \"env:U\"\npassword = \"{}\"\n", secret));
         CAPTURE(refusal);
         CHECK(refusal.starts_with("e.toml:5: [[credential_set]] password must "));
         CHECK(refusal.find("hunter") == std::string::npos);
@@ -277,7 +303,13 @@ TEST_CASE("config: bounds of lists and of the file") {
     CHECK(refusal_of(start + list + "]\n") == "e.toml:3: [[upstream]] endpoints has more than 16 entries");
     CHECK(refusal_of(start + list.substr(0, list.rfind("\"https")) + "]\n") == "none");
     CHECK(refusal_of("#" + std::string(Config::bytes_max, 'x')) == "e.toml: is longer than 64 MiB");
-    CHECK(refusal_of("a = " + std::string(100'000, '[')).starts_with("e.toml:1: "));
+    CHECK(refusal_of("a = " + std::string(8000, '[')).starts_with("e.toml:1: "));
+    std::string dotted = "a";
+    while (dotted.size() < Config::line_bytes_max - 1) dotted += ".a";
+    CHECK(refusal_of("\n" + dotted + "=") != "none");
+    CHECK(refusal_of("\n" + dotted + " = 1") == "e.toml:2: the line is longer than 8 KiB");
+    dotted.resize(dotted.size() - 4);
+    CHECK(refusal_of(dotted + "=1").find("has no key \"a\"") != std::string::npos);
 }
 
 TEST_CASE("secret reference: comes out as it went in") {
@@ -289,13 +321,16 @@ TEST_CASE("secret reference: comes out as it went in") {
 }
 
 TEST_CASE("endpoint: private addresses are known by their literals, in every spelling") {
-    for (const char* host : {"localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254",
-                             "100.64.0.1", "100.127.255.255", "0.0.0.0", "::", "::1", "fc00::1", "fdff::1", "fe80::1", "febf::1", "::ffff:10.0.0.1", "::ffff:7f00:1"}) {
+    for (const char* host :
+         {"localhost",   "a.localhost",     "127.0.0.1",  "127.9.9.9",       "10.1.2.3",        "172.16.0.1",   "172.31.255.255",
+          "192.168.1.1", "169.254.169.254", "100.64.0.1", "100.127.255.255", "0.0.0.0",         "::",           "::1",
+          "fc00::1",     "fdff::1",         "fe80::1",    "febf::1",         "::ffff:10.0.0.1", "::ffff:7f00:1"}) {
         CAPTURE(host);
         CHECK(is_private_host(host));
     }
-    for (const char* host : {"docker.io", "localhost.example", "8.8.8.8", "172.15.0.1", "172.32.0.1", "192.169.1.1", "100.63.0.1", "100.128.0.1", "169.253.1.1",
-                             "2001:db8::1", "fec0::1", "::ffff:8.8.8.8", "10.1.2", "", "127.0.0.1.example"}) {
+    for (const char* host :
+         {"docker.io", "localhost.example", "8.8.8.8", "172.15.0.1", "172.32.0.1", "192.169.1.1", "100.63.0.1", "100.128.0.1",
+          "169.253.1.1", "2001:db8::1", "fec0::1", "::ffff:8.8.8.8", "10.1.2", "", "127.0.0.1.example"}) {
         CAPTURE(host);
         CHECK_FALSE(is_private_host(host));
     }

@@ -31,7 +31,9 @@ std::string route_of(const RuleTable& table, std::string_view repository, std::s
     RouteBuffer buffer;
     const auto route = table.find(repository, ns, buffer);
     if (!route) return "none";
-    const char* const style = route->style == RouteStyle::target ? "target" : route->style == RouteStyle::login_server ? "ns" : "default";
+    const char* const style = route->style == RouteStyle::target         ? "target"
+                              : route->style == RouteStyle::login_server ? "ns"
+                                                                         : "default";
     CHECK(is_repository(route->repository));
     CHECK(route->login_server == route->rule->login_server());
     return fmt::format("{} {} {}/{}", route->rule->name(), style, route->login_server, route->repository);
@@ -42,11 +44,16 @@ std::string route_of(const RuleTable& table, std::string_view repository, std::s
 // The rows of the table are numbered as in Azure's observed behaviour; what concerns credentials, repositories that exist already and
 // managed identities (8, 9, 13, 15, 16) has no counterpart here: targets hold nothing, and any login server may be a source.
 TEST_CASE("rule table: what may stand beside what, and what the refusal says") {
-    struct { int row; RuleText first, second; std::string says; } const rows[] = {
+    struct {
+        int row;
+        RuleText first, second;
+        std::string says;
+    } const rows[] = {
         {1, rule("all", "*", "mcr.microsoft.com/*"), rule("lib", "library/*", "docker.io/library/*"),
          "cache rule \"lib\" (library/* => docker.io/library/*) lies inside the wildcard of cache rule \"all\" (* => mcr.microsoft.com/*); "
          "wildcards must not overlap: choose another target for one of them, or name single repositories"},
-        {2, rule("lib", "library/*", "mcr.microsoft.com/library/*"), rule("net", "library/dotnet/*", "docker.io/library/dotnet/*"),
+        {2, rule("lib", "library/*", "mcr.microsoft.com/library/*"),
+         rule("net", "library/dotnet/*", "docker.io/library/dotnet/*"),
          "cache rule \"net\" (library/dotnet/* => docker.io/library/dotnet/*) lies inside the wildcard of cache rule \"lib\" "
          "(library/* => mcr.microsoft.com/library/*); wildcards must not overlap: choose another target for one of them, or name single repositories"},
         {3, rule("all", "*", "mcr.microsoft.com/*"), rule("too", "*", "docker.io/library/*"),
@@ -59,7 +66,8 @@ TEST_CASE("rule table: what may stand beside what, and what the refusal says") {
         {5, rule("a", "app", "quay.io/app"), rule("b", "app", "quay.io/app"),
          "cache rule \"b\" (app => quay.io/app) has the same target as cache rule \"a\" (app => quay.io/app); "
          "give it another target, or delete \"a\""},
-        {6, rule("net", "library/dotnet/*", "mcr.microsoft.com/dotnet/*"), rule("py", "library/python/*", "docker.io/library/*"), "none"},
+        {6, rule("net", "library/dotnet/*", "mcr.microsoft.com/dotnet/*"), rule("py", "library/python/*", "docker.io/library/*"),
+         "none"},
         {7, rule("net", "library/dotnet", "mcr.microsoft.com/dotnet"), rule("all", "*", "docker.io/*"), "none"},
         {7, rule("net", "library/dotnet", "mcr.microsoft.com/dotnet"), rule("lib", "library/*", "docker.io/library/*"), "none"},
         {10, rule("a", "a/*", "docker.io/*"), rule("b", "b/*", "docker.io/*"), "none"},
@@ -85,7 +93,8 @@ TEST_CASE("rule table: what may stand beside what, and what the refusal says") {
 }
 
 TEST_CASE("rule table: a refusal points at the later rule and the one it conflicts with") {
-    const RuleText other = rule("o", "o", "quay.io/o"), inner = rule("i", "a/*", "quay.io/*"), outer = rule("w", "*", "ghcr.io/*");
+    const RuleText other = rule("o", "o", "quay.io/o"), inner = rule("i", "a/*", "quay.io/*"),
+                   outer = rule("w", "*", "ghcr.io/*");
     for (const auto& rules : {std::vector{inner, other, outer}, std::vector{outer, other, inner}}) {
         const RuleRefusal refusal = refusal_of(rules);
         CHECK(refusal.rule == 2);
@@ -97,7 +106,8 @@ TEST_CASE("rule table: a refusal points at the later rule and the one it conflic
 }
 
 TEST_CASE("rule table: strict overlap refuses a static rule inside a wildcard too, whichever came first") {
-    const RuleText wide = rule("all", "*", "mcr.microsoft.com/*"), one = rule("net", "library/dotnet", "docker.io/library/dotnet");
+    const RuleText wide = rule("all", "*", "mcr.microsoft.com/*"),
+                   one = rule("net", "library/dotnet", "docker.io/library/dotnet");
     const std::string says =
         "cache rule \"net\" (library/dotnet => docker.io/library/dotnet) lies inside the wildcard of cache rule \"all\" "
         "(* => mcr.microsoft.com/*); strict_overlap allows no overlap at all: choose another target for one of them, or turn strict_overlap off";
@@ -118,11 +128,14 @@ TEST_CASE("rule table: the limit is a limit (row 12)") {
 }
 
 TEST_CASE("rule table: paths find rules by target, exact before wildcard") {
-    const RuleTable table = table_of({
-        rule("mcr", "library/dotnet/*", "mcr.microsoft.com/dotnet/*"), rule("python", "library/python", "docker.io/library/python"),
-        rule("py", "library/python/*", "quay.io/python/*"), rule("hub", "docker.io/*", "docker.io/*"), rule("one", "docker.io/special", "ghcr.io/special"),
-        rule("deep", "a/b/c/d/*", "quay.io/z/*"), rule("lib", "official/*", "docker.io/library/*")});
-    struct { std::string path, route; } const rows[] = {
+    const RuleTable table = table_of(
+        {rule("mcr", "library/dotnet/*", "mcr.microsoft.com/dotnet/*"),
+         rule("python", "library/python", "docker.io/library/python"), rule("py", "library/python/*", "quay.io/python/*"),
+         rule("hub", "docker.io/*", "docker.io/*"), rule("one", "docker.io/special", "ghcr.io/special"),
+         rule("deep", "a/b/c/d/*", "quay.io/z/*"), rule("lib", "official/*", "docker.io/library/*")});
+    struct {
+        std::string path, route;
+    } const rows[] = {
         {"library/dotnet/app1", "mcr target mcr.microsoft.com/dotnet/app1"},
         {"library/dotnet/a/b", "mcr target mcr.microsoft.com/dotnet/a/b"},
         {"library/python", "python target docker.io/library/python"},
@@ -148,7 +161,8 @@ TEST_CASE("rule table: paths find rules by target, exact before wildcard") {
 }
 
 TEST_CASE("rule table: the widest wildcard takes every path that no exact rule takes") {
-    const RuleTable table = table_of({rule("all", "*", "mcr.microsoft.com/*"), rule("net", "library/dotnet", "docker.io/library/dotnet")});
+    const RuleTable table =
+        table_of({rule("all", "*", "mcr.microsoft.com/*"), rule("net", "library/dotnet", "docker.io/library/dotnet")});
     CHECK(route_of(table, "myapp/image1") == "all target mcr.microsoft.com/myapp/image1");
     CHECK(route_of(table, "x") == "all target mcr.microsoft.com/x");
     CHECK(route_of(table, "library/dotnet") == "net target docker.io/library/dotnet");
@@ -156,10 +170,13 @@ TEST_CASE("rule table: the widest wildcard takes every path that no exact rule t
 }
 
 TEST_CASE("rule table: ns selects by target on that server, else by source, and opens nothing by itself") {
-    const RuleTable table = table_of({
-        rule("hub", "hub/*", "docker.io/*"), rule("quay", "quay.io/*", "quay.io/*"), rule("lib", "library/*", "mcr.microsoft.com/*"),
-        rule("one", "one", "ghcr.io/owner/one"), rule("team", "team/*", "ghcr.io/team/*"), rule("special", "hub/special", "quay.io/special")});
-    struct { std::string ns, path, route; } const rows[] = {
+    const RuleTable table =
+        table_of({rule("hub", "hub/*", "docker.io/*"), rule("quay", "quay.io/*", "quay.io/*"),
+                  rule("lib", "library/*", "mcr.microsoft.com/*"), rule("one", "one", "ghcr.io/owner/one"),
+                  rule("team", "team/*", "ghcr.io/team/*"), rule("special", "hub/special", "quay.io/special")});
+    struct {
+        std::string ns, path, route;
+    } const rows[] = {
         // containerd: the upstream's own path
         {"docker.io", "library/alpine", "hub ns docker.io/library/alpine"},  // the target library/* is on another server
         {"docker.io", "alpine", "hub ns docker.io/library/alpine"},
@@ -178,9 +195,14 @@ TEST_CASE("rule table: ns selects by target on that server, else by source, and 
         {"docker.io", "hub/special", "hub target docker.io/library/special"},
         {"quay.io", "hub/special", "special target quay.io/special"},
         // what no rule allows
-        {"ghcr.io", "owner/two", "none"}, {"ghcr.io", "owner/one/x", "none"}, {"ghcr.io", "team", "none"},
-        {"example.com", "library/alpine", "none"}, {"example.com", "hub/library/alpine", "none"}, {"docker.io:5000", "library/alpine", "none"},
-        {"169.254.169.254", "latest/meta-data", "none"}, {"localhost:5000", "quay.io/org/app", "none"},
+        {"ghcr.io", "owner/two", "none"},
+        {"ghcr.io", "owner/one/x", "none"},
+        {"ghcr.io", "team", "none"},
+        {"example.com", "library/alpine", "none"},
+        {"example.com", "hub/library/alpine", "none"},
+        {"docker.io:5000", "library/alpine", "none"},
+        {"169.254.169.254", "latest/meta-data", "none"},
+        {"localhost:5000", "quay.io/org/app", "none"},
     };
     for (const auto& row : rows) {
         CAPTURE(row.ns);
@@ -190,9 +212,10 @@ TEST_CASE("rule table: ns selects by target on that server, else by source, and 
 }
 
 TEST_CASE("rule table: of sources that cover a name the longest wins, of equal ones the one-to-one rule, then the first") {
-    const RuleTable table = table_of({
-        rule("first", "a/*", "quay.io/*"), rule("second", "b/*", "quay.io/*"), rule("org", "c/*", "quay.io/org/*"), rule("app", "d", "quay.io/org/app"),
-        rule("other", "x/*", "ghcr.io/*"), rule("same", "ghcr.io/*", "ghcr.io/*"), rule("late", "y/*", "ghcr.io/*")});
+    const RuleTable table =
+        table_of({rule("first", "a/*", "quay.io/*"), rule("second", "b/*", "quay.io/*"), rule("org", "c/*", "quay.io/org/*"),
+                  rule("app", "d", "quay.io/org/app"), rule("other", "x/*", "ghcr.io/*"), rule("same", "ghcr.io/*", "ghcr.io/*"),
+                  rule("late", "y/*", "ghcr.io/*")});
     CHECK(route_of(table, "z/z", "quay.io") == "first ns quay.io/z/z");
     CHECK(route_of(table, "org/z", "quay.io") == "org ns quay.io/org/z");
     CHECK(route_of(table, "org/z/z", "quay.io") == "org ns quay.io/org/z/z");
@@ -200,8 +223,9 @@ TEST_CASE("rule table: of sources that cover a name the longest wins, of equal o
     CHECK(route_of(table, "org", "quay.io") == "first ns quay.io/org");
     CHECK(route_of(table, "z", "ghcr.io") == "same ns ghcr.io/z");
     REQUIRE(table.warnings().size() == 3);
-    CHECK(table.warnings()[0] == "cache rules \"first\" (a/* => quay.io/*) and \"second\" (b/* => quay.io/*) have one source: "
-                                 "requests that name the login server and no target use \"first\"");
+    CHECK(table.warnings()[0] ==
+          "cache rules \"first\" (a/* => quay.io/*) and \"second\" (b/* => quay.io/*) have one source: "
+          "requests that name the login server and no target use \"first\"");
     CHECK(table.warnings()[1].ends_with("use \"same\""));
     CHECK(table.warnings()[2].ends_with("use \"same\""));
 }
@@ -234,14 +258,16 @@ TEST_CASE("rule table: the default rules serve every style of the public registr
     CHECK(route_of(table, "registry.k8s.io/pause") == "registry-k8s-io target registry.k8s.io/pause");
     CHECK(route_of(table, "pause", "registry.k8s.io") == "registry-k8s-io ns registry.k8s.io/pause");
     CHECK(route_of(table, "dotnet/sdk", "mcr.microsoft.com") == "mcr-microsoft-com ns mcr.microsoft.com/dotnet/sdk");
-    CHECK(route_of(table, "us-central1-docker.pkg.dev/p/r/i") == "us-central1-docker-pkg-dev target us-central1-docker.pkg.dev/p/r/i");
+    CHECK(route_of(table, "us-central1-docker.pkg.dev/p/r/i") ==
+          "us-central1-docker-pkg-dev target us-central1-docker.pkg.dev/p/r/i");
     CHECK(route_of(table, "app", "example.com") == "none");
     CHECK(route_of(table, "docker.io") == "none");
 }
 
 TEST_CASE("rule table: a mapped name past 255 bytes is no route, not a route elsewhere") {
     const std::string prefix(200, 'p');
-    const RuleTable table = table_of({rule("long", "t/*", "docker.io/" + prefix + "/*"), rule("hub", "docker.io/*", "docker.io/*")});
+    const RuleTable table =
+        table_of({rule("long", "t/*", "docker.io/" + prefix + "/*"), rule("hub", "docker.io/*", "docker.io/*")});
     const std::string fits(54, 'r');
     CHECK(route_of(table, "t/" + fits) == "long target docker.io/" + prefix + "/" + fits);
     CHECK(route_of(table, "t/" + fits + "r") == "none");
@@ -255,7 +281,8 @@ TEST_CASE("rule table: the deepest paths and prefixes there are") {
     std::string components = "a";
     for (int i = 1; i < 128; ++i) components += "/a";  // 255 bytes, 127 slashes
     const std::string prefix = components.substr(0, components.size() - 2);
-    const RuleTable table = table_of({rule("deep", prefix + "/*", "quay.io/x/*"), rule("shallow", "b/*", "quay.io/y/*"), rule("source", "c/*", "quay.io/" + prefix + "/*")});
+    const RuleTable table = table_of({rule("deep", prefix + "/*", "quay.io/x/*"), rule("shallow", "b/*", "quay.io/y/*"),
+                                      rule("source", "c/*", "quay.io/" + prefix + "/*")});
     CHECK(route_of(table, components) == "deep target quay.io/x/a");
     CHECK(route_of(table, components, "quay.io") == "deep target quay.io/x/a");
     CHECK(route_of(table, "b/" + components.substr(2)) == "shallow target quay.io/y/" + components.substr(2));
@@ -265,10 +292,12 @@ TEST_CASE("rule table: the deepest paths and prefixes there are") {
 }
 
 TEST_CASE("rule table: a wildcard for official images that is used for all of Docker Hub is worth a warning") {
-    const RuleTable table = table_of({rule("hub", "docker.io/*", "docker.io/library/*"), rule("lib", "x/library/*", "docker.io/library/*")});
+    const RuleTable table =
+        table_of({rule("hub", "docker.io/*", "docker.io/library/*"), rule("lib", "x/library/*", "docker.io/library/*")});
     REQUIRE(table.warnings().size() == 2);
-    CHECK(table.warnings()[0].starts_with("cache rule \"hub\" (docker.io/* => docker.io/library/*) reaches Docker's official images only: "
-                                          "docker.io/someone/app would be docker.io/library/someone/app, which does not exist"));
+    CHECK(table.warnings()[0].starts_with(
+        "cache rule \"hub\" (docker.io/* => docker.io/library/*) reaches Docker's official images only: "
+        "docker.io/someone/app would be docker.io/library/someone/app, which does not exist"));
     CHECK(table.warnings()[1].find("have one source") != std::string::npos);
     std::vector<RuleText> many;
     for (int i = 0; i < 500; ++i) many.push_back(rule(fmt::format("r{}", i), fmt::format("t{}/*", i), "quay.io/*"));
@@ -288,8 +317,10 @@ TEST_CASE("rule table: rules are found by name and listed as they came") {
 TEST_CASE("rule table: among 100,000 rules each is found, by target and by source") {
     std::vector<RuleText> rules;
     for (int i = 0; i < 50'000; ++i) {
-        rules.push_back(rule(fmt::format("w{}", i), fmt::format("team{}/x/*", i), fmt::format("reg{}.example/org{}/*", i % 100, i)));
-        rules.push_back(rule(fmt::format("s{}", i), fmt::format("team{}/x/app", i), fmt::format("reg{}.example/org{}/one", i % 100, i)));
+        rules.push_back(
+            rule(fmt::format("w{}", i), fmt::format("team{}/x/*", i), fmt::format("reg{}.example/org{}/*", i % 100, i)));
+        rules.push_back(
+            rule(fmt::format("s{}", i), fmt::format("team{}/x/app", i), fmt::format("reg{}.example/org{}/one", i % 100, i)));
     }
     const RuleTable table = table_of(std::move(rules));
     int found = 0;
