@@ -1,6 +1,6 @@
-#include "entrepot/oci/manifest.h"
-
 #include "oci/media_type.h"
+
+#include "entrepot/oci/manifest.h"
 
 #include <array>
 
