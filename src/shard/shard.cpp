@@ -46,6 +46,7 @@ Result<void, std::string> Shard::open_admin(const Address& address, MetricSource
 MetricSources::ShardSources Shard::metric_sources() const noexcept { return {&loop_, &cache_counters_, &registry_counters_, &connections_, &buffers_}; }
 
 void Shard::start() {
+    accepting_ = true;
     for (auto& acceptor : acceptors_) services_.start(acceptor->run());
     services_.start(cache_.housekeeping());
 }
@@ -81,6 +82,10 @@ Task<void> Shard::close() {
         admin_->acceptor.stop();
         admin_->connections.drain();
         co_await close_connections(admin_->connections, loop_.time());
+    }
+    // A start that failed leaves listeners that nobody accepts from; stopped as they are, run() only closes them.
+    for (auto& acceptor : acceptors_) {
+        if (!accepting_) co_await acceptor->run();
     }
     co_await services_.close();
     co_await upstreams_->close();

@@ -79,6 +79,7 @@ class Shard {
     Connections connections_;
     std::vector<std::unique_ptr<Acceptor>> acceptors_;
     std::unique_ptr<AdminParts> admin_;
+    bool accepting_ = false;
     TaskGroup services_;
 };
 
