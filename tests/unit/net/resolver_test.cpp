@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// Made after the loop: a lane's thread may still be ringing the loop's bell when its answer is already here.
 class Lanes {
   public:
     Lanes() { start_lanes(); }
@@ -73,8 +74,8 @@ TEST_CASE("resolver: an address literal is its own answer") {
 }
 
 TEST_CASE("resolver: the system's names resolve, with the port that was asked for, and again from memory") {
-    Lanes lanes;
     TestLoop loop;
+    Lanes lanes;
     Resolver resolver;
     for (std::uint16_t port : {80, 443}) {
         auto answer = loop.run(resolver.resolve(port == 80 ? "localhost" : "LocalHost.", port, soon()));
@@ -93,8 +94,8 @@ TEST_CASE("resolver: the system's names resolve, with the port that was asked fo
 }
 
 TEST_CASE("resolver: a name that does not exist is unresolved, and what is no name is not asked for") {
-    Lanes lanes;
     TestLoop loop;
+    Lanes lanes;
     Resolver resolver;
     auto missing = loop.run(resolver.resolve("no-such-host.invalid", 443, now() + 20s));
     REQUIRE(!missing);
@@ -109,8 +110,8 @@ TEST_CASE("resolver: a name that does not exist is unresolved, and what is no na
 }
 
 TEST_CASE("resolver: a deadline ends the wait, and close waits for the lookup") {
-    Lanes lanes;
     TestLoop loop;
+    Lanes lanes;
     Resolver resolver;
     auto passed = loop.run(resolver.resolve("localhost", 80, now()));
     // The lookup may be faster than the timer wheel's tick; both answers are right.
@@ -119,8 +120,8 @@ TEST_CASE("resolver: a deadline ends the wait, and close waits for the lookup") 
 }
 
 TEST_CASE("resolver: the families take turns, and the system's first stays first") {
-    Lanes lanes;
     TestLoop loop;
+    Lanes lanes;
     Resolver resolver(scripted_options());
     auto answer = loop.run(resolver.resolve("mixed", 9, soon()));
     REQUIRE(answer);
@@ -131,8 +132,8 @@ TEST_CASE("resolver: the families take turns, and the system's first stays first
 }
 
 TEST_CASE("resolver: an answer is used while it is fresh, then asked for again") {
-    Lanes lanes;
     TestLoop loop;
+    Lanes lanes;
     Resolver resolver(scripted_options());
     CHECK(only_ip(loop.run(resolver.resolve("a", 1, soon()))) == "192.0.2.1");
     script.last = 2;
@@ -145,8 +146,8 @@ TEST_CASE("resolver: an answer is used while it is fresh, then asked for again")
 }
 
 TEST_CASE("resolver: concurrent questions for one name are one lookup") {
-    Lanes lanes;
     TestLoop loop;
+    Lanes lanes;
     Resolver resolver(scripted_options());
     script.held = true;
     std::vector<Task<Result<std::vector<Address>>>> asking;
@@ -160,8 +161,8 @@ TEST_CASE("resolver: concurrent questions for one name are one lookup") {
 }
 
 TEST_CASE("resolver: while lookups fail the last good answer is used, for its time") {
-    Lanes lanes;
     TestLoop loop;
+    Lanes lanes;
     Resolver resolver(scripted_options());
     CHECK(only_ip(loop.run(resolver.resolve("a", 1, soon()))) == "192.0.2.1");
     loop.run_for(260ms);
@@ -182,8 +183,8 @@ TEST_CASE("resolver: while lookups fail the last good answer is used, for its ti
 }
 
 TEST_CASE("resolver: a lookup that hangs delays nobody who has an old answer") {
-    Lanes lanes;
     TestLoop loop;
+    Lanes lanes;
     Resolver resolver(scripted_options());
     CHECK(only_ip(loop.run(resolver.resolve("a", 1, soon()))) == "192.0.2.1");
     loop.run_for(260ms);
@@ -199,8 +200,8 @@ TEST_CASE("resolver: a lookup that hangs delays nobody who has an old answer") {
 }
 
 TEST_CASE("resolver: a full table forgets the name that was not asked for the longest, and refuses when all are being asked") {
-    Lanes lanes;
     TestLoop loop;
+    Lanes lanes;
     auto options = scripted_options();
     options.fresh_time = 1h;
     Resolver resolver(options);
