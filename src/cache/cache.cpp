@@ -78,6 +78,7 @@ std::optional<ManifestAnswer> Cache::find_hot_tag(const Source& source, std::str
     if (!known) return std::nullopt;
     auto content = find_hot(source, known->record.digest);
     if (!content) return std::nullopt;
+    if (known->served == Served::stale) counters_.stale_served.add();
     auto answer = answer_of(known->record, known->served);
     answer.content = std::move(content);
     return answer;
@@ -167,24 +168,29 @@ Task<Fetched<BlobSource>> Cache::open_blob(Source source, Digest digest) {
 /// On the owner: who has the digest, may this source have it, and if nobody has it, who fetches.
 Task<Cache::Located> Cache::locate(Source source, Digest digest, Loop& reader) {
     Located located;
-    bool granted = ledger().granted(source.scope(), source.ledger_name, digest);
     while (manifests_.keeping(digest)) co_await Sleep(keeping_check_interval);
-    bool fetching = fetches_.contains(digest);
-    if (!fetching) {
-        auto opened = co_await tools_.store.open(digest);
-        if (opened) located.file = *std::move(opened);
-    }
-    bool mine = fetches_.contains(digest) && fetches_.at(digest)->source().key == source.key;
-    bool others_content = located.file || fetches_.contains(digest);
-    if (others_content && !granted && !mine) {
+    bool granted = ledger().granted(source.scope(), source.ledger_name, digest);
+    // After each wait the world may have moved, a fetch begun or ended: look again. A fetch of what is stored by then would throw it away first.
+    for (;;) {
+        auto running = fetches_.find(digest);
+        if (running != fetches_.end()) {
+            if (granted || running->second->source().key == source.key) {
+                located.subscription = running->second->subscribe(reader);
+                co_return located;
+            }
+        } else {
+            auto opened = co_await tools_.store.open(digest);
+            if (opened) located.file = *std::move(opened);
+            else if (fetches_.contains(digest)) continue;
+            if (!located.file) break;
+            if (granted) co_return located;
+        }
         located.failure = co_await confirm(source, digest);
-        if (located.failure) co_return located;
+        if (located.failure || located.file) co_return located;
+        granted = true;
     }
-    if (located.file) co_return located;
-    auto running = fetches_.find(digest);  // the world may have moved: look again
-    located.started = running == fetches_.end();
-    Fetch& fetch = located.started ? start_fetch(source, digest) : *running->second;
-    located.subscription = fetch.subscribe(reader);
+    located.started = true;
+    located.subscription = start_fetch(source, digest).subscribe(reader);
     co_return located;
 }
 
@@ -243,7 +249,13 @@ Task<Fetched<std::unique_ptr<UpstreamExchange>>> Cache::open_bypass(Source sourc
 
 Task<void> Cache::report_damaged(Digest digest) {
     log_warning("stored blob {} is damaged: moved to quarantine, it will be fetched again", digest.text());
-    hot_.forget(digest);
+    for (auto* member : team_.members) {
+        auto forget = [member, &digest] {
+            member->hot_.forget(digest);
+            return true;
+        };
+        (void)co_await call_on(member->loop_, forget);
+    }
     co_await tools_.store.quarantine(digest);
 }
 

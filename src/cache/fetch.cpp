@@ -2,6 +2,8 @@
 
 #include "entrepot/base/log.h"
 
+#include "cache/body_gatherer.h"
+
 #include <algorithm>
 
 namespace entrepot {
@@ -22,6 +24,12 @@ UpstreamFailure failure_of(const Error& error, std::string why) {
     failure.error = error;
     failure.why = std::move(why);
     return failure;
+}
+
+/// Of an upstream that refused to continue a transfer: whether the next attempt may end differently.
+bool asking_again_may_help(const Error& error) {
+    if (error.fault != Fault::upstream || error.detail == 416) return false;
+    return error.code != Code::not_found && error.code != Code::unauthorized && error.code != Code::denied;
 }
 
 }  // namespace
@@ -74,7 +82,8 @@ std::shared_ptr<Subscription> Fetch::subscribe(Loop& loop) {
     made->run = [](Message& message) {
         auto& self = static_cast<Subscription&>(message);
         auto alive = std::move(self.kept_alive);
-        self.posted.store(false, std::memory_order_release);
+        // An exchange, not a store: whoever announced without posting, because this message was still on its way, is seen by the followers that wake now.
+        self.posted.exchange(false, std::memory_order_acq_rel);
         self.changed.notify_all();
     };
     subscriptions_.push_back(made);
@@ -128,8 +137,10 @@ Task<void> Fetch::download() {
         co_return;
     }
     auto failure = transferred.error();
-    bool wrong = failure.error.code == Code::wrong_digest;
-    if (wrong) tools_.counters.digest_mismatches.add();
+    bool mismatch = failure.error.code == Code::wrong_digest;
+    if (mismatch) tools_.counters.digest_mismatches.add();
+    // 416: upstream's blob ends before the part that we kept. Kept again, it would fail every later fetch as well.
+    bool wrong = mismatch || failure.error.detail == 416;
     log_warning("fetch of {} from {} failed: {}", digest().text(), source_.ledger_name, failure.why);
     fail(std::move(failure));
     // What came is worth a resume unless it proved wrong.
@@ -157,7 +168,7 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
         auto before = received_;
         auto wanted = request();
         auto answer = co_await tools_.upstreams.ask(std::move(wanted));
-        if (!answer && (received_ == 0 || breaks >= breaks_without_progress_max || answer.error().error.code == Code::not_found)) co_return answer.error();
+        if (!answer && (received_ == 0 || breaks >= breaks_without_progress_max || !asking_again_may_help(answer.error().error))) co_return answer.error();
         Error broke{Fault::upstream, Code::closed};
         if (answer) {
             auto exchange = *std::move(answer);
@@ -169,6 +180,9 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
             if (pumped) break;
             broke = pumped.error();
         }
+        // Nothing but the blob hashes to its name: all of it is here, whatever became of the end of the response.
+        bool may_be_whole = progress_->length == length_unknown || received_ == progress_->length;
+        if (may_be_whole && received_ > before && digester_.finish() == digest()) break;
         if (broke.fault != Fault::upstream) co_return failure_of(broke, std::string(broke.fault == Fault::shutdown ? "the server is stopping" : "the store refuses the blob"));
         breaks = received_ > before ? 0 : breaks + 1;
         if (breaks > breaks_without_progress_max) {
@@ -188,7 +202,7 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
 Task<Result<void, UpstreamFailure>> Fetch::take_head(UpstreamExchange& exchange) {
     auto total = exchange.total_length();
     if (progress_->length != length_unknown && total && *total != progress_->length) {
-        co_return failure_of({Fault::upstream, Code::wrong_length}, fmt::format("upstream changed the length from {} to {}", progress_->length, *total));
+        co_return failure_of({Fault::upstream, Code::wrong_length}, fmt::format("upstream changed the length from {} to {}", progress_->length.load(), *total));
     }
     if (exchange.status() == 206 && exchange.range_start() != received_) {
         co_return failure_of({Fault::upstream, Code::bad_message}, "upstream answered with another range than asked for");
@@ -231,46 +245,39 @@ Task<Result<void>> Fetch::skip(UpstreamExchange& exchange, std::uint64_t bytes) 
     co_return Result<void>();
 }
 
-/// Reads the body to its end. The next bytes are received while the previous buffer is on its way to the file.
+/// Reads the body to its end. The next bytes are received while the previous piece is on its way to the file.
 Task<Result<void>> Fetch::pump(UpstreamExchange& exchange) {
+    BodyGatherer body(exchange, tools_.buffers, received_);
     std::optional<Task<Result<void>>> writing;
     Result<void> outcome;
-    for (bool ended = false; !ended;) {
-        auto buffer = co_await tools_.buffers.take(Loop::current().time() + buffer_wait);
-        Result<std::size_t> got = Error{Fault::capacity, Code::busy};
-        if (buffer) got = co_await exchange.read(buffer.bytes());
+    while (outcome) {
+        auto piece = co_await body.next();
         if (writing) {
-            auto written = co_await *writing;
+            outcome = co_await *writing;
             writing.reset();
-            if (!written) {
-                outcome = written;
-                break;
-            }
+            if (!outcome) break;
         }
-        if (!got) outcome = got.error();
-        ended = !got || *got == 0;
-        if (ended) break;
-        if (progress_->length != length_unknown && received_ + *got > progress_->length) {
+        if (!piece) outcome = piece.error();
+        if (!piece || piece->bytes.empty()) break;
+        if (progress_->length != length_unknown && received_ + piece->bytes.size() > progress_->length) {
             outcome = Error{Fault::upstream, Code::wrong_length};
             break;
         }
-        digester_.update(buffer.bytes().first(*got));
-        received_ += *got;
-        writing.emplace(write_and_announce(std::move(buffer), *got));
+        digester_.update(piece->bytes);
+        received_ += piece->bytes.size();
+        writing.emplace(write_and_announce(std::move(piece->buffer), piece->bytes));
     }
-    if (writing) {
-        auto written = co_await *writing;
-        if (outcome && !written) outcome = written;
-    }
+    ASSERT(!writing);  // every way out of the loop lies behind the wait for the last write
+    co_await body.close();
     bool is_short = progress_->length != length_unknown && received_ < progress_->length;
     if (outcome && is_short) outcome = Error{Fault::upstream, Code::wrong_length};
     co_return outcome;
 }
 
-Task<Result<void>> Fetch::write_and_announce(Buffer buffer, std::size_t bytes) {
-    auto written = co_await writer_->append(buffer.bytes().first(bytes), buffer.index());
+Task<Result<void>> Fetch::write_and_announce(std::shared_ptr<Buffer> buffer, Bytes bytes) {
+    auto written = co_await writer_->append(bytes, buffer->index());
     if (!written) co_return written;
-    auto length = progress_->length;
+    auto length = progress_->length.load();
     auto in_file = writer_->written();
     // Without a known length any byte may be among the last.
     auto limit = length == length_unknown ? (in_file > withheld_bytes ? in_file - withheld_bytes : 0) : (length > withheld_bytes ? length - withheld_bytes : 0);

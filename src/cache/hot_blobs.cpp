@@ -45,9 +45,9 @@ void HotBlobs::forget(const Digest& digest) noexcept {
 void HotBlobs::let_go_of_files(Instant time, bool all) noexcept {
     for (HotBlob* blob = by_age_.front(); blob;) {
         HotBlob* younger = by_age_.after(*blob);
+        // A long transfer keeps `used` young without moving the entry, so a busy one says nothing about those behind it.
         bool idle = blob->used + options_.idle_max <= time;
-        if (!all && !idle) break;  // the rest is younger still
-        if (blob->file) drop(*blob);
+        if (blob->file && (all || idle)) drop(*blob);
         blob = younger;
     }
     publish_gauges();

@@ -37,8 +37,9 @@ Task<Fetched<TagAnswer>> Tags::resolve(Source source, std::string tag) {
     auto known = tools_.store.ledger().find_tag(source.ledger_name, tag);
     if (known && !tools_.store.ledger().granted(source.scope(), source.ledger_name, known->digest)) known.reset();
     if (known) {
-        auto age = seconds(std::max<std::int64_t>(0, wall_seconds() - known->checked));
-        if (age < source.tag_ttl) {
+        auto age = seconds(wall_seconds() - known->checked);
+        // Checked in the future: the clock was wrong, then or now. Upstream tells.
+        if (age >= Duration::zero() && age < source.tag_ttl) {
             TagAnswer answer;
             answer.record = *known;
             answer.fresh_for = source.tag_ttl - age;
@@ -56,9 +57,11 @@ Task<Fetched<TagAnswer>> Tags::resolve(Source source, std::string tag) {
     auto shared = running;
     if (!shared) {
         shared = running = std::make_shared<Refresh>();
+        shared->started = Loop::current().time();
         background_.start(refresh(source, tag, key, known, shared));
     }
-    auto deadline = known ? Loop::current().time() + revalidation_wait : Instant::never();
+    // Counted from the question, not from each asker: while an upstream is mute only those of the first second wait.
+    auto deadline = known ? shared->started + revalidation_wait : Instant::never();
     while (!shared->outcome) {
         bool notified = co_await shared->ended.wait(deadline);
         if (!notified) co_return stale_answer(*known, Duration(0));

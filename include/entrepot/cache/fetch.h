@@ -29,7 +29,7 @@ struct FetchProgress {
     std::atomic<FetchState> state{FetchState::requesting};
     std::atomic<std::uint64_t> available{0};  ///< bytes [0, available) may be sent
     std::atomic<std::uint32_t> followers{0};  ///< readers that may still use `file`
-    std::uint64_t length = length_unknown;    ///< from streaming on when upstream told it, else from complete on
+    std::atomic<std::uint64_t> length{length_unknown};  ///< from streaming on when upstream told it, else from complete on
     int file = -1;                            ///< from streaming on
     UpstreamFailure failure{};                ///< from failed on
 };
@@ -107,7 +107,7 @@ class Fetch {
     Task<Result<void, UpstreamFailure>> take_head(UpstreamExchange& exchange);
     Task<Result<void>> pump(UpstreamExchange& exchange);
     Task<Result<void>> skip(UpstreamExchange& exchange, std::uint64_t bytes);
-    Task<Result<void>> write_and_announce(Buffer buffer, std::size_t bytes);
+    Task<Result<void>> write_and_announce(std::shared_ptr<Buffer> buffer, Bytes bytes);
     Task<Result<void>> begin_writing(std::optional<std::uint64_t> length);
     Task<void> publish();
     Task<void> until_followers_left();

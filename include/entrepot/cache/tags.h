@@ -37,6 +37,7 @@ class Tags {
   private:
     struct Refresh {
         Condition ended;
+        Instant started{};
         std::optional<Fetched<TagAnswer>> outcome;
     };
 
