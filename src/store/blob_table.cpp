@@ -23,7 +23,6 @@ EvictionEntry* BlobTable::find(const Digest& digest) const noexcept {
 }
 
 void BlobTable::insert(EvictionEntry& entry) {
-    ASSERT(!find(entry.digest));
     if ((size_ + 1) * 4 > slots_.size() * 3) grow();
     place(entry);
     ++size_;
@@ -31,7 +30,7 @@ void BlobTable::insert(EvictionEntry& entry) {
 
 void BlobTable::place(EvictionEntry& entry) noexcept {
     auto slot = home(entry.digest);
-    while (slots_[slot]) slot = after(slot);
+    for (; slots_[slot]; slot = after(slot)) ASSERT(!(slots_[slot]->digest == entry.digest));
     slots_[slot] = &entry;
 }
 

@@ -28,6 +28,7 @@ FileBlobWriter::~FileBlobWriter() {
 Task<void> FileBlobWriter::resume(std::uint64_t file_bytes, std::optional<std::uint64_t> length, Digester& resumed) {
     auto sums_name = name_ + ".sums";
     auto text = co_await read_small_file(volume_.partials(), sums_name, sums_file_bytes_max);
+    has_sums_ = text.has_value();
     if (!text || (length && file_bytes > *length)) co_return;
     auto sums = parse_sums_file(*text);
     auto count = std::min<std::uint64_t>(sums.size(), file_bytes / chunk_bytes);
@@ -135,6 +136,7 @@ Task<void> FileBlobWriter::save_sums() {
         auto opened = co_await open_file(volume_.partials(), sums_name.c_str(), O_WRONLY | O_CREAT, 0600);
         if (opened < 0) co_return;
         sums_file_ = opened;
+        has_sums_ = true;
         auto header = sums_header();
         auto header_bytes = std::as_bytes(std::span(&header, 1));
         auto wrote = co_await write_file(sums_file_, header_bytes, 0);
@@ -205,7 +207,7 @@ Task<Result<BlobRef>> FileBlobWriter::make_findable() {
     published_ = std::make_shared<BlobFile>(digest_, file_, written_, std::move(record.sums), *entry, true);
     state_ = State::published;
     auto sums_name = name_ + ".sums";
-    if (sums_file_ >= 0) co_await unlink_file(volume_.partials(), sums_name.c_str());
+    if (has_sums_) co_await unlink_file(volume_.partials(), sums_name.c_str());
     co_return published_;
 }
 

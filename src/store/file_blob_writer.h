@@ -54,6 +54,7 @@ class FileBlobWriter final : public BlobWriter {
     std::string name_;  // in the volume's partial directory
     int file_;
     int sums_file_ = -1;
+    bool has_sums_ = false;  // a side file exists
     Reservation reservation_;
     ChunkSummer summer_;
     std::uint64_t written_ = 0;

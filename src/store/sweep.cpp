@@ -15,6 +15,7 @@ namespace entrepot {
 namespace {
 
 constexpr std::string_view sums_suffix = ".sums";
+constexpr std::size_t walkers_max = 16;
 constexpr std::size_t looks_a_turn = 256;       // names looked at before others may run
 constexpr std::size_t adoptions_a_commit = 256;
 
@@ -55,30 +56,59 @@ std::vector<std::string> Warehouse::list_sorted(int directory) {
     return std::move(*names);
 }
 
-/// A blob's partial file sorts right before its sums.
+/// A list of names that several tasks work off: one file costs a few round trips to the kernel's workers, which wait better together.
+struct Warehouse::Walk {
+    Volume& volume;
+    const std::vector<std::string>& names;
+    std::size_t next, end;
+    DigestAlgorithm algorithm = DigestAlgorithm::sha256;
+    std::vector<Stray> strays{};
+    bool adopted = true;
+};
+
 Task<void> Warehouse::scan_partials(Volume& volume, std::vector<std::string> names, std::size_t first, std::size_t end) {
-    for (auto i = first; i < std::min(end, names.size()) && !stopping_; ++i) {
-        std::string_view name = names[i];
-        auto digest = parse_flat_name(name);
-        if (digest) {
-            co_await scan_partial(volume, *digest);
+    Walk walk{volume, names, first, std::min(end, names.size())};
+    TaskGroup walkers;
+    for (std::size_t i = 0; i < walkers_max; ++i) walkers.start(scan_some_partials(walk));
+    co_await walkers.close();
+}
+
+/// A blob's partial file sorts right before its sums.
+Task<void> Warehouse::scan_some_partials(Walk& walk) {
+    while (walk.next < walk.end && !stopping_) {
+        auto i = walk.next++;
+        std::string_view name = walk.names[i];
+        if (auto digest = parse_flat_name(name)) {
+            bool has_sums = i + 1 < walk.names.size() && walk.names[i + 1].size() == name.size() + sums_suffix.size() && walk.names[i + 1].starts_with(name);
+            co_await scan_partial(walk.volume, *digest, has_sums);
             continue;
         }
         auto stem = name.ends_with(sums_suffix) ? name.substr(0, name.size() - sums_suffix.size()) : std::string_view();
-        bool has_file = i > 0 && !stem.empty() && names[i - 1] == stem;
+        bool has_file = i > 0 && !stem.empty() && walk.names[i - 1] == stem;
         auto of = parse_flat_name(stem);
         bool in_use = of && (writing_.contains(*of) || busy_.contains(*of));
-        if (!has_file && !in_use) co_await unlink_file(volume.partials(), names[i].c_str());
+        if (!has_file && !in_use) co_await unlink_file(walk.volume.partials(), walk.names[i].c_str());
     }
 }
 
-Task<void> Warehouse::scan_partial(Volume& volume, const Digest& digest_given) {
+Task<void> Warehouse::scan_partial(Volume& volume, const Digest& digest_given, bool has_sums) {
     auto digest = digest_given;
     if (writing_.contains(digest) || busy_.contains(digest) || partials_.resumable_bytes(digest) > 0) co_return;
     busy_.insert(digest);
+    KeptPartial kept{digest, &volume, 0, 0, 0};
+    if (has_sums) kept = co_await look_at_partial(volume, digest);
+    if (kept.resumable_bytes == 0) co_await unlink_partial(volume, digest);
+    busy_.erase(digest);
+    changed_.notify_all();
+    if (kept.resumable_bytes == 0) co_return;
+    capacity_.take_regardless(kept.charged_bytes);
+    keep_partial(kept);
+}
+
+Task<KeptPartial> Warehouse::look_at_partial(Volume& volume, const Digest& digest) {
     auto name = flat_name(digest);
-    auto file = co_await look(volume.partials(), name);
     auto sums_name = name + std::string(sums_suffix);
+    auto file = co_await look(volume.partials(), name);
     auto sums = co_await look(volume.partials(), sums_name);
     auto oldest_allowed = wall_seconds() - std::chrono::duration_cast<seconds>(options_.partial_age_max).count();
     KeptPartial kept{digest, &volume, 0, 0, 0};
@@ -87,12 +117,7 @@ Task<void> Warehouse::scan_partial(Volume& volume, const Digest& digest_given) {
         kept.resumable_bytes = resumable(sums->size, file->size);
         kept.kept_at = file->changed;
     }
-    if (kept.resumable_bytes == 0) co_await unlink_partial(volume, digest);
-    busy_.erase(digest);
-    changed_.notify_all();
-    if (kept.resumable_bytes == 0) co_return;
-    capacity_.take_regardless(kept.charged_bytes);
-    keep_partial(kept);
+    co_return kept;
 }
 
 Task<void> Warehouse::scan_quarantine(Volume& volume) {
@@ -138,28 +163,41 @@ Task<bool> Warehouse::sweep_directory(Volume& volume, DigestAlgorithm algorithm)
         note_write_error(volume, "listing blobs", names.error().detail);
         co_return false;
     }
-    std::string_view prefix = algorithm == DigestAlgorithm::sha256 ? "sha256:" : "sha512:";
-    std::vector<Stray> strays;
-    bool adopted = true;
-    for (std::size_t i = 0; i < names->size() && !stopping_ && adopted; ++i) {
-        // Other names are somebody else's, perhaps a copy in progress: left alone.
-        auto digest = Digest::parse(std::string(prefix) + (*names)[i]);
-        if (digest) co_await look_at(volume, *digest, strays);
-        if (strays.size() >= adoptions_a_commit) adopted = co_await adopt(strays);
-        if (i % looks_a_turn == looks_a_turn - 1) co_await Breathe();
-    }
-    bool rest_adopted = co_await adopt(strays);
-    co_return adopted && rest_adopted && !stopping_;
+    Walk walk{volume, *names, 0, names->size()};
+    walk.algorithm = algorithm;
+    TaskGroup walkers;
+    for (std::size_t i = 0; i < walkers_max; ++i) walkers.start(sweep_some(walk));
+    co_await walkers.close();
+    co_await adopt(walk);
+    co_return walk.adopted && !stopping_;
 }
 
-/// A stray joins `strays`, busy and with its space taken; when there is no space for it, it goes.
-Task<void> Warehouse::look_at(Volume& volume, const Digest& digest, std::vector<Stray>& strays) {
+Task<void> Warehouse::sweep_some(Walk& walk) {
+    std::string prefix = walk.algorithm == DigestAlgorithm::sha256 ? "sha256:" : "sha512:";
+    while (walk.next < walk.end && !stopping_ && walk.adopted) {
+        auto i = walk.next++;
+        // Other names are somebody else's, perhaps a copy in progress: left alone.
+        auto digest = Digest::parse(prefix + walk.names[i]);
+        if (digest) co_await look_at(walk, *digest);
+        if (walk.strays.size() >= adoptions_a_commit) co_await adopt(walk);
+        if (i % looks_a_turn == looks_a_turn - 1) co_await Breathe();
+    }
+}
+
+/// A stray joins the walk's, busy and with its space taken; when there is no space for it, it goes.
+Task<void> Warehouse::look_at(Walk& walk, const Digest& digest_given) {
+    auto digest = digest_given;
+    auto& volume = walk.volume;
     if (writing_.contains(digest) || busy_.contains(digest)) co_return;
     if (table_.find(digest)) {
         auto record = ledger_->find_blob_head(digest);
         bool is_copy = record && record->volume != volume.index();
+        if (!is_copy) co_return;
         auto name = digest.hex();
-        if (is_copy) co_await unlink_file(volume.blobs(digest.algorithm()), name.c_str());
+        busy_.insert(digest);
+        co_await unlink_file(volume.blobs(digest.algorithm()), name.c_str());
+        busy_.erase(digest);
+        changed_.notify_all();
         co_return;
     }
     busy_.insert(digest);
@@ -173,7 +211,7 @@ Task<void> Warehouse::look_at(Volume& volume, const Digest& digest, std::vector<
         stray.record.size = file->size;
         stray.record.volume = volume.index();
         stray.record.created = file->changed;
-        strays.push_back(std::move(stray));
+        walk.strays.push_back(std::move(stray));
         co_return;
     }
     if (ours) co_await unlink_file(volume.blobs(digest.algorithm()), name.c_str());
@@ -181,7 +219,8 @@ Task<void> Warehouse::look_at(Volume& volume, const Digest& digest, std::vector<
     changed_.notify_all();
 }
 
-Task<bool> Warehouse::adopt(std::vector<Stray>& strays) {
+Task<void> Warehouse::adopt(Walk& walk) {
+    auto strays = std::exchange(walk.strays, {});
     std::vector<LedgerChange> changes;
     for (auto& stray : strays) changes.push_back(PutBlob{stray.digest, stray.record});
     auto applied = co_await ledger_->apply(std::move(changes));
@@ -197,9 +236,8 @@ Task<bool> Warehouse::adopt(std::vector<Stray>& strays) {
         }
         busy_.erase(stray.digest);
     }
-    strays.clear();
+    walk.adopted &= applied.has_value();
     changed_.notify_all();
-    co_return applied.has_value();
 }
 
 }  // namespace entrepot

@@ -80,6 +80,7 @@ class Warehouse final : public Store {
         BlobRecord record;
     };
     struct TouchHint;
+    struct Walk;
 
     // Hops. Each runs `function` on the owner's loop, directly when we are there; the value must not be void.
     template <typename Function>
@@ -148,12 +149,15 @@ class Warehouse final : public Store {
     // sweep.cpp
     static std::vector<std::string> list_sorted(int directory);
     Task<void> scan_partials(Volume& volume, std::vector<std::string> names, std::size_t first, std::size_t end);
-    Task<void> scan_partial(Volume& volume, const Digest& digest);
+    Task<void> scan_some_partials(Walk& walk);
+    Task<void> scan_partial(Volume& volume, const Digest& digest, bool has_sums);
+    Task<KeptPartial> look_at_partial(Volume& volume, const Digest& digest);
     Task<void> scan_quarantine(Volume& volume);
     Task<void> sweep();
     Task<bool> sweep_directory(Volume& volume, DigestAlgorithm algorithm);
-    Task<void> look_at(Volume& volume, const Digest& digest, std::vector<Stray>& strays);
-    Task<bool> adopt(std::vector<Stray>& strays);
+    Task<void> sweep_some(Walk& walk);
+    Task<void> look_at(Walk& walk, const Digest& digest);
+    Task<void> adopt(Walk& walk);
 
     // index_json.cpp
     Task<void> write_index();

@@ -65,8 +65,9 @@ inline Digest digest_of(std::string_view text) { return Digest::of(bytes_of(text
 
 class StoreBox {
   public:
-    explicit StoreBox(std::uint64_t capacity_bytes = GiB) {
-        options.directory = scratch.path() + "/store";
+    /// `directory`: another's, for a second life of the same store.
+    explicit StoreBox(std::uint64_t capacity_bytes = GiB, const std::string& directory = {}) {
+        options.directory = directory.empty() ? scratch.path() + "/store" : directory;
         options.capacity_bytes = capacity_bytes;
     }
     ~StoreBox() { close(); }
@@ -115,6 +116,13 @@ class StoreBox {
     }
     Result<BlobRef> get(const Digest& digest) { return loop.run(store->open(digest)); }
     bool has(const Digest& digest) { return get(digest).has_value(); }
+    /// Opened and equal to `text` in every chunk.
+    bool holds(const std::string& text) {
+        auto blob = get(digest_of(text));
+        if (!blob) return false;
+        auto back = read(*blob);
+        return back && *back == text;
+    }
     /// All chunks through read_chunk, or the error of the first that failed.
     Result<std::string> read(const BlobRef& blob) {
         auto buffer = buffers.try_take();
