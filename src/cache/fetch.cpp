@@ -180,10 +180,10 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
             if (pumped) break;
             broke = pumped.error();
         }
-        // Nothing but the blob hashes to its name: all of it is here, whatever became of the end of the response.
+        if (broke.fault != Fault::upstream) co_return failure_of(broke, std::string(broke.fault == Fault::shutdown ? "the server is stopping" : "the store refuses the blob"));
+        // Nothing but the blob hashes to its name: all of it is here, whatever became of the end of the response. (A store that failed is behind us: its file is not whole.)
         bool may_be_whole = progress_->length == length_unknown || received_ == progress_->length;
         if (may_be_whole && received_ > before && digester_.finish() == digest()) break;
-        if (broke.fault != Fault::upstream) co_return failure_of(broke, std::string(broke.fault == Fault::shutdown ? "the server is stopping" : "the store refuses the blob"));
         breaks = received_ > before ? 0 : breaks + 1;
         if (breaks > breaks_without_progress_max) {
             co_return failure_of(broke, fmt::format("upstream broke off {} times in a row at byte {}", breaks, received_));

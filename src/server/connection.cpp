@@ -12,6 +12,7 @@ constexpr std::size_t error_head_bytes_max = 512;
 
 std::string_view explain(std::uint16_t status) {
     switch (status) {
+        case 408: return "the request head did not arrive in time";
         case 414: return "the request target is longer than 8 KiB";
         case 417: return "an expectation other than 100-continue cannot be met";
         case 431: return "the request head is larger than 32 KiB, or has more than 100 fields";
