@@ -1,11 +1,11 @@
 #pragma once
 // One HTTP/1.1 client connection: a request out, a head in, a body read to its end, again. Its owner closes it.
 
+#include "entrepot/base/intrusive_list.h"
 #include "entrepot/http/chunked.h"
 #include "entrepot/http/response_head.h"
 #include "entrepot/http/url.h"
 #include "entrepot/net/stream.h"
-#include "entrepot/base/intrusive_list.h"
 
 #include <string>
 
@@ -15,12 +15,11 @@ class UpstreamConnection : public ListLink {
   public:
     UpstreamConnection(std::unique_ptr<Stream> stream, Origin origin) noexcept : stream_(std::move(stream)), origin_(std::move(origin)) {}
 
-    /// Sends a whole request head (no body ever follows) and reads the final response head; 1xx are read past, at most 16.
+    /// Sends a whole request head (no body ever follows) and reads the final response head; 1xx are read past, at most 16. The request is wiped: it may carry a login.
     Task<Result<void>> ask(std::string request, bool is_head, Instant deadline);
     /// Of the last ask(); views live until the first read_body().
     const ResponseHead& head() const noexcept { return head_; }
-    BodyFraming framing() const noexcept { return framing_; }
-    /// The next bytes of the body, 0 at its proper end. Code::wrong_length when the connection ends before.
+    /// The next bytes of the body into a buffer that is not empty; 0 at its proper end. Code::wrong_length when the connection ends before.
     Task<Result<std::size_t>> read_body(MutableBytes into, Instant deadline);
     /// Reads past what is left of a short body (an error page), so that the connection may be used again.
     Task<void> read_rest_if_short(Instant deadline);
@@ -28,17 +27,23 @@ class UpstreamConnection : public ListLink {
     bool reusable() const noexcept { return ended_ && keeps_alive_ && received_.size() == used_; }
     /// True when not a single byte of the last response came: a pooled connection that the peer had closed meanwhile.
     bool silent() const noexcept { return silent_; }
+    /// Looks whether an idle connection is still open and said nothing unasked: bytes that came before our question are no answer to it.
+    Task<bool> is_quiet();
+    /// Keeps no memory while idle.
+    void rest(Instant time);
 
     Task<void> close() { co_await stream_->close(CloseHow::orderly); }
     void interrupt() noexcept { stream_->interrupt(); }
     const Origin& origin() const noexcept { return origin_; }
-    Instant idle_since{};
+    Instant idle_since() const noexcept { return idle_since_; }
 
   private:
     Task<Result<void>> read_head(Instant deadline);
     Task<Result<bool>> receive_more(Instant deadline);
     Task<Result<std::size_t>> read_plain(MutableBytes into, std::uint64_t limit, Instant deadline);
     Task<Result<std::size_t>> read_chunked(MutableBytes into, Instant deadline);
+    Task<Result<std::size_t>> read_chunk_data(MutableBytes into, Instant deadline);
+    std::size_t take_received(MutableBytes into) noexcept;
 
     std::unique_ptr<Stream> stream_;
     Origin origin_;
@@ -49,6 +54,7 @@ class UpstreamConnection : public ListLink {
     std::string received_;   // [used_, size) is not used yet
     std::size_t used_ = 0;
     std::uint64_t left_ = 0;  // of a body with a length
+    Instant idle_since_{};
     bool ended_ = false, keeps_alive_ = false, silent_ = true;
 };
 

@@ -4,14 +4,12 @@
 #include "entrepot/oci/manifest.h"
 
 #include <algorithm>
-#include <charconv>
 
 namespace entrepot {
 namespace {
 
-// A transfer that is slower than this for so long is as good as dead; a new connection often is not.
-constexpr Duration stall_window = seconds(30);
-constexpr std::uint64_t stall_bytes_min = 30 * KiB;
+// A transfer that is slower than this is as good as dead; a new connection often is not.
+constexpr std::uint64_t bytes_per_second_min = 1 * KiB;
 
 std::string lower_case(std::string_view text) {
     std::string lower(text);
@@ -21,40 +19,45 @@ std::string lower_case(std::string_view text) {
     return lower;
 }
 
+/// Of several Link lines the one that leads to the next page.
+std::string_view next_link(FieldValues lines) {
+    for (auto line : lines) {
+        if (line.find("rel=\"next\"") != line.npos || line.find("rel=next") != line.npos) return line;
+    }
+    return lines.empty() ? std::string_view() : lines.front();
+}
+
 }  // namespace
 
-ExchangeOfUpstream::ExchangeOfUpstream(ConnectionPool& pool, Semaphore& slots, UpstreamState& upstream, std::unique_ptr<UpstreamConnection> connection)
-    : pool_(pool), slots_(slots), upstream_(upstream), connection_(std::move(connection)), status_(connection_->head().status), window_start_(Loop::current().time()) {
+ExchangeOfUpstream::ExchangeOfUpstream(ConnectionPool& pool, Slots& slots, UpstreamState& upstream, std::size_t endpoint,
+                                       std::unique_ptr<UpstreamConnection> connection)
+    : pool_(pool), slots_(slots), upstream_(upstream), endpoint_(endpoint), connection_(std::move(connection)), status_(connection_->head().status) {
     auto& head = connection_->head();
     content_length_ = head.content_length;
     content_type_ = lower_case(media_type_of(head.content_type));
     digest_ = head.docker_content_digest;
     filters_applied_ = head.oci_filters_applied;
-    if (!head.link.empty()) link_ = head.link[0];
+    link_ = next_link(head.link);
     if (status_ == 200) total_length_ = head.content_length;
     if (auto range = parse_content_range(head.content_range); status_ == 206 && range && !range->unsatisfied) {
         range_start_ = range->first;
         total_length_ = range->blob_bytes;
     }
-    note_rate_limit(head.ratelimit_remaining);
-}
-
-/// "99;w=21600": what is left, of a window of so many seconds.
-void ExchangeOfUpstream::note_rate_limit(std::string_view remaining) noexcept {
-    std::int64_t left = 0;
-    auto parsed = std::from_chars(remaining.data(), remaining.data() + remaining.size(), left);
-    if (parsed.ec == std::errc() && left >= 0) upstream_.counters.ratelimit_remaining.store(left, std::memory_order_relaxed);
 }
 
 Task<Result<std::size_t>> ExchangeOfUpstream::read(MutableBytes into) {
-    auto time = Loop::current().time();
-    if (time - window_start_ >= stall_window) {
-        if (window_bytes_ < stall_bytes_min) co_return Error{Fault::upstream, Code::timeout};
-        window_start_ = time;
+    auto stall_window = pool_.options().stall_window;
+    if (window_waited_ >= stall_window) {
+        auto bytes_min = bytes_per_second_min * static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(stall_window).count()) / 1000;
+        if (window_bytes_ < bytes_min) co_return Error{Fault::upstream, Code::timeout};
+        window_waited_ = Duration::zero();
         window_bytes_ = 0;
     }
-    auto got = co_await connection_->read_body(into, time + stall_window);
+    auto before = Loop::current().time();
+    auto got = co_await connection_->read_body(into, before + stall_window);
+    if (!got && pool_.interrupted()) co_return Error{Fault::shutdown, Code::stopping};
     if (!got) co_return got;
+    window_waited_ += Loop::current().time() - before;
     window_bytes_ += *got;
     upstream_.counters.bytes.fetch_add(*got, std::memory_order_relaxed);
     co_return got;
@@ -62,7 +65,8 @@ Task<Result<std::size_t>> ExchangeOfUpstream::read(MutableBytes into) {
 
 Task<void> ExchangeOfUpstream::finish() {
     if (!connection_) co_return;
-    co_await pool_.give_back(std::move(connection_));
+    auto connection = std::move(connection_);
+    co_await pool_.give_back(std::move(connection));
     slots_.release();
 }
 

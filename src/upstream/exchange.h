@@ -8,7 +8,7 @@ namespace entrepot {
 class ExchangeOfUpstream final : public UpstreamExchange {
   public:
     /// Takes over the connection and one slot of its upstream; finish() gives both back.
-    ExchangeOfUpstream(ConnectionPool& pool, Semaphore& slots, UpstreamState& upstream, std::unique_ptr<UpstreamConnection> connection);
+    ExchangeOfUpstream(ConnectionPool& pool, Slots& slots, UpstreamState& upstream, std::size_t endpoint, std::unique_ptr<UpstreamConnection> connection);
     ~ExchangeOfUpstream() override { ASSERT(!connection_); }
 
     int status() const noexcept override { return status_; }
@@ -19,21 +19,21 @@ class ExchangeOfUpstream final : public UpstreamExchange {
     const std::string& docker_content_digest() const noexcept override { return digest_; }
     const std::string& link() const noexcept override { return link_; }
     const std::string& filters_applied() const noexcept override { return filters_applied_; }
+    std::size_t endpoint() const noexcept override { return endpoint_; }
     Task<Result<std::size_t>> read(MutableBytes into) override;
     Task<void> finish() override;
 
   private:
-    void note_rate_limit(std::string_view remaining) noexcept;
-
     ConnectionPool& pool_;
-    Semaphore& slots_;
+    Slots& slots_;
     UpstreamState& upstream_;
+    std::size_t endpoint_;
     std::unique_ptr<UpstreamConnection> connection_;
     int status_;
     std::optional<std::uint64_t> content_length_, total_length_;
     std::uint64_t range_start_ = 0;
     std::string content_type_, digest_, link_, filters_applied_;
-    Instant window_start_{};        // of the rate that is too slow
+    Duration window_waited_{0};  // how long we waited for the bytes of this window; our own pauses do not count
     std::uint64_t window_bytes_ = 0;
 };
 

@@ -1,37 +1,66 @@
 #include "upstream/secret.h"
 
-#include "entrepot/base/base64.h"
-
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <mbedtls/base64.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 
 namespace entrepot {
 namespace {
 
+/// What a reference points to; wiped unless it was moved on.
 struct Text {
     std::string value;
+    Text() = default;
+    Text(Text&&) = default;
+    Text& operator=(Text&&) = default;
+    ~Text() { wipe(value); }
 };
 
+class File {
+  public:
+    // O_NONBLOCK: a named pipe in the place of the file must not hold the lane.
+    explicit File(const std::string& path) noexcept : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) {}
+    ~File() {
+        if (descriptor_ >= 0) ::close(descriptor_);
+    }
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    int descriptor() const noexcept { return descriptor_; }
+
+  private:
+    int descriptor_;
+};
+
+/// Group-readable is how a service's files are kept (root:entrepot 0640); what everybody can read or others can write is no secret.
+std::optional<std::string> fault_of_file(const struct stat& status, const std::string& path, bool must_be_private) {
+    if (!S_ISREG(status.st_mode)) return fmt::format("secret file {} is not a file", path);
+    if (must_be_private && (status.st_mode & (S_IROTH | S_IWOTH | S_IWGRP))) {
+        return fmt::format("secret file {} may be read or changed by others: chmod 600 it", path);
+    }
+    return std::nullopt;
+}
+
 Result<Text, std::string> read_secret_file(const std::string& path, bool must_be_private) {
-    int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) return fmt::format("secret file {} cannot be read: {}", path, std::strerror(errno));
+    File file(path);
     struct stat status {};
-    std::string text(secret_bytes_max + 1, '\0');
-    bool good = ::fstat(fd, &status) == 0;
-    bool exposed = good && must_be_private && (status.st_mode & (S_IROTH | S_IWOTH | S_IWGRP));
-    auto got = good && !exposed ? ::read(fd, text.data(), text.size()) : 0;
-    ::close(fd);
-    if (exposed) return fmt::format("secret file {} may be read or changed by others: chmod 600 it", path);
+    if (file.descriptor() < 0 || ::fstat(file.descriptor(), &status) != 0) {
+        return fmt::format("secret file {} cannot be read: {}", path, std::strerror(errno));
+    }
+    if (auto fault = fault_of_file(status, path, must_be_private)) return *std::move(fault);
+    Text text;
+    text.value.resize(secret_bytes_max + 1);
+    auto got = ::read(file.descriptor(), text.value.data(), text.value.size());
     if (got < 0) return fmt::format("secret file {} cannot be read: {}", path, std::strerror(errno));
     if (static_cast<std::size_t>(got) > secret_bytes_max) return fmt::format("secret file {} is larger than {} KiB", path, secret_bytes_max / 1024);
-    text.resize(static_cast<std::size_t>(got));
-    return Text{std::move(text)};
+    text.value.resize(static_cast<std::size_t>(got));
+    return text;
 }
 
 Result<Text, std::string> read_reference(const std::string& reference) {
@@ -42,26 +71,32 @@ Result<Text, std::string> read_reference(const std::string& reference) {
     if (scheme == "env") {
         const char* value = std::getenv(place.c_str());
         if (!value) return fmt::format("environment variable {} for a secret is not set", place);
-        return Text{value};
+        Text text;
+        text.value = value;
+        return text;
     }
     if (scheme == "systemd") {
         const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
         if (!directory) return fmt::format("secret systemd:{} needs LoadCredential={} in the unit", place, place);
+        // The directory itself is private to the service, and systemd chooses the modes in it.
         return read_secret_file(std::string(directory) + "/" + place, false);
     }
     return std::string("a secret reference is neither file:, env: nor systemd:");
 }
 
-/// One trailing line end is the editor's, not the secret's; other control bytes would break a header.
+/// One trailing line end is the editor's, not the secret's. Other control bytes are refused: RFC 7617 section 2 forbids them, and whoever wrote them meant something
+/// else than a password.
 Result<Text, std::string> read_checked(const std::string& reference) {
     auto text = read_reference(reference);
-    if (!text) return text;
+    if (!text) return text.error();
     auto& value = text->value;
-    if (value.ends_with('\n')) value.pop_back();
-    if (value.ends_with('\r')) value.pop_back();
+    if (value.ends_with('\n')) {
+        value.pop_back();
+        if (value.ends_with('\r')) value.pop_back();
+    }
     if (value.empty()) return fmt::format("the secret {} is empty", reference);
     for (unsigned char c : value) {
-        if (c < 0x20 || c == 0x7f) return fmt::format("the secret {} contains control characters", reference);
+        if (c < 0x20 || c == 0x7f) return fmt::format("the secret {} holds line ends or other control characters (write a JSON key on one line)", reference);
     }
     return text;
 }
@@ -69,6 +104,7 @@ Result<Text, std::string> read_checked(const std::string& reference) {
 }  // namespace
 
 void wipe(std::string& text) noexcept {
+    text.resize(text.capacity());  // never allocates
     ::explicit_bzero(text.data(), text.size());
     text.clear();
 }
@@ -80,14 +116,23 @@ Secret::~Secret() {
 
 std::string Secret::basic_header() const {
     auto pair = user_ + ":" + password_;
-    auto encoded = base64(pair);
+    std::string encoded(pair.size() * 4 / 3 + 8, '\0');
+    std::size_t written = 0;
+    int failed = mbedtls_base64_encode(reinterpret_cast<unsigned char*>(encoded.data()), encoded.size(), &written,
+                                       reinterpret_cast<const unsigned char*>(pair.data()), pair.size());
+    ASSERT(!failed);
+    encoded.resize(written);
+    std::string header = "Basic " + encoded;
     wipe(pair);
-    return "Basic " + encoded;
+    wipe(encoded);
+    return header;
 }
 
 Result<Secret, std::string> read_secret(const std::string& user_reference, const std::string& password_reference) {
     auto user = read_checked(user_reference);
     if (!user) return user.error();
+    // RFC 7617 section 2: everything behind the first colon would be taken for the password.
+    if (user->value.find(':') != std::string::npos) return fmt::format("the user name in {} holds a colon", user_reference);
     auto password = read_checked(password_reference);
     if (!password) return password.error();
     return Secret(std::move(user->value), std::move(password->value));

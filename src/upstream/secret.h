@@ -1,5 +1,6 @@
 #pragma once
-// Reads what a secret reference points to ("file:PATH", "env:NAME", "systemd:NAME"), at the time of use, so that a rotated secret is seen. Blocking: on the resolver lane.
+// Reads what a secret reference points to ("file:PATH", "env:NAME", "systemd:NAME"), at the time of use, so that a rotated secret is seen. Blocking: on the
+// resolver lane.
 
 #include "entrepot/base/result.h"
 
@@ -18,6 +19,7 @@ class Secret {
     Secret& operator=(Secret&&) = default;
     ~Secret();
     const std::string& user() const noexcept { return user_; }
+    const std::string& password() const noexcept { return password_; }
     /// "Basic <base64 of user:password>" (RFC 7617).
     std::string basic_header() const;
 
@@ -25,10 +27,10 @@ class Secret {
     std::string user_, password_;
 };
 
-/// The error says what to do and never shows a secret: missing, readable by others, empty, too large, with control bytes.
+/// The error says what to do and never shows a secret: missing, readable by others, empty, too large, with control bytes, a user name with a colon.
 Result<Secret, std::string> read_secret(const std::string& user_reference, const std::string& password_reference);
 
-/// Overwrites the text before it goes.
+/// Overwrites the text before it goes, with what a longer text or a move left behind its end.
 void wipe(std::string& text) noexcept;
 
 }  // namespace entrepot

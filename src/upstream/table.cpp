@@ -1,10 +1,22 @@
 #include "upstream/table.h"
 
-#include "entrepot/base/log.h"
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace entrepot {
+namespace {
+
+constexpr Duration endpoint_avoided = seconds(30);
+
+Result<Origin, std::string> origin_of(const std::string& login_server, std::string_view what, const std::string& text) {
+    auto url = parse_url(text);
+    if (!url) return fmt::format("upstream '{}': {} '{}' is no URL", login_server, what, text);
+    return url->origin;
+}
+
+}  // namespace
 
 std::string_view name_of(UpstreamKind kind) noexcept {
     switch (kind) {
@@ -18,26 +30,7 @@ std::string_view name_of(UpstreamKind kind) noexcept {
     return "blob";
 }
 
-UpstreamFailure make_failure(Fault fault, Code code, std::string why, int status) {
-    constexpr std::size_t why_bytes_max = 300;
-    UpstreamFailure failure;
-    failure.error = {fault, code, status};
-    failure.why = escaped(why, why_bytes_max);
-    return failure;
-}
-
-bool Circuit::may_ask(Instant time) noexcept {
-    if (failures_.load(std::memory_order_relaxed) < failures_to_open) return true;
-    auto due = next_probe_ns_.load(std::memory_order_relaxed);
-    if (time.ns < due) return false;
-    // Whoever moves the clock on is the probe.
-    return next_probe_ns_.compare_exchange_strong(due, (time + probe_interval).ns, std::memory_order_relaxed);
-}
-
-void Circuit::failed(Instant time) noexcept {
-    auto failures = failures_.fetch_add(1, std::memory_order_relaxed) + 1;
-    if (failures == failures_to_open) next_probe_ns_.store((time + probe_interval).ns, std::memory_order_relaxed);
-}
+// ---- one upstream
 
 bool UpstreamState::owns(const Origin& origin) const noexcept { return std::find(endpoints.begin(), endpoints.end(), origin) != endpoints.end(); }
 
@@ -45,7 +38,41 @@ bool UpstreamState::may_issue_tokens(const Origin& origin) const noexcept {
     return owns(origin) || std::find(realms.begin(), realms.end(), origin) != realms.end();
 }
 
-Result<std::unique_ptr<UpstreamTable>, std::string> UpstreamTable::make(std::vector<UpstreamSpec> upstreams, std::vector<CredentialSpec> credentials, Options options) {
+std::vector<std::size_t> UpstreamState::endpoint_order(Instant time) const {
+    std::vector<std::size_t> order(endpoints.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::stable_partition(order.begin(), order.end(),
+                          [&](std::size_t endpoint) { return avoided_until_ns[endpoint].load(std::memory_order_relaxed) <= time.ns; });
+    return order;
+}
+
+void UpstreamState::avoid_endpoint(std::size_t endpoint, Instant time) noexcept {
+    avoided_until_ns[endpoint].store((time + endpoint_avoided).ns, std::memory_order_relaxed);
+}
+
+Duration UpstreamState::pause_left(std::size_t credential, Instant time) const noexcept {
+    return Instant{paused_until_ns[credential].load(std::memory_order_relaxed)} - time;
+}
+
+void UpstreamState::pause(std::size_t credential, Instant until) noexcept { paused_until_ns[credential].store(until.ns, std::memory_order_relaxed); }
+
+void UpstreamState::note(UpstreamKind kind, const ResponseHead& head) noexcept {
+    counters.by_status[static_cast<std::size_t>(kind)][head.status / 100].fetch_add(1, std::memory_order_relaxed);
+    // "99;w=21600": what is left, of a window of so many seconds.
+    auto remaining = head.ratelimit_remaining;
+    std::int64_t left = 0;
+    auto parsed = std::from_chars(remaining.data(), remaining.data() + remaining.size(), left);
+    if (parsed.ec == std::errc() && left >= 0) counters.ratelimit_remaining.store(left, std::memory_order_relaxed);
+}
+
+void UpstreamState::note_no_answer(UpstreamKind kind) noexcept {
+    counters.by_status[static_cast<std::size_t>(kind)][0].fetch_add(1, std::memory_order_relaxed);
+}
+
+// ---- all of them
+
+Result<std::unique_ptr<UpstreamTable>, std::string> UpstreamTable::make(std::vector<UpstreamSpec> upstreams, std::vector<CredentialSpec> credentials,
+                                                                       Options options) {
     return UpstreamTableOfProcess::make(std::move(upstreams), std::move(credentials), std::move(options));
 }
 
@@ -54,31 +81,60 @@ Result<std::unique_ptr<UpstreamTable>, std::string> UpstreamTableOfProcess::make
     auto table = std::make_unique<UpstreamTableOfProcess>();
     table->options_ = std::move(options);
     table->credentials_ = std::move(credentials);
-    for (auto& spec : upstreams) {
-        auto state = std::make_unique<UpstreamState>();
-        for (auto& endpoint : spec.endpoints) {
-            auto url = parse_url(endpoint);
-            if (!url) return fmt::format("upstream '{}': endpoint '{}' is no URL", spec.login_server, endpoint);
-            state->endpoints.push_back(url->origin);
-        }
-        if (state->endpoints.empty()) return fmt::format("upstream '{}' has no endpoint", spec.login_server);
-        for (auto& realm : spec.realms) {
-            auto url = parse_url(realm);
-            if (!url) return fmt::format("upstream '{}': realm '{}' is no URL", spec.login_server, realm);
-            state->realms.push_back(url->origin);
-        }
-        auto tls = TlsClientContext::load(spec.ca_file);
-        if (!tls) return fmt::format("upstream '{}': {}", spec.login_server, tls.error());
-        state->tls = *std::move(tls);
-        state->credentials = std::make_unique<UpstreamState::CredentialState[]>(table->credentials_.size() + 1);
-        state->spec = std::move(spec);
-        table->states_.push_back(std::move(state));
-    }
-    for (std::size_t i = 0; i < table->states_.size(); ++i) table->by_login_server_.emplace(table->states_[i]->spec.login_server, i);
     for (auto& text : table->options_.own_addresses) {
-        if (auto address = Address::parse_with_port(text)) table->own_addresses_.push_back(*address);
+        if (!table->own_addresses_.add(text)) return fmt::format("'{}' is no address of ours", text);
+    }
+    for (auto& spec : upstreams) {
+        auto added = table->add_upstream(std::move(spec));
+        if (!added) return added.error();
     }
     return std::unique_ptr<UpstreamTable>(std::move(table));
+}
+
+Result<void, std::string> UpstreamTableOfProcess::add_upstream(UpstreamSpec spec) {
+    auto state = std::make_unique<UpstreamState>();
+    for (auto& endpoint : spec.endpoints) {
+        auto origin = origin_of(spec.login_server, "endpoint", endpoint);
+        if (!origin) return origin.error();
+        state->endpoints.push_back(*std::move(origin));
+    }
+    if (state->endpoints.empty()) return fmt::format("upstream '{}' has no endpoint", spec.login_server);
+    for (auto& realm : spec.realms) {
+        auto origin = origin_of(spec.login_server, "realm", realm);
+        if (!origin) return origin.error();
+        state->realms.push_back(*std::move(origin));
+    }
+    auto trust = trust_of(spec.ca_file);
+    if (!trust) return fmt::format("upstream '{}': {}", spec.login_server, trust.error());
+    state->tls = *trust;
+    state->avoided_until_ns = std::make_unique<std::atomic<std::int64_t>[]>(state->endpoints.size());
+    state->paused_until_ns = std::make_unique<std::atomic<std::int64_t>[]>(credentials_.size() + 1);
+    state->spec = std::move(spec);
+    states_.push_back(std::move(state));
+    auto& kept = states_.back()->spec;
+    bool is_new = by_login_server_.emplace(kept.login_server, states_.size() - 1).second;
+    if (!is_new) return fmt::format("there are two upstreams '{}'", kept.login_server);
+    return {};
+}
+
+/// Parsing the system's trust store takes milliseconds and 0.4 MiB for each thread, and most upstreams share it.
+Result<const TlsClientContext*, std::string> UpstreamTableOfProcess::trust_of(const std::string& ca_file) {
+    auto& known = trust_[ca_file];
+    if (!known) {
+        auto loaded = TlsClientContext::load(ca_file);
+        if (!loaded) return loaded.error();
+        known = *std::move(loaded);
+    }
+    return static_cast<const TlsClientContext*>(known.get());
+}
+
+void UpstreamTableOfProcess::prepare_tls() const {
+    for (auto& [file, context] : trust_) {
+        bool is_used = std::any_of(states_.begin(), states_.end(), [&](auto& state) {
+            return state->tls == context.get() && std::any_of(state->endpoints.begin(), state->endpoints.end(), [](auto& origin) { return origin.is_tls(); });
+        });
+        if (is_used) context->prepare();
+    }
 }
 
 const UpstreamSpec* UpstreamTableOfProcess::find(std::string_view login_server) const noexcept {
@@ -106,12 +162,7 @@ std::size_t UpstreamTableOfProcess::index_of(const CredentialSpec* credential) c
     return index + 1;
 }
 
-bool UpstreamTableOfProcess::is_ourselves(const Address& address) const noexcept {
-    return std::any_of(own_addresses_.begin(), own_addresses_.end(), [&](const Address& own) {
-        bool everywhere = own.ip_text() == "0.0.0.0" || own.ip_text() == "::";
-        return own.port() == address.port() && (own == address || (everywhere && address.is_loopback()));
-    });
-}
+// ---- the shards
 
 void UpstreamTableOfProcess::add_member(Loop& loop, UpstreamsOfShard& member) {
     std::lock_guard guard(members_lock_);
@@ -125,6 +176,9 @@ void UpstreamTableOfProcess::add_member(Loop& loop, UpstreamsOfShard& member) {
 void UpstreamTableOfProcess::remove_member(UpstreamsOfShard& member) noexcept {
     std::lock_guard guard(members_lock_);
     std::erase_if(members_, [&](auto& known) { return known.second == &member; });
+    if (home_member_ != &member) return;
+    home_ = members_.empty() ? nullptr : members_.front().first;
+    home_member_ = members_.empty() ? nullptr : members_.front().second;
 }
 
 void UpstreamTableOfProcess::set_home(Loop& home) noexcept {

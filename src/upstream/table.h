@@ -1,10 +1,15 @@
 #pragma once
 // The inside of UpstreamTable: what every shard may read, and the few atomics that tell all shards how an upstream is doing.
 
+#include "entrepot/http/response_head.h"
 #include "entrepot/http/url.h"
 #include "entrepot/net/tls.h"
 #include "entrepot/upstream/upstream.h"
+#include "upstream/failure.h"
+#include "upstream/health.h"
+#include "upstream/own_addresses.h"
 
+#include <map>
 #include <mutex>
 #include <unordered_map>
 
@@ -12,39 +17,33 @@ namespace entrepot {
 
 class UpstreamsOfShard;
 
-/// Whether an upstream may be asked now. Shared by all shards through atomics; wrong by a request or two at the edges, which is harmless.
-class Circuit {
-  public:
-    static constexpr int failures_to_open = 5;
-    static constexpr Duration probe_interval = std::chrono::seconds(1);
-
-    /// False while the circuit is open, except for one probe each second.
-    bool may_ask(Instant time) noexcept;
-    void succeeded() noexcept { failures_.store(0, std::memory_order_relaxed); }
-    void failed(Instant time) noexcept;
-
-  private:
-    std::atomic<int> failures_{0};
-    std::atomic<std::int64_t> next_probe_ns_{0};
-};
-
-/// One upstream, or rather one way of asking it: the credential's own state is kept per credential (index 0: anonymous).
+/// One upstream: its specification as origins, and its state.
 struct UpstreamState {
-    struct CredentialState {
-        std::atomic<std::int64_t> pause_until_ns{0};  ///< a 429 told everybody with these rights to wait
-        std::atomic<bool> wants_basic{false};         ///< it asked for Basic before
-    };
-
     UpstreamSpec spec;
     std::vector<Origin> endpoints;
-    std::vector<Origin> realms;  ///< besides the endpoints
-    std::unique_ptr<TlsClientContext> tls;
-    std::unique_ptr<CredentialState[]> credentials;
+    std::vector<Origin> realms;               ///< besides the endpoints
+    const TlsClientContext* tls = nullptr;    ///< shared by all upstreams with the same CA file
     Circuit circuit;
+    RetryBudget budget;
     UpstreamTable::Counters counters;
 
-    bool owns(const Origin& origin) const noexcept;         ///< an endpoint: may see requests with credentials
+    bool owns(const Origin& origin) const noexcept;  ///< an endpoint: may see requests with credentials
     bool may_issue_tokens(const Origin& origin) const noexcept;
+
+    /// The indexes of the endpoints, those that failed of late behind the others.
+    std::vector<std::size_t> endpoint_order(Instant time) const;
+    void avoid_endpoint(std::size_t endpoint, Instant time) noexcept;
+
+    /// A 429 tells everybody with these rights to wait; `credential` as UpstreamTableOfProcess::index_of says.
+    Duration pause_left(std::size_t credential, Instant time) const noexcept;
+    void pause(std::size_t credential, Instant until) noexcept;
+
+    /// What any response may tell: its status, and what is left of the rate limit.
+    void note(UpstreamKind kind, const ResponseHead& head) noexcept;
+    void note_no_answer(UpstreamKind kind) noexcept;
+
+    std::unique_ptr<std::atomic<std::int64_t>[]> avoided_until_ns;  ///< by endpoint
+    std::unique_ptr<std::atomic<std::int64_t>[]> paused_until_ns;   ///< by credential
 };
 
 class UpstreamTableOfProcess final : public UpstreamTable {
@@ -63,7 +62,9 @@ class UpstreamTableOfProcess final : public UpstreamTable {
     UpstreamState& state_of(const UpstreamSpec& spec) const noexcept { return *states_[index_of(spec)]; }
     std::size_t index_of(const UpstreamSpec& spec) const noexcept;
     std::size_t index_of(const CredentialSpec* credential) const noexcept;  ///< 0: anonymous
-    bool is_ourselves(const Address& address) const noexcept;
+    bool is_ourselves(const Address& address) const noexcept { return own_addresses_.contains(address); }
+    /// Readies the calling thread for handshakes, so that none of them parses trust stores.
+    void prepare_tls() const;
 
     /// Each shard's Upstreams makes itself known at construction; the home's runs the token requests of the whole process.
     void add_member(Loop& loop, UpstreamsOfShard& member);
@@ -72,17 +73,19 @@ class UpstreamTableOfProcess final : public UpstreamTable {
     Loop& home_loop() const noexcept { return *home_; }
 
   private:
+    Result<void, std::string> add_upstream(UpstreamSpec spec);
+    Result<const TlsClientContext*, std::string> trust_of(const std::string& ca_file);
+
     Options options_;
+    std::map<std::string, std::unique_ptr<TlsClientContext>> trust_;  // by CA file
     std::vector<std::unique_ptr<UpstreamState>> states_;
     std::unordered_map<std::string_view, std::size_t> by_login_server_;
     std::vector<CredentialSpec> credentials_;
-    std::vector<Address> own_addresses_;
+    OwnAddresses own_addresses_;
     std::mutex members_lock_;  // start and end only
     std::vector<std::pair<Loop*, UpstreamsOfShard*>> members_;
     Loop* home_ = nullptr;
     UpstreamsOfShard* home_member_ = nullptr;
 };
-
-UpstreamFailure make_failure(Fault fault, Code code, std::string why, int status = 0);
 
 }  // namespace entrepot

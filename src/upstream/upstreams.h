@@ -1,23 +1,13 @@
 #pragma once
 // Upstreams of one shard: the walk of an exchange from "ask" to a usable response head.
+//
+//   ask (pause, circuit, slot) -> rounds within the budget -> each endpoint -> attempt: send, 401 -> authorize -> send, 3xx -> follow -> send, 200 / 206
 
+#include "upstream/logins.h"
 #include "upstream/pool.h"
-#include "upstream/secret.h"
 #include "upstream/tokens.h"
 
 namespace entrepot {
-
-/// Retries cost: each first attempt earns a fifth of one, each second ten, at most 100 (Finagle's budget: 20 % and 10/s).
-class RetryBudget {
-  public:
-    void earn(Instant time) noexcept;
-    bool spend(Instant time) noexcept;
-
-  private:
-    void refill(Instant time) noexcept;
-    double credits_ = 10;
-    Instant refilled_{};
-};
 
 class UpstreamsOfShard final : public Upstreams {
   public:
@@ -25,41 +15,43 @@ class UpstreamsOfShard final : public Upstreams {
     ~UpstreamsOfShard() override;
 
     Task<UpstreamAnswer> ask(UpstreamRequest request) override;
+    void distrust(const UpstreamSpec& upstream, std::size_t endpoint) noexcept override;
     void interrupt() noexcept override;
     Task<void> close() override;
 
-    /// A GET of a small document (a token) from any URL under the upstream's policy. `authorization` may be empty.
-    struct SmallDocument {
-        std::string text;
-    };
-    Task<Result<SmallDocument, UpstreamFailure>> fetch_document(UpstreamState& upstream, const Url& url, std::string authorization, std::size_t bytes_max);
-    /// The Basic header of a credential, read again after a while.
-    Task<AuthorizationAnswer> basic_authorization(const CredentialSpec& credential);
-
-    UpstreamTableOfProcess& table() noexcept { return table_; }
-    ConnectionPool& pool() noexcept { return pool_; }
+    /// What the realm of a token order answers, within one first_byte_timeout.
+    Task<Result<std::string, UpstreamFailure>> fetch_document(const TokenOrder& order, Authorization login);
+    Logins& logins() noexcept { return logins_; }
 
   private:
-    /// One attempt under way: where it stands among endpoints, redirects and challenges.
+    /// One attempt at one endpoint: where it stands among redirects and challenges.
     struct Attempt;
+    /// What of a response that is no success decides the next step; the connection is free again.
+    struct Verdict;
+    using Connection = std::unique_ptr<UpstreamConnection>;
 
+    std::optional<UpstreamFailure> refusal(const UpstreamRequest& request, const UpstreamState& upstream) const;
+    Task<UpstreamAnswer> ask_admitted(const UpstreamRequest& request, UpstreamState& upstream);
     Task<UpstreamAnswer> ask_with_retries(const UpstreamRequest& request, UpstreamState& upstream);
-    Task<UpstreamAnswer> attempt(const UpstreamRequest& request, UpstreamState& upstream, const Origin& endpoint);
-    Task<Result<ConnectionPool::Lease, UpstreamFailure>> send(const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt);
-    Task<std::optional<UpstreamFailure>> authorize(const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt, const UpstreamConnection& connection);
+    Task<UpstreamAnswer> ask_each_endpoint(const UpstreamRequest& request, UpstreamState& upstream);
+    Task<UpstreamAnswer> attempt(const UpstreamRequest& request, UpstreamState& upstream, std::size_t endpoint);
+    Task<Result<Connection, UpstreamFailure>> send(const UpstreamRequest& request, UpstreamState& upstream, const Attempt& attempt);
+    Task<std::optional<UpstreamFailure>> react(const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt, Verdict& verdict);
+
+    Task<std::optional<UpstreamFailure>> authorize(const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt, Verdict& verdict);
+    Task<AuthorizationAnswer> token_for(const Challenge& challenge, const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt,
+                                        const Authorization& refused);
     Task<AuthorizationAnswer> token(const TokenOrder& order, std::string refused);
-    std::optional<UpstreamFailure> follow_redirect(UpstreamState& upstream, Attempt& attempt, const ResponseHead& head);
-    UpstreamFailure failure_of_status(const UpstreamRequest& request, UpstreamState& upstream, const Attempt& attempt, const ResponseHead& head);
-    std::string authorization_for(const UpstreamRequest& request, UpstreamState& upstream, const Url& url);
-    void count(UpstreamState& upstream, UpstreamKind kind, int status) noexcept;
+    Task<std::vector<Challenge>> ask_for_challenges(const UpstreamRequest& request, UpstreamState& upstream, const Origin& endpoint);
+    std::optional<UpstreamFailure> follow_redirect(const UpstreamState& upstream, Attempt& attempt, const Verdict& verdict) const;
+    UpstreamFailure failure_of(const UpstreamRequest& request, UpstreamState& upstream, const Origin& origin, const Verdict& verdict) const;
 
     UpstreamTableOfProcess& table_;
     Loop& loop_;
     ConnectionPool pool_;
+    Logins logins_;
     Tokens tokens_;
-    std::unordered_map<std::size_t, RetryBudget> budgets_;
-    std::unordered_map<std::string, Authorization> authorizations_;  // by upstream, credential and repository: what worked last
-    std::unordered_map<std::string, Authorization> basic_;           // by credential name
+    Condition stopped_;
     bool stopping_ = false;
 };
 

@@ -66,11 +66,13 @@ class UpstreamExchange {
     virtual std::optional<std::uint64_t> total_length() const noexcept = 0;    ///< of the whole resource, when told
     virtual const std::string& content_type() const noexcept = 0;              ///< without parameters, lower case
     virtual const std::string& docker_content_digest() const noexcept = 0;     ///< "" when absent
-    virtual const std::string& link() const noexcept = 0;                      ///< of a paged list, "" when absent
+    virtual const std::string& link() const noexcept = 0;                      ///< of a paged list (the one with rel="next"), "" when absent
     virtual const std::string& filters_applied() const noexcept = 0;
+    virtual std::size_t endpoint() const noexcept = 0;                         ///< of UpstreamSpec::endpoints: who answered, for distrust()
 
-    /// The next bytes of the body, framing removed; 0 at its proper end. A body that ends early is Fault::upstream Code::wrong_length, a stalled one Code::timeout
-    /// (less than 1 KiB/s over 30 s, or nothing for 30 s).
+    /// The next bytes of the body into a buffer that is not empty, framing removed; 0 at its proper end. A body that ends early is Fault::upstream with
+    /// Code::wrong_length (FIN) or Code::reset, broken framing Code::bad_message, a stalled body Code::timeout (less than 1 KiB/s over 30 s, or nothing for 30 s;
+    /// the caller's own pauses do not count). After interrupt(): Fault::shutdown.
     virtual Task<Result<std::size_t>> read(MutableBytes into) = 0;
     /// Gives the connection back to its pool when the body was read to its end, closes it otherwise.
     virtual Task<void> finish() = 0;
@@ -83,10 +85,13 @@ class UpstreamTable {
     struct Options {
         Duration connect_timeout = std::chrono::seconds(5);
         Duration first_byte_timeout = std::chrono::seconds(20);
-        std::size_t connections_per_upstream_max = 64;   ///< per shard, active; further exchanges wait in order
-        std::size_t idle_connections_max = 16;           ///< per shard and origin, closed after 50 s
+        Duration stall_window = std::chrono::seconds(30);       ///< a body that brings less than 1 KiB/s over this has stalled
+        Duration idle_time_max = std::chrono::seconds(50);      ///< under the 60 s after which many front ends hang up
+        Duration secret_life = std::chrono::seconds(30);        ///< a secret is read again after this, or at once when it is refused
+        std::size_t connections_per_upstream_max = 64;   ///< per shard, active; further exchanges wait in order, at most 60 s
+        std::size_t idle_connections_max = 16;           ///< per shard and origin
         std::size_t waiting_max = 4096;                  ///< exchanges waiting for a connection; beyond: Code::busy
-        std::vector<std::string> own_addresses;          ///< our listeners, "127.0.0.1:5000": a redirect there is refused
+        std::vector<std::string> own_addresses;          ///< our listeners, "127.0.0.1:5000", "0.0.0.0:5000": nothing leads us there
     };
     struct Counters {  ///< one per upstream; read from any thread
         std::array<std::array<std::atomic<std::uint64_t>, 6>, upstream_kinds> by_status{};  ///< [kind][status / 100; 0: no answer]
@@ -94,7 +99,7 @@ class UpstreamTable {
         std::atomic<std::int64_t> ratelimit_remaining{-1};
     };
 
-    /// Loads CA files. The error is one line for the operator.
+    /// Loads CA files, once each. The error is one line for the operator.
     static Result<std::unique_ptr<UpstreamTable>, std::string> make(std::vector<UpstreamSpec> upstreams, std::vector<CredentialSpec> credentials, Options options);
     virtual ~UpstreamTable() = default;
 
@@ -112,13 +117,19 @@ class Upstreams {
     static std::unique_ptr<Upstreams> make(UpstreamTable& table);
     virtual ~Upstreams() = default;
 
-    /// One exchange. Manifests are asked for with the full Accept list, blobs and manifests with Accept-Encoding: identity (an encoded answer is a failure).
+    /// One exchange. Manifests are asked for with the full Accept list, everything with Accept-Encoding: identity (an encoded answer is a failure). A 200 to a request
+    /// with a range is the whole; a 206 begins where it was asked to.
     /// Failure: not_found, unauthorized, denied, too_many_requests, bad_status, refused, timeout, name_unresolved, address_forbidden, tls_*, loop, busy, ...
-    /// While an upstream is known to be down (circuit open after 5 failures in a row, one probe a second) it fails at once; while its 429 back-off lasts too.
+    /// Endpoints are tried in order (one that failed within 30 s comes last); then network errors and 500, 502, 503, 504 are retried at most twice, within
+    /// 10 s and the upstream's budget. While an upstream is known to be down (circuit open after 5 failures in a row, one probe a second) it fails at once; while its
+    /// 429 back-off lasts too.
     virtual Task<UpstreamAnswer> ask(UpstreamRequest request) = 0;
-    /// Shutdown: running and waiting exchanges end soon with Fault::shutdown, and so does every later ask().
+    /// What an endpoint delivered proved to be wrong (a digest that does not match): for 30 s it is tried after the others.
+    virtual void distrust(const UpstreamSpec& upstream, std::size_t endpoint) noexcept = 0;
+    /// Shutdown: running and waiting exchanges end soon with Fault::shutdown (one whose connection is being opened after connect_timeout at the latest), and so does
+    /// every later ask().
     virtual void interrupt() noexcept = 0;
-    /// Ends idle connections; running exchanges must have ended.
+    /// Waits for token requests made for other shards, then ends idle connections. Exchanges must have been finished.
     virtual Task<void> close() = 0;
 };
 

@@ -1,0 +1,115 @@
+#include "upstream/table.h"
+
+#include "upstream/own_addresses.h"
+
+#include <doctest/doctest.h>
+
+using namespace entrepot;
+using namespace std::chrono_literals;
+
+namespace {
+
+UpstreamSpec spec(const std::string& login_server, std::vector<std::string> endpoints, std::vector<std::string> realms = {}) {
+    UpstreamSpec spec;
+    spec.login_server = login_server;
+    spec.endpoints = std::move(endpoints);
+    spec.realms = std::move(realms);
+    return spec;
+}
+
+std::string error_of(std::vector<UpstreamSpec> specs, UpstreamTable::Options options = {}) {
+    auto table = UpstreamTable::make(std::move(specs), {}, std::move(options));
+    return table ? std::string() : table.error();
+}
+
+}  // namespace
+
+TEST_CASE("upstream table: what cannot be used is told by the name of the upstream") {
+    CHECK(error_of({spec("a.test", {"https://a.test"})}) == "");
+    CHECK(error_of({spec("a.test", {})}) == "upstream 'a.test' has no endpoint");
+    CHECK(error_of({spec("a.test", {"a.test"})}) == "upstream 'a.test': endpoint 'a.test' is no URL");
+    CHECK(error_of({spec("a.test", {"https://a.test"}, {"auth"})}) == "upstream 'a.test': realm 'auth' is no URL");
+    CHECK(error_of({spec("a.test", {"https://a.test"}), spec("a.test", {"https://b.test"})}) == "there are two upstreams 'a.test'");
+    auto private_ca = spec("a.test", {"https://a.test"});
+    private_ca.ca_file = "/nonexistent/ca.pem";
+    CHECK(error_of({private_ca}).find("upstream 'a.test': ") == 0);
+    UpstreamTable::Options options;
+    options.own_addresses = {"localhost:5000"};
+    CHECK(error_of({spec("a.test", {"https://a.test"})}, options).find("localhost:5000") != std::string::npos);
+}
+
+TEST_CASE("upstream table: upstreams and credential sets are found by name") {
+    CredentialSpec credential;
+    credential.name = "hub";
+    auto table = UpstreamTable::make({spec("a.test", {"https://a.test"}), spec("b.test", {"https://b.test"})}, {credential}, {});
+    REQUIRE(table);
+    CHECK((*table)->count() == 2);
+    CHECK((*table)->find("b.test") == &(*table)->at(1));
+    CHECK((*table)->find("c.test") == nullptr);
+    CHECK((*table)->find_credential("hub")->name == "hub");
+    CHECK((*table)->find_credential("other") == nullptr);
+}
+
+TEST_CASE("upstream table: credentials belong to exact origins") {
+    auto table = UpstreamTable::make({spec("a.test", {"https://a.test", "http://10.0.0.1:5000"}, {"https://auth.a.test"})}, {}, {});
+    REQUIRE(table);
+    auto& state = static_cast<UpstreamTableOfProcess&>(**table).state_of(*(*table)->find("a.test"));
+    auto owns = [&](const char* url) { return state.owns(parse_url(url)->origin); };
+    auto issues = [&](const char* url) { return state.may_issue_tokens(parse_url(url)->origin); };
+    CHECK(owns("https://a.test/x"));
+    CHECK(owns("https://A.test:443/"));
+    CHECK(owns("https://a.test./"));
+    CHECK(owns("http://10.0.0.1:5000/"));
+    CHECK(issues("https://auth.a.test/token"));
+    CHECK(issues("https://a.test/token"));
+    for (const char* other : {"http://a.test/", "https://a.test:8443/", "https://b.a.test/", "https://a.test.evil.test/", "https://xn--a-test.test/", "http://10.0.0.1/",
+                              "https://10.0.0.1:5000/"}) {
+        CAPTURE(std::string(other));
+        CHECK(!owns(other));
+        CHECK(!issues(other));
+    }
+    CHECK(!owns("https://auth.a.test/"));
+}
+
+TEST_CASE("upstream table: an endpoint that failed comes last for 30 s") {
+    auto table = UpstreamTable::make({spec("a.test", {"https://1.test", "https://2.test", "https://3.test"})}, {}, {});
+    REQUIRE(table);
+    auto& state = static_cast<UpstreamTableOfProcess&>(**table).state_of((*table)->at(0));
+    Instant time{1'000'000'000};
+    using Order = std::vector<std::size_t>;
+    CHECK(state.endpoint_order(time) == Order{0, 1, 2});
+    state.avoid_endpoint(0, time);
+    CHECK(state.endpoint_order(time) == Order{1, 2, 0});
+    state.avoid_endpoint(1, time + 10s);
+    CHECK(state.endpoint_order(time + 10s) == Order{2, 0, 1});
+    CHECK(state.endpoint_order(time + 30s) == Order{0, 2, 1});
+    CHECK(state.endpoint_order(time + 40s) == Order{0, 1, 2});
+}
+
+TEST_CASE("own addresses: a listener is known by its address, whatever dress it wears") {
+    OwnAddresses own;
+    REQUIRE(own.add("127.0.0.1:5000"));
+    REQUIRE(!own.add("127.0.0.1"));
+    auto contains = [&](const char* ip, std::uint16_t port) { return own.contains(*Address::parse(ip, port)); };
+    CHECK(contains("127.0.0.1", 5000));
+    CHECK(contains("::ffff:127.0.0.1", 5000));
+    CHECK(contains("0.0.0.0", 5000));  // where the kernel connects to loopback
+    CHECK(contains("::", 5000));
+    CHECK(!contains("127.0.0.1", 5001));
+    CHECK(!contains("127.0.0.2", 5000));
+    CHECK(!contains("::1", 5000));
+}
+
+TEST_CASE("own addresses: a listener on every address is known by each") {
+    for (const char* everywhere : {"0.0.0.0:5000", "[::]:5000", ":5000"}) {
+        CAPTURE(std::string(everywhere));
+        OwnAddresses own;
+        REQUIRE(own.add(everywhere));
+        for (const char* ip : {"127.0.0.1", "127.3.2.1", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1"}) {
+            CAPTURE(std::string(ip));
+            CHECK(own.contains(*Address::parse(ip, 5000)));
+            CHECK(!own.contains(*Address::parse(ip, 5001)));
+        }
+        CHECK(!own.contains(*Address::parse("203.0.113.1", 5000)));
+    }
+}
