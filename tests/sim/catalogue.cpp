@@ -79,6 +79,15 @@ const Content* Catalogue::find(const std::string& digest) const {
     return found == contents_.end() ? nullptr : &found->second;
 }
 
+std::uint64_t Catalogue::names_of(const std::string& digest) const {
+    std::uint64_t names = 0;
+    for (const auto& repository : repositories_) {
+        names += repository.manifests.contains(digest);
+        for (const auto& [tag, history] : repository.tag_history) names += history.contains(digest);
+    }
+    return names;
+}
+
 Repository* Catalogue::find_repository(const std::string& name) {
     for (auto& repository : repositories_) {
         if (repository.name == name) return &repository;

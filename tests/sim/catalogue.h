@@ -39,6 +39,8 @@ class Catalogue {
     const Content* find(const std::string& digest) const;
     std::vector<Repository>& repositories() { return repositories_; }
     const std::vector<Repository>& repositories() const { return repositories_; }
+    /// By how many names a manifest can be asked for: its digest and the tags that ever pointed to it, per repository.
+    std::uint64_t names_of(const std::string& digest) const;
     Repository* find_repository(const std::string& name);
     /// A tag of some repository moves to another of its manifests.
     void move_a_tag(Random& random);

@@ -206,8 +206,10 @@ void LifeRun::check_fetches() const {
     for (const auto& [digest, traffic] : registry_->traffic()) {
         auto before = before_.gets.find(digest);
         auto gets = traffic.gets + (before == before_.gets.end() ? 0 : before->second);
-        if (traffic.running_max > 1) violation("a digest was fetched twice at once: " + digest);
-        if (gets > 1 + crashes) violation(fmt::format("{} was fetched {} times", digest, gets));
+        // A manifest has several names, and who asks by one cannot know that the other is on its way.
+        auto names = catalogue_.find(digest)->is_manifest() ? catalogue_.names_of(digest) : 1;
+        if (traffic.running_max > names) violation("a digest was fetched twice at once: " + digest);
+        if (gets > names + crashes) violation(fmt::format("{} was fetched {} times", digest, gets));
     }
 }
 

@@ -244,9 +244,9 @@ void Network::send_end(const SocketRef& socket) {
 void Network::reset_from(const SocketRef& socket) {
     if (!socket->peer || std::exchange(socket->broken, true)) return;
     if (world_.random.chance(0.5)) ++socket->generation;
-    schedule(socket, arrival(*socket, 0), [this, socket] {
+    world_.at(arrival(*socket, 0), [this, socket] {  // not schedule(): nothing makes a reset void
         auto peer = socket->peer;
-        if (peer->broken && peer->error) return;
+        if (!peer || (peer->broken && peer->error)) return;
         ++peer->generation;
         peer->broken = true;
         if (!peer->closed) peer->error = peer->end_received ? EPIPE : ECONNRESET;

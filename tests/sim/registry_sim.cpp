@@ -254,6 +254,7 @@ Task<bool> SimRegistry::answer_content(Wire& wire, const std::string& method, co
 
 Task<bool> SimRegistry::send_body(Wire& wire, Body body) {
     auto* traffic = body.traffic;
+    if (traffic) world_.note("upstream sends content (deed, bytes)", static_cast<std::uint64_t>(body.deed), body.bytes.size());
     auto deadline = Loop::current().time() + std::chrono::minutes(10);
     if (traffic) traffic->running_max = std::max(traffic->running_max, ++traffic->running);
     bool sent = co_await wire.send(body.head, deadline);

@@ -26,7 +26,6 @@ void violation(const std::string& what) {
         World::current().print_last_notes();
         std::fprintf(stderr, "live tasks:\n");
         print_live_tasks();
-        std::fprintf(stderr, "seed %llu\n", static_cast<unsigned long long>(World::current().seed()));
     }
     std::fflush(nullptr);
     std::abort();
