@@ -52,7 +52,7 @@ def test_clients_that_leave_do_not_stop_the_fetch(cache, upstream):
     for pull in leaving:
         pull.wait()
     blob.release()
-    cache.until_metric("store_blobs", 1)
+    cache.keeps(blob)
     reply = cache.get(blob)
     assert reply.digest() == blob.digest and reply.cache == "hit" and upstream.gets(blob) == 1
 

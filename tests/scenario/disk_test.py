@@ -104,10 +104,8 @@ def test_a_tampered_file_is_never_served_as_whole(cache, upstream):
         for size, position in (("20KiB", 5), ("20KiB", -1), ("3MiB", 100), ("3MiB", 2 * MIB), ("3MiB", -1)):
             blob = upstream.offers(size)
             cache.get(blob)
+            cache.keeps(blob)
             path = cache.blob_file(blob)
-            if path is None:
-                rows.check(False, f"I12 {size}", "not stored")
-                continue
             cache.stop()
             flip_byte(path, position % blob.size)
             evicted_from_memory(path)
@@ -127,6 +125,7 @@ def test_files_that_change_behind_its_back(cache, upstream):
                              ("deleted", os.unlink), ("emptied", lambda path: os.truncate(path, 0))):
             blob = upstream.offers("2MiB")
             cache.get(blob)
+            cache.keeps(blob)
             cache.stop()
             damage(cache.blob_file(blob))
             cache.start()
@@ -138,6 +137,7 @@ def test_files_that_change_behind_its_back(cache, upstream):
 def test_a_symbolic_link_in_place_of_a_blob_is_not_followed(cache, upstream, directory):
     blob = upstream.offers("100KiB")
     cache.get(blob)
+    cache.keeps(blob)
     path = cache.blob_file(blob)
     cache.stop()
     os.unlink(path)
@@ -170,6 +170,7 @@ def test_ten_starts_in_a_row_harm_nothing(cache, upstream):
     blobs = [upstream.offers("500KiB") for _ in range(4)]
     for blob in blobs:
         cache.get(blob)
+    cache.keeps(*blobs)
     for _ in range(10):
         cache.kill()
         cache.start()
@@ -184,6 +185,7 @@ def test_the_store_is_an_image_layout_that_other_tools_read(cache, upstream):
     cache.tag(image, "1")
     for part in image.parts:
         cache.get(part)
+    cache.keeps(*image.parts)
     cache.stop()
     with open(f"{cache.store}/oci-layout", encoding="utf-8") as file:
         assert json.load(file)["imageLayoutVersion"] == "1.0.0"
@@ -200,6 +202,7 @@ def test_the_store_is_rebuilt_when_the_ledger_is_lost(cache, upstream):
     cache.tag(image, "1")
     for part in image.parts:
         cache.get(part)
+    cache.keeps(*image.parts)
     cache.stop()
     lost = 0
     for folder, _, names in os.walk(cache.store):

@@ -59,13 +59,15 @@ def test_a_manifest_without_end_is_given_up_at_the_limit(cache, upstream):
 
 
 def test_many_descriptors_and_indexes_in_indexes_do_not_multiply_requests(cache, upstream):
-    layers = [{"mediaType": LAYER, "digest": digest_of(str(n).encode()), "size": 1} for n in range(20_000)]
+    layers = [{"mediaType": LAYER, "digest": digest_of(str(n).encode()), "size": 1} for n in range(10_000)]
     many = upstream.offers_manifest({"schemaVersion": 2, "mediaType": MANIFEST, "layers": layers}, tag="many")
     child = upstream.offers_image().manifest
     for _ in range(100):
         child = upstream.offers_manifest({"schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor(child)]}, media_type=INDEX)
     upstream.tag(child, "deep")
+    upstream.offers_manifest({"schemaVersion": 2, "mediaType": MANIFEST, "layers": layers * 2}, tag="too-many")
     assert by_tag(cache, "many").digest() == many.digest
+    assert by_tag(cache, "too-many").status == 502, "C07: the count is bounded"
     assert by_tag(cache, "deep").digest() == child.digest
     assert len(upstream.seen()) < 100, "C07: whatever is fetched ahead is bounded"
 
@@ -114,6 +116,7 @@ def test_an_artifact_that_is_no_image_is_cached_like_one(cache, upstream):
     assert by_tag(cache, "0.1.0", "lab/chart").digest() == artifact.digest
     for part in (chart, config):
         assert cache.get(part).digest() == part.digest
+    cache.keeps(artifact, chart, config)
     upstream.stop()
     for part in (artifact, chart, config):
         assert cache.get(part).cache == "hit"

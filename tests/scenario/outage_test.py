@@ -10,6 +10,7 @@ def test_a_pulled_image_is_served_when_upstream_is_gone(cache, upstream):
     assert cache.tag(image, "1").status == 200
     for part in image.parts:
         cache.get(part)
+    cache.keeps(*image.parts)
     upstream.stop()
     assert cache.tag(image, "1").digest() == image.manifest.digest
     for part in image.parts:
@@ -35,6 +36,7 @@ def test_it_starts_and_serves_without_any_upstream(make_cache, upstream):
     cache = make_cache(upstream, tag_ttl="1h")
     for part in image.parts:
         cache.get(part)
+    cache.keeps(*image.parts)
     cache.stop()
     upstream.stop()
     cache.start()
@@ -46,6 +48,7 @@ def test_it_starts_and_serves_without_any_upstream(make_cache, upstream):
 def test_hits_do_not_feel_a_hanging_upstream(cache, upstream):
     hot = upstream.offers("100KiB")
     cache.get(hot)
+    cache.keeps(hot)
     upstream.always("any", Answer(hang=True))
     hanging = [cache.pull(upstream.offers()) for _ in range(50)]
     for _ in range(50):

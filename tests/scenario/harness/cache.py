@@ -183,6 +183,24 @@ class Cache:
             except (Broken, ConnectionError) as error:
                 return Reply(0, str(error), [])
 
+    def keeps(self, *offers, timeout=10):
+        """Waits until these are stored. The last bytes leave when the digest has matched; the disk may follow a moment later."""
+        end = time.monotonic() + timeout
+        for offer in offers:
+            while (reply := self.get(offer, {"Range": "bytes=0-0"})).cache != "hit" or not self.blob_file(offer):
+                assert time.monotonic() < end, f"{offer.path} is not stored after {timeout} s: {reply}"
+                time.sleep(0.01)
+        return self
+
+    def fetches_again(self, offer, timeout=15):
+        """Pulls until the body is whole: an upstream that failed is asked rarely for a while."""
+        end = time.monotonic() + timeout
+        while self.get(offer).digest() != offer.digest:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.2)
+        return True
+
     def head(self, what, headers=(), **options):
         return self.get(what, headers, method="HEAD", **options)
 

@@ -8,6 +8,7 @@ import threading
 import time
 
 PORTS = range(12000, 32000)     # below the ephemeral range: no outgoing connection takes a port that is free for a moment
+ANY = random.SystemRandom()     # scenarios are forked: a seeded generator would give all of them the same ports
 HEAD_BYTES_MAX = 64 << 10
 SLICE_BYTES = 64 << 10
 
@@ -57,7 +58,7 @@ class Answer:
 
 def free_port():
     for _ in range(200):
-        port = random.choice(PORTS)
+        port = ANY.choice(PORTS)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -47,13 +47,18 @@ class Story:
         self.directory_path = None
         self.made = {}
         self.closers = []
+        self.caches = []
 
     def run(self, scenario):
-        arguments = [self.fixture(name) for name in inspect.signature(scenario).parameters]
         told = False
         try:
-            scenario(*arguments)
+            scenario(*[self.fixture(name) for name in inspect.signature(scenario).parameters])
             told = True
+        except BaseException as error:
+            for cache in self.caches:
+                if cache.process is not None and not cache.alive and not cache.expect_death:
+                    error.add_note(f"entrepot ended with {cache.process.returncode}:\n{cache.log()[-3000:]}")
+            raise
         finally:
             self.close(told)
 
@@ -149,6 +154,7 @@ class Story:
         settings = settings or one_to_one(list(upstreams), directory, **words)
         cache = Cache(settings, directory, client_tls, environment, limits)
         cache.secrets = [secret for secret in (words.get("credentials") or ())[1:]]
+        self.caches.append(cache)
         self.closers.append(cache.close)
         if start:
             cache.start()
