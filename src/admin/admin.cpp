@@ -47,7 +47,7 @@ Task<After> Admin::reply(Exchange& exchange, std::uint16_t status, std::string_v
     auto head = writer.field("Content-Type", media_type).field("Content-Length", body.size()).prepared("X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n").finish();
     ASSERT(head);
     auto bytes = exchange.is_head_request() ? Bytes() : bytes_of(body);
-    auto sent = co_await exchange.stream().send(bytes_of(*head), bytes, false, Loop::current().time() + send_stall_max);
+    auto sent = co_await exchange.send_last(bytes_of(*head), bytes);
     co_return sent ? exchange.finished() : After::abort;
 }
 

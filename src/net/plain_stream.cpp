@@ -13,7 +13,7 @@
 namespace entrepot {
 namespace {
 
-constexpr std::size_t file_slice_bytes_max = 1 * MiB;    // then the other connections of the shard have their turn
+constexpr std::size_t file_slice_bytes_max = 2 * MiB;    // then the other connections of the shard have their turn
 constexpr std::size_t spare_bytes = 4 * KiB;             // own memory for one chunk when the shard's provided buffers are all out
 constexpr std::size_t upstream_buffer_bytes = 16 * KiB;  // memory behind receive() of an outgoing connection
 constexpr Duration linger_time_max = seconds(1);

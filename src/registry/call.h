@@ -4,7 +4,7 @@
 #include "entrepot/cache/cache.h"
 #include "entrepot/http/range.h"
 #include "entrepot/oci/request_target.h"
-#include "entrepot/server/registry_counters.h"
+#include "entrepot/server/request_counters.h"
 #include "entrepot/registry/routing.h"
 #include "entrepot/server/exchange.h"
 

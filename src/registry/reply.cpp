@@ -30,6 +30,19 @@ Answer answer_to(const Error& error, OciCode not_found_code) {
 
 }  // namespace
 
+EtagText::EtagText(const Digest& digest) noexcept {
+    constexpr char digits[] = "0123456789abcdef";
+    auto put = [this](char character) { text_[size_++] = character; };
+    put('"');
+    for (char character : digest.algorithm_name()) put(character);
+    put(':');
+    for (auto byte : digest.raw()) {
+        put(digits[std::to_integer<unsigned>(byte) >> 4]);
+        put(digits[std::to_integer<unsigned>(byte) & 15]);
+    }
+    put('"');
+}
+
 void begin_head(HeadWriter& writer, Exchange& exchange, std::uint16_t status, std::string_view ns) {
     exchange.begin(writer, status);
     writer.prepared("Docker-Distribution-Api-Version: registry/2.0\r\nX-Content-Type-Options: nosniff\r\n");
@@ -43,7 +56,7 @@ Task<After> reply_body(Exchange& exchange, std::uint16_t status, std::string_vie
     auto head = writer.field("Content-Type", media_type).field("Content-Length", body.size()).prepared(more_lines).finish();
     ASSERT(head);
     auto bytes = exchange.is_head_request() ? Bytes() : bytes_of(body);
-    auto sent = co_await exchange.stream().send(bytes_of(*head), bytes, false, Loop::current().time() + send_stall_max);
+    auto sent = co_await exchange.send_last(bytes_of(*head), bytes);
     co_return sent ? exchange.finished() : After::abort;
 }
 
@@ -76,7 +89,7 @@ Task<After> reply_not_modified(Call& call, std::string_view etag, Served served)
     begin_head(writer, call.exchange, 304, call.ns);
     auto head = writer.field("ETag", etag).field("X-Entrepot-Cache", name_of(served)).finish();
     ASSERT(head);
-    auto sent = co_await call.exchange.stream().send(bytes_of(*head), {}, false, Loop::current().time() + send_stall_max);
+    auto sent = co_await call.exchange.send_last(bytes_of(*head), {});
     co_return sent ? call.exchange.finished() : After::abort;
 }
 

@@ -11,6 +11,18 @@ namespace entrepot {
 /// Room for a response head; everything we write fits (names are bounded at 255 bytes, a Link value at about 800).
 using HeadSpace = std::array<char, 2048>;
 
+/// A digest's entity tag, and between its quotes the digest's text: made once a response, in place.
+class EtagText {
+  public:
+    explicit EtagText(const Digest& digest) noexcept;
+    std::string_view etag() const noexcept { return {text_.data(), size_}; }
+    std::string_view digest() const noexcept { return {text_.data() + 1, size_ - 2}; }
+
+  private:
+    std::array<char, Digest::text_bytes_max + 2> text_;
+    std::size_t size_ = 0;
+};
+
 /// Status, Date, Connection and what every answer of this listener carries. `ns` "" when absent.
 void begin_head(HeadWriter& writer, Exchange& exchange, std::uint16_t status, std::string_view ns);
 

@@ -4,19 +4,14 @@
 #include "registry/reply.h"
 #include "registry/send_body.h"
 
-#include <fmt/format.h>
-
 namespace entrepot {
 namespace {
 
-constexpr std::size_t etag_bytes_max = Digest::text_bytes_max + 2;
-using Etag = fmt::basic_memory_buffer<char, etag_bytes_max>;
-
 std::string_view blob_head(HeadWriter& writer, Call& call, const Digest& digest, std::uint64_t length, BlobPart part, Served served) {
     begin_head(writer, call.exchange, part.partial ? 206 : 200, call.ns);
-    auto text = digest.text();
+    EtagText text(digest);
     writer.prepared("Content-Type: application/octet-stream\r\nAccept-Ranges: bytes\r\nCache-Control: public, max-age=31536000, immutable\r\n");
-    writer.field("Content-Length", part.length).field("Docker-Content-Digest", text).field("ETag", fmt::format("\"{}\"", text));
+    writer.field("Content-Length", part.length).field("Docker-Content-Digest", text.digest()).field("ETag", text.etag());
     writer.field("X-Entrepot-Cache", name_of(served));
     if (part.partial) writer.content_range(part, length);
     auto head = writer.finish();
@@ -28,7 +23,7 @@ Task<After> send_head_only(Call& call, const Digest& digest, std::uint64_t lengt
     HeadSpace space;
     HeadWriter writer(space);
     auto head = blob_head(writer, call, digest, length, part, served);
-    auto sent = co_await call.exchange.stream().send(bytes_of(head), {}, false, call.cache.loop().time() + send_stall_max);
+    auto sent = co_await call.exchange.send_last(bytes_of(head), {});
     co_return sent ? call.exchange.finished() : After::abort;
 }
 
@@ -38,7 +33,7 @@ Task<After> send_small(Call& call, HotRef blob, BlobPart part) {
     HeadWriter writer(space);
     auto head = blob_head(writer, call, blob->digest(), blob->size(), part, Served::hit);
     auto body = bytes_of(*blob->body).subspan(part.offset, part.length);
-    auto sent = co_await call.exchange.stream().send(bytes_of(head), body, false, call.cache.loop().time() + send_stall_max);
+    auto sent = co_await call.exchange.send_last(bytes_of(head), body);
     if (sent) call.counters.served_bytes[static_cast<std::size_t>(ServedFrom::hit)].add(body.size());
     co_return sent ? call.exchange.finished() : After::abort;
 }
@@ -62,9 +57,8 @@ Task<After> send_whole(Call& call, const Digest& digest, BlobSource source, Blob
 Task<After> serve_blob(Call& call, const RequestTarget& target) {
     auto digest = *target.digest;
     auto& head = call.exchange.head();
-    Etag etag;
-    fmt::format_to(std::back_inserter(etag), "\"{}\"", digest.text());
-    std::string_view tag(etag.data(), etag.size());
+    EtagText text(digest);
+    auto tag = text.etag();
     auto range = if_range_holds(head.if_range, tag) ? parse_range(head.range) : RangeRequest{};
     bool not_modified = !head.if_none_match.empty() && if_none_match_hits(head.if_none_match, tag);
 

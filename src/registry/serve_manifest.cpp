@@ -13,14 +13,14 @@ namespace {
 constexpr std::string_view warning_stale = "Warning: 110 entrepot \"Response is Stale\"\r\n";
 
 Task<After> send_manifest(Call& call, ManifestAnswer answer, bool by_tag) {
-    auto text = answer.digest.text();
     Result<void> sent;
     {
         HeadSpace space;
         HeadWriter writer(space);
+        EtagText text(answer.digest);
         begin_head(writer, call.exchange, 200, call.ns);
-        writer.field("Content-Type", answer.media_type).field("Content-Length", answer.size).field("Docker-Content-Digest", text);
-        writer.field("ETag", fmt::format("\"{}\"", text)).field("X-Entrepot-Cache", name_of(answer.served));
+        writer.field("Content-Type", answer.type()).field("Content-Length", answer.size).field("Docker-Content-Digest", text.digest());
+        writer.field("ETag", text.etag()).field("X-Entrepot-Cache", name_of(answer.served));
         if (by_tag) writer.field("Age", static_cast<std::uint64_t>(answer.age_seconds));
         if (answer.served == Served::stale) writer.prepared(warning_stale);
         auto head = writer.finish();
@@ -28,7 +28,8 @@ Task<After> send_manifest(Call& call, ManifestAnswer answer, bool by_tag) {
         bool in_memory = answer.content && answer.content->body;
         auto body = !call.exchange.is_head_request() && in_memory ? bytes_of(*answer.content->body) : Bytes();
         bool more = !call.exchange.is_head_request() && !in_memory;
-        sent = co_await call.exchange.stream().send(bytes_of(*head), body, more, call.cache.loop().time() + send_stall_max);
+        if (more) sent = co_await call.exchange.stream().send(bytes_of(*head), {}, true, call.cache.loop().time() + send_stall_max);
+        else sent = co_await call.exchange.send_last(bytes_of(*head), body);
         if (sent) call.counters.served_bytes[static_cast<std::size_t>(ServedFrom::hit)].add(body.size());
         if (!more || !sent) co_return sent ? call.exchange.finished() : After::abort;
     }
@@ -40,43 +41,77 @@ Task<After> send_manifest(Call& call, ManifestAnswer answer, bool by_tag) {
     co_return done ? call.exchange.finished() : After::abort;
 }
 
+enum class Verdict : std::uint8_t { send, not_modified, not_acceptable };
+
+/// What the client accepts and already has, against what we would send.
+Verdict judge(FieldValues accept, FieldValues if_none_match, const ManifestAnswer& answer) noexcept {
+    if (!accepts(accept, answer.type())) return Verdict::not_acceptable;
+    if (if_none_match.empty()) return Verdict::send;
+    EtagText text(answer.digest);
+    return if_none_match_hits(if_none_match, text.etag()) ? Verdict::not_modified : Verdict::send;
+}
+
+/// The two fields, copied out of a head that is about to be given back.
+class Wishes {
+  public:
+    explicit Wishes(const RequestHead& head)
+        : accept_(head.accept.values().begin(), head.accept.values().end()),
+          if_none_match_(head.if_none_match.values().begin(), head.if_none_match.values().end()) {}
+    Verdict judge(const ManifestAnswer& answer) const {
+        std::vector<std::string_view> accept(accept_.begin(), accept_.end()), if_none_match(if_none_match_.begin(), if_none_match_.end());
+        return entrepot::judge(accept, if_none_match, answer);
+    }
+
+  private:
+    std::vector<std::string> accept_, if_none_match_;
+};
+
+std::optional<ManifestAnswer> find_hot_answer(Call& call, const RequestTarget& target) {
+    if (!target.tag.empty()) return call.cache.find_hot_tag(call.source, target.tag);
+    auto hot = call.cache.find_hot(call.source, *target.digest);
+    if (!hot || hot->media_type.empty()) return std::nullopt;
+    ManifestAnswer answer;
+    answer.digest = *target.digest;
+    answer.size = hot->size();
+    answer.content = std::move(hot);
+    return answer;
+}
+
+Task<After> reply_with(Call& call, ManifestAnswer answer, Verdict verdict, bool by_tag) {
+    switch (verdict) {
+        case Verdict::not_acceptable: {
+            auto message = fmt::format("the manifest is {}, which the request does not accept", answer.type());
+            co_return co_await reply_error(call.exchange, 404, OciCode::manifest_unknown, std::move(message), call.ns);
+        }
+        case Verdict::not_modified: {
+            EtagText text(answer.digest);
+            co_return co_await reply_not_modified(call, text.etag(), answer.served);
+        }
+        case Verdict::send: break;
+    }
+    co_return co_await send_manifest(call, std::move(answer), by_tag);
+}
+
 }  // namespace
 
 Task<After> serve_manifest(Call& call, const RequestTarget& target) {
     auto& head = call.exchange.head();
     bool by_tag = !target.tag.empty();
-    std::optional<ManifestAnswer> answer;
-    if (by_tag) {
-        answer = call.cache.find_hot_tag(call.source, target.tag);
-    } else if (auto hot = call.cache.find_hot(call.source, *target.digest); hot && !hot->media_type.empty()) {
-        answer.emplace();
-        answer->digest = *target.digest;
-        answer->media_type = hot->media_type;
-        answer->size = hot->size();
-        answer->content = std::move(hot);
-    }
-    // What the client accepts and has must be known before the head goes.
-    std::string accept;
-    for (auto line : head.accept.values()) accept.append(accept.empty() ? "" : ", ").append(line);
-    std::string if_none_match;
-    for (auto line : head.if_none_match.values()) if_none_match.append(if_none_match.empty() ? "" : ", ").append(line);
-
-    if (!answer) {
-        std::string tag(target.tag);
-        auto digest = target.digest.value_or(Digest());
+    auto hot = find_hot_answer(call, target);
+    if (hot) {
+        // What most requests are: judged on the head where it lies, no copy, no wait before the answer.
+        auto verdict = judge(head.accept, head.if_none_match, *hot);
         call.exchange.release_head();
-        auto opened = co_await call.cache.open_manifest(call.source, std::move(tag), digest, call.exchange.is_head_request());
-        if (!opened) co_return co_await reply_failure(call, opened.error(), OciCode::manifest_unknown);
-        answer = *std::move(opened);
+        co_return co_await reply_with(call, *std::move(hot), verdict, by_tag);
     }
-    std::string_view accept_line = accept, none_match_line = if_none_match;
-    if (!accept.empty() && !accepts(FieldValues(&accept_line, 1), answer->media_type)) {
-        auto message = fmt::format("the manifest is {}, which the request does not accept", answer->media_type);
-        co_return co_await reply_error(call.exchange, 404, OciCode::manifest_unknown, std::move(message), call.ns);
-    }
-    auto etag = "\"" + answer->digest.text() + "\"";
-    if (!if_none_match.empty() && if_none_match_hits(FieldValues(&none_match_line, 1), etag)) co_return co_await reply_not_modified(call, etag, answer->served);
-    co_return co_await send_manifest(call, *std::move(answer), by_tag);
+    Wishes wishes(head);
+    std::string tag(target.tag);
+    auto digest = target.digest.value_or(Digest());
+    call.exchange.release_head();
+    auto opened = co_await call.cache.open_manifest(call.source, std::move(tag), digest, call.exchange.is_head_request());
+    if (!opened) co_return co_await reply_failure(call, opened.error(), OciCode::manifest_unknown);
+    auto verdict = wishes.judge(*opened);
+    co_return co_await reply_with(call, *std::move(opened), verdict, by_tag);
 }
 
 }  // namespace entrepot

@@ -6,6 +6,7 @@
 
 #include "entrepot/http/head_writer.h"
 #include "entrepot/http/request_head.h"
+#include "entrepot/io/loop.h"
 #include "entrepot/net/stream.h"
 
 #include <string>
@@ -18,6 +19,9 @@ enum class After : std::uint8_t {
     close,  ///< in order: the peer sees the whole answer, then the end
     abort,  ///< by force: the body is not complete and must not look so
 };
+
+/// How long a response may wait for its client: one wait for room in the socket.
+constexpr Duration send_stall_max = std::chrono::seconds(60);
 
 class Exchange {
   public:
@@ -39,6 +43,8 @@ class Exchange {
         writer.status_line(status).prepared(date_);
         if (!may_keep_) writer.prepared("Connection: close\r\n");
     }
+    /// Sends the last bytes of a response. When the connection ends with it, they wait for the FIN that follows at once, so that both leave as one segment.
+    Task<Result<void>> send_last(Bytes head, Bytes body) { return stream_.send(head, body, !may_keep_, Loop::current().time() + send_stall_max); }
     /// What to return after a complete response.
     After finished() const noexcept { return may_keep_ ? After::keep : After::close; }
     /// The connection ends after this response (call before begin).
@@ -63,8 +69,5 @@ class RequestHandler {
     /// The body of an error that is answered before any handler saw the request (400, 431, ...): media type and text.
     virtual std::string error_body(std::uint16_t status, std::string_view message) const = 0;
 };
-
-/// How long a response may wait for its client: one wait for room in the socket.
-constexpr Duration send_stall_max = std::chrono::seconds(60);
 
 }  // namespace entrepot
