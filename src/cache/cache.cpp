@@ -79,7 +79,12 @@ std::optional<ManifestAnswer> Cache::find_hot_tag(const Source& source, std::str
     auto content = find_hot(source, known->record.digest);
     if (!content) return std::nullopt;
     if (known->served == Served::stale) counters_.stale_served.add();
-    auto answer = answer_of(known->record, known->served);
+    ManifestAnswer answer;
+    answer.served = known->served;
+    answer.digest = known->record.digest;
+    answer.size = known->record.size;
+    answer.age_seconds = std::max<std::int64_t>(0, wall_seconds() - known->record.checked);
+    if (content->media_type.empty()) answer.media_type = known->record.media_type;  // the bytes were fetched as a blob
     answer.content = std::move(content);
     return answer;
 }

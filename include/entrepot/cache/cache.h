@@ -37,6 +37,9 @@ struct ManifestAnswer {
     std::uint64_t size = 0;
     std::int64_t age_seconds = 0;  ///< since upstream last confirmed the tag
     HotRef content;                ///< null when only the head was wanted and the content is not at hand
+
+    /// Of the content when it knows (then `media_type` may be empty), else of the tag's record.
+    std::string_view type() const noexcept { return content && !content->media_type.empty() ? std::string_view(content->media_type) : media_type; }
 };
 
 /// A document that is a list rather than content: tags, referrers.
