@@ -32,6 +32,12 @@ bool lets_stale_through(const Error& error) noexcept {
     }
 }
 
+bool lets_stale_through(const Error& error, const Source& source) noexcept {
+    if (error.code == Code::not_found) return source.stale_if_missing;
+    if (error.code == Code::unauthorized || error.code == Code::denied) return source.stale_if_denied;
+    return lets_stale_through(error);
+}
+
 Task<Fetched<TagAnswer>> Tags::resolve(Source source, std::string tag) {
     auto key = fmt::format("{}\n{}:{}", source.scope(), source.ledger_name, tag);
     auto known = tools_.store.ledger().find_tag(source.ledger_name, tag);
@@ -78,7 +84,7 @@ Task<void> Tags::refresh(Source source, std::string tag, std::string key, std::o
         missing_.erase(key);
         changes.push_back(PutTag{source.ledger_name, tag, answer->record});
         fetched = answer->fetched;
-    } else if (lets_stale_through(answer.error().error)) {
+    } else if (lets_stale_through(answer.error().error, source)) {
         if (known) answer = after_failure(key, *known, answer.error());
     } else if (answer.error().error.code == Code::not_found) {
         remember_missing(key, answer.error());

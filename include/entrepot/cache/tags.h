@@ -64,5 +64,7 @@ class Tags {
 
 /// Whether a failure lets an old answer be served: upstream could not say, as opposed to said no.
 bool lets_stale_through(const Error& error) noexcept;
+/// The same, unless the rule says otherwise.
+bool lets_stale_through(const Error& error, const Source& source) noexcept;
 
 }  // namespace entrepot
