@@ -71,7 +71,7 @@ class ShardThreads {
   public:
     ShardThreads(Box& box, std::vector<Core> cores, pthread_t waiter)
         : box_(box), cores_(std::move(cores)), made_(static_cast<std::ptrdiff_t>(cores_.size()) + 1), connected_(static_cast<std::ptrdiff_t>(cores_.size()) + 1),
-          ended_(static_cast<std::ptrdiff_t>(cores_.size())), errors_(cores_.size()), waiter_(waiter) {}
+          ended_(static_cast<std::ptrdiff_t>(cores_.size()), &stop_lanes), errors_(cores_.size()), waiter_(waiter) {}
 
     /// Makes every shard and connects them. The first error ends all threads again.
     Result<void, std::string> start() {
@@ -110,7 +110,8 @@ class ShardThreads {
         made_.arrive_and_wait();
         connected_.arrive_and_wait();
         if (good_) live(index);
-        // A shard may touch what another owns until every loop has stopped.
+        // A shard may touch what another owns until every loop has stopped, and a lane's thread may still be waking a loop whose message was taken: the last shard to
+        // arrive ends the lanes, then all take their shards down.
         ended_.arrive_and_wait();
         box_.remove_shard(index);
         if (running_.fetch_sub(1) == 1) pthread_kill(waiter_, wake_main);
@@ -136,7 +137,8 @@ class ShardThreads {
 
     Box& box_;
     std::vector<Core> cores_;
-    std::barrier<> made_, connected_, ended_;
+    std::barrier<> made_, connected_;
+    std::barrier<void (*)() noexcept> ended_;
     std::vector<std::string> errors_;
     std::vector<std::thread> threads_;
     std::string start_error_;
@@ -221,7 +223,6 @@ int serve(const ServeOptions& options) {
         wait_for_the_end(**box, threads, signals);
         threads.join();
     }
-    stop_lanes();
     if (!started) return fail(started.error());
     if (!threads.start_error().empty()) return fail(threads.start_error());
     log_info("stopped");

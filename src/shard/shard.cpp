@@ -20,6 +20,7 @@ Shard::~Shard() { loop_.enter(); }
 
 Result<std::unique_ptr<Shard>, std::string> Shard::make(std::unique_ptr<Ring> ring, const SharedParts& shared, const ShardOptions& options) {
     std::unique_ptr<Shard> shard(new Shard(std::move(ring), shared, options));
+    if (shared.tls) shared.tls->prepare();  // now rather than in the first client's handshake
     for (auto& address : options.listen) {
         auto listener = Listener::open(address);
         if (!listener) return listener.error();
