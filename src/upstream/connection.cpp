@@ -20,7 +20,7 @@ Error as_upstream(const Error& error) noexcept { return {Fault::upstream, error.
 
 Task<Result<void>> UpstreamConnection::ask(std::string request, bool is_head, Instant deadline) {
     silent_ = true;
-    ended_ = false;
+    ended_ = keeps_alive_ = false;  // until a head says otherwise
     auto sent = co_await stream_->send(bytes_of(request), {}, false, deadline);
     wipe(request);
     if (!sent) co_return as_upstream(sent.error());

@@ -174,12 +174,33 @@ TEST_CASE("tls upstream: what is wrong with a certificate is told, and nothing i
 }
 
 TEST_CASE("tls upstream: a server that speaks no TLS is a failed handshake") {
-    ScriptedServer plain;
-    UpstreamBox box(Plan{.endpoints = {fmt::format("https://127.0.0.1:{}", plain.port())}, .ca_file = authority().ca_file()});
-    plain.script([](const ServedRequest&) { return Served::ok(""); });
-    auto handshake_patience = box.ask();
-    CHECK((handshake_patience.code() == Code::tls_handshake || handshake_patience.code() == Code::timeout || handshake_patience.code() == Code::reset));
-    CHECK(plain.logins().empty());
+    TestLoop loop;
+    auto listener = Listener::open(*Address::parse("127.0.0.1", 0));
+    REQUIRE(listener);
+    UpstreamSpec spec;
+    spec.login_server = "plain.test";
+    spec.endpoints = {fmt::format("https://127.0.0.1:{}", (*listener)->address().port())};
+    spec.ca_file = authority().ca_file();
+    spec.allow_private = true;
+    auto table = UpstreamTable::make({spec}, {}, {});
+    REQUIRE(table);
+    auto upstreams = Upstreams::make(**table);
+    UpstreamRequest request;
+    request.upstream = &(*table)->at(0);
+    request.repository = "lab/app";
+    request.resource = "blobs/sha256:00";
+    auto asking = upstreams->ask(request);
+    int socket = loop.run((*listener)->accept());
+    auto plain = make_client_stream(socket, Address());
+    CHECK(loop.run(plain->send(bytes_of("SSH-2.0-OpenSSH_9.2\r\n"), {}, false, now() + 5s)));
+    auto answer = loop.run(std::move(asking));
+    REQUIRE(!answer);
+    CHECK(answer.error().error.code == Code::tls_handshake);
+    CHECK(answer.error().why.find("does not speak TLS") != std::string::npos);
+    loop.run(plain->close(CloseHow::abort));
+    loop.run(upstreams->close());
+    (*listener)->stop();
+    loop.run((*listener)->close());
 }
 
 TEST_CASE("tls upstream: connections are used again, and a redirect to plain http is refused") {
