@@ -121,6 +121,9 @@ def test_metrics_add_up(cache, upstream):
         for blob in image.blobs:
             cache.get(blob)
     size = sum(part.size for part in image.parts)
+    until_stored = time.monotonic() + 5
+    while cache.metric("store_blobs") < len(image.parts) and time.monotonic() < until_stored:
+        time.sleep(0.05)
     end = time.monotonic() + 5
     while cache.metric("served_bytes_total") < 3 * size - 1 and time.monotonic() < end:
         time.sleep(0.05)
