@@ -82,7 +82,7 @@ def test_as_a_mirror_with_a_prefix_and_ns(story, make_cache, registry, directory
 
 def test_a_login_server_with_a_port_as_ns(story, make_cache, make_registry, directory):
     registry = make_registry(login_server="upstream.test:5000")
-    cache = make_cache(registry)
+    cache = make_cache(registry, rule={"target": "lab/*"})      # a target is a repository path, so it has no port
     containerd = Containerd(story, directory)
     hosts = containerd.hosts("upstream.test:5000", f'server = "http://127.0.0.1:1"\n[host."http://127.0.0.1:{cache.port}"]\n  capabilities = ["pull", "resolve"]\n')
     assert containerd.pull("upstream.test:5000/library/busybox:latest", hosts) == registry.digest_of("library/busybox:latest")
