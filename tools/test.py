@@ -72,6 +72,8 @@ def doctest(program):
         counts.failed = 1
     if counts.failed:
         say(output[-8000:])
+    if counts.skipped:
+        say(f"     skipped: {counts.skipped} that come after a crash, or that are marked so in the source")
     say(f"{'FAIL' if counts.failed else 'ok  '} {name}: {counts} in {time.monotonic() - started:.1f} s")
     return counts
 
