@@ -242,9 +242,10 @@ TEST_CASE("blob writer: a process killed in the middle leaves a part to resume, 
     box.open();
     CHECK(box.holds(whole));
     CHECK_FALSE(box.has(digest_of(half)));
-    CHECK(box.store->partial_bytes(digest_of(half)) >= 20 * chunk_bytes);
+    // At most one write-back step and what was behind it is lost.
+    CHECK(box.store->partial_bytes(digest_of(half)) >= 15 * chunk_bytes);
     Resumed resumed(box, half, half.size());
-    CHECK(resumed.writer->written() >= 20 * chunk_bytes);
+    CHECK(resumed.writer->written() >= 15 * chunk_bytes);
     REQUIRE(box.append(*resumed.writer, std::string_view(half).substr(resumed.writer->written())));
     auto blob = box.loop.run(resumed.writer->publish());
     REQUIRE(blob);

@@ -147,9 +147,10 @@ class StoreBox {
 
     ScratchDirectory scratch;
     Store::Options options;
-    RunningLanes lanes;
     TestLoop loop;
     BufferPool buffers{loop->ring(), 2};
+    std::unique_ptr<TestLoop> other_loop;  // for a test's second thread
+    RunningLanes lanes;  // end before the loops: a lane that posted its answer still has to ring the doorbell
     std::unique_ptr<Store> store;
 };
 

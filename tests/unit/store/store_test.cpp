@@ -218,7 +218,8 @@ TEST_CASE("store: other loops reach the owner, and a touch from anywhere reaches
     std::atomic<bool> done{false};
     bool found = false, published = false;
     std::thread other([&] {
-        TestLoop loop;
+        box.other_loop = std::make_unique<TestLoop>();
+        auto& loop = *box.other_loop;
         auto blob = loop.run(box.store->open(digest_of(text)));
         found = blob.has_value();
         std::vector<Digest> used{digest_of(text), digest_of("never stored")};

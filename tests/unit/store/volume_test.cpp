@@ -206,7 +206,6 @@ TEST_CASE("volume: placement follows size, and losing a volume moves only its ow
     };
     Weighted expected[] = {{100 * GiB}, {100 * GiB}, {200 * GiB}};
     ScratchDirectory scratch;
-    RunningLanes lanes;
     TestLoop loop;
     for (std::uint64_t i = 0; i < std::size(expected); ++i) {
         auto root = open_directory(scratch.path() + "/" + std::to_string(i), true);
