@@ -1,0 +1,182 @@
+"""Starting and ending: what is missing is said in one line, nothing is left half started, and nothing needs a human afterwards."""
+import ctypes
+import os
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import time
+import urllib.request
+
+from harness.cache import BINARY
+from harness.origin import free_port
+from harness.service import LIBC, die_with_parent
+from harness.story import Rows
+
+PR_CAPBSET_DROP, CAP_IPC_LOCK = 24, 14
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+IO_URING_SETUP = 425
+
+
+def forbid_io_uring():
+    """A container's usual seccomp profile in small: io_uring_setup fails with EPERM."""
+    load_number, jump_equal, give = 0x20, 0x15, 0x06
+    program = b"".join(struct.pack("HBBI", *one) for one in (
+        (load_number, 0, 0, 0), (jump_equal, 0, 1, IO_URING_SETUP), (give, 0, 0, 0x00050000 | 1), (give, 0, 0, 0x7fff0000)))
+    buffer = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("HxxxxxxQ", 4, ctypes.addressof(buffer))
+    LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(header), 0, 0):
+        os._exit(99)
+
+
+def locked_memory_at_most(size):
+    """Root ignores RLIMIT_MEMLOCK as long as it has this capability."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (size, size))
+        LIBC.prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0, 0, 0)
+    return limit
+
+
+def serve(*arguments, in_child=die_with_parent, timeout=20):
+    return subprocess.run([BINARY, "serve", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
+                          preexec_fn=in_child, check=False)
+
+
+def one_line(text):
+    return len(text.strip().splitlines()) == 1
+
+
+def test_without_io_uring_one_line_says_what_to_enable(directory):
+    done = serve("--config", "/dev/null", "--store", f"{directory}/store", "--listen", f"127.0.0.1:{free_port()}", "--admin", f"127.0.0.1:{free_port()}",
+                 in_child=forbid_io_uring)
+    assert done.returncode == 1 and "io_uring" in done.stderr, (done.returncode, done.stderr)
+    assert one_line(done.stderr) and any(word in done.stderr for word in ("seccomp", "io_uring_disabled", "container")), done.stderr
+
+
+def test_with_little_locked_memory_it_serves_all_the_same(make_cache, upstream):
+    """Enough for the rings, too little for registered buffers: a soft loss, said once."""
+    cache = make_cache(upstream, limits=locked_memory_at_most(4 << 20))
+    blob = upstream.offers("3MiB")
+    assert cache.pull(blob).digest() == blob.digest
+    cache.keeps(blob)
+    assert cache.get(blob).digest() == blob.digest
+    said = [line for line in cache.log().splitlines() if "memlock" in line.lower() or "locked" in line.lower() or "registered" in line.lower()]
+    assert len(said) <= 1, said
+
+
+def test_without_locked_memory_one_line_says_which_limit(make_cache, upstream):
+    """Recent kernels count the rings themselves, so that there is nothing to fall back to."""
+    cache = make_cache(upstream, limits=locked_memory_at_most(0), start=False)
+    cache.expect_death = True
+    cache.start(ready=False)
+    try:
+        status = cache.process.wait(3)
+    except subprocess.TimeoutExpired:
+        return          # this kernel does not count them: it runs
+    assert status == 1 and one_line(cache.log()) and "MEMLOCK" in cache.log(), cache.log()
+
+
+def test_what_cannot_be_had_is_named(directory):
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    port = taken.getsockname()[1]
+    free = f"127.0.0.1:{free_port()}"
+    with open(f"{directory}/file", "w", encoding="ascii") as file:
+        file.write("not a directory")
+    wrong = {"L04 a port in use": (["--listen", f"127.0.0.1:{port}", "--admin", free, "--store", f"{directory}/a"], str(port)),
+             "L04 an admin port in use": (["--listen", free, "--admin", f"127.0.0.1:{port}", "--store", f"{directory}/b"], str(port)),
+             "L04 an address of another machine": (["--listen", "192.0.2.1:5000", "--admin", free, "--store", f"{directory}/c"], "192.0.2.1"),
+             "a store that is a file": (["--listen", free, "--admin", f"127.0.0.1:{free_port()}", "--store", f"{directory}/file"], f"{directory}/file"),
+             "a configuration that is not there": (["--config", f"{directory}/none.toml"], "none.toml")}
+    with Rows() as rows:
+        for name, (arguments, word) in wrong.items():
+            if "--config" not in arguments:
+                arguments = ["--config", "/dev/null", *arguments]
+            done = serve(*arguments)
+            rows.check(done.returncode == 1 and word in done.stderr, name, (done.returncode, done.stderr))
+            rows.check(one_line(done.stderr), f"{name}: one line", done.stderr)
+    taken.close()
+
+
+def test_wrong_usage_is_two_and_help_is_zero():
+    with Rows() as rows:
+        for arguments, status in ((["serve", "--no-such-flag"], 2), (["serve", "--shards", "many"], 2), (["no-such-command"], 2), ([], 2),
+                                  (["--help"], 0), (["serve", "--help"], 0), (["--version"], 0)):
+            done = subprocess.run([BINARY, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
+            rows.check(done.returncode == status, arguments, (done.returncode, done.stderr))
+            rows.check(status == 0 or done.stderr, f"{arguments}: says why", done.stdout)
+            rows.check("--help" not in arguments or "xample" in done.stdout, f"{arguments}: an example", done.stdout)
+
+
+def test_flags_win_over_the_file(directory):
+    listen, admin = free_port(), free_port()
+    with open(f"{directory}/file.toml", "w", encoding="utf-8") as file:
+        file.write(f'[server]\nlisten = ["127.0.0.1:{free_port()}"]\nadmin = "127.0.0.1:{free_port()}"\n[store]\npath = "{directory}/never"\ncapacity = "1GiB"\n')
+    process = subprocess.Popen([BINARY, "serve", "--config", f"{directory}/file.toml", "--listen", f"127.0.0.1:{listen}", "--admin", f"127.0.0.1:{admin}",
+                                "--store", f"{directory}/store", "--shards", "1"], stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
+    try:
+        end = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", listen), timeout=1).close()
+                with urllib.request.urlopen(f"http://127.0.0.1:{admin}/readyz", timeout=1):
+                    break
+            except OSError:
+                assert time.monotonic() < end and process.poll() is None
+                time.sleep(0.05)
+        assert os.path.exists(f"{directory}/store/oci-layout") and not os.path.exists(f"{directory}/never")
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_signals_that_mean_nothing_harm_nothing(cache, upstream):
+    blob = upstream.offers()
+    for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGWINCH, signal.SIGURG):
+        os.kill(cache.process.pid, number)
+        time.sleep(0.05)
+        assert cache.alive and cache.get(blob).digest() == blob.digest, signal.Signals(number).name
+
+
+def test_stopped_for_a_while_and_continued(cache, upstream):
+    blob = upstream.offers("4MiB", rate="4MiB")
+    pull = cache.pull(blob).until_received(1)
+    os.kill(cache.process.pid, signal.SIGSTOP)
+    time.sleep(2)
+    os.kill(cache.process.pid, signal.SIGCONT)
+    assert pull.digest() == blob.digest
+
+
+def test_sigterm_while_it_starts(make_cache, upstream):
+    for pause in (0.0, 0.01, 0.03, 0.1):
+        cache = make_cache(upstream, start=False)
+        cache.expect_death = True
+        cache.start(ready=False)
+        time.sleep(pause)
+        cache.process.terminate()
+        assert cache.process.wait(10) in (0, -signal.SIGTERM), cache.log()
+
+
+def test_a_second_sigterm_ends_at_once(cache, upstream):
+    blob = upstream.offers("4MiB", hold_after="1MiB")
+    pull = cache.pull(blob).until_received(1)
+    started = time.monotonic()
+    cache.expect_death = True
+    cache.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    cache.process.send_signal(signal.SIGTERM)
+    cache.process.wait(10)
+    assert time.monotonic() - started < 5
+    assert not pull.complete
+
+
+def test_idle_it_ends_at_once(cache, upstream):
+    cache.get(upstream.offers())
+    with cache.connect() as kept:
+        assert kept.exchange("GET", "/v2/").status == 200
+        started = time.monotonic()
+        assert cache.stop() == 0 and time.monotonic() - started < 5, "an idle kept connection must not hold up the end"
+    cache.start()
