@@ -23,6 +23,13 @@ UpstreamFailure connect_failure(const Error& error, const Origin& origin, std::s
     }
 }
 
+/// Where clouds keep the metadata service that hands out the machine's own credentials.
+bool is_link_local(const Address& address) {
+    auto text = address.ip_text();
+    auto starts_with = [&](std::string_view prefix) { return text.starts_with(prefix); };
+    return starts_with("169.254.") || starts_with("::ffff:169.254.") || starts_with("fe8") || starts_with("fe9") || starts_with("fea") || starts_with("feb");
+}
+
 UpstreamFailure stopping() { return make_failure(Fault::shutdown, Code::stopping, "the server is stopping"); }
 
 }  // namespace
@@ -61,6 +68,9 @@ Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> ConnectionPool::connect(c
     if (interrupted_) co_return stopping();
     for (auto& address : *addresses) {
         if (table_.is_ourselves(address)) co_return make_failure(Fault::policy, Code::loop, fmt::format("{} leads back to this server", origin.text()));
+        // allow_private speaks of the operator's own network; nobody means this by it.
+        bool is_strange = is_link_local(address) && !upstream.owns(origin);
+        if (is_strange) co_return make_failure(Fault::policy, Code::address_forbidden, fmt::format("{} is a link-local address", origin.text()));
     }
     auto plain = co_await connect_to(*std::move(addresses), upstream.spec.allow_private, deadline);
     if (!plain) co_return connect_failure(plain.error(), origin);

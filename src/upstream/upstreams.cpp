@@ -15,7 +15,7 @@ namespace {
 constexpr int redirects_max = 5;
 constexpr int challenges_answered_max = 2;                        // per hop: one for a token that was refused, one for its successor
 constexpr int rounds_max = 3;                                     // through the endpoints
-constexpr Duration rounds_time_max = seconds(10);                 // none begins later: the client waits 30 s for a head at most
+constexpr Duration rounds_time_max = seconds(25);                 // none begins later: clients wait 30 s for a head, and one that was never answered is asked anew
 constexpr Duration retry_pause = milliseconds(100);               // doubled each time
 constexpr Duration slot_wait_max = seconds(60);
 constexpr Duration retry_after_max = std::chrono::hours(1);
@@ -236,9 +236,9 @@ Task<AuthorizationAnswer> UpstreamsOfShard::token_for(const Challenge& challenge
     bool at_home = !attempt.left_home && upstream.owns(attempt.url.origin);
     auto* credential = at_home ? request.credential : nullptr;
     auto asker = attempt.url.origin.text();
-    auto order = order_of(challenge, *request.upstream, credential, pull_scope(request, attempt.url));
-    if (!order) co_return make_failure(Fault::policy, Code::unauthorized, fmt::format("{} names no usable token realm", asker), 401);
-    auto realm = order->realm.origin;
+    auto url = token_url(challenge, pull_scope(request, attempt.url));
+    if (!url) co_return make_failure(Fault::policy, Code::unauthorized, fmt::format("{} names no usable token realm", asker), 401);
+    auto realm = url->origin;
     if (attempt.started_secure && !realm.is_tls()) {
         co_return make_failure(Fault::policy, Code::unauthorized, fmt::format("{} names the token realm {}, which is not secure", asker, realm.text()), 401);
     }
@@ -247,13 +247,17 @@ Task<AuthorizationAnswer> UpstreamsOfShard::token_for(const Challenge& challenge
                                fmt::format("{} names the token realm {}, which may not see the credentials of {}; add it to the upstream's realms if that is meant",
                                            asker, realm.text(), upstream.spec.login_server), 401);
     }
-    auto key = order->key();
+    TokenOrder order;
+    order.upstream = request.upstream;
+    order.credential = credential;
+    order.url = *std::move(url);
+    auto key = order.key();
     bool is_repeated = std::exchange(attempt.last_order, key) == key;
     // A token that was made for this very request will not get better by being made again.
     if (is_repeated && refused.made >= attempt.started) {
         co_return make_failure(Fault::upstream, Code::unauthorized, fmt::format("{} refuses the token that {} gave", asker, realm.text()), 401);
     }
-    co_return co_await token(*order, refused.header);
+    co_return co_await token(order, refused.header);
 }
 
 Task<AuthorizationAnswer> UpstreamsOfShard::token(const TokenOrder& order, std::string refused) {
@@ -291,7 +295,7 @@ Task<Result<std::string, UpstreamFailure>> UpstreamsOfShard::fetch_document(cons
     request.credential = order.credential;
     request.kind = UpstreamKind::token;
     Attempt attempt;
-    attempt.url = order.realm;
+    attempt.url = order.url;
     attempt.authorization = std::move(login);
     auto sent = co_await send(request, upstream, attempt);
     if (!sent) co_return sent.error();
@@ -299,15 +303,15 @@ Task<Result<std::string, UpstreamFailure>> UpstreamsOfShard::fetch_document(cons
     Verdict verdict(connection->head());
     std::optional<UpstreamFailure> failure;
     // A realm that redirects would lead our login elsewhere: it is not followed.
-    if (verdict.status != 200) failure = failure_of(request, upstream, order.realm.origin, verdict);
+    if (verdict.status != 200) failure = failure_of(request, upstream, order.url.origin, verdict);
     std::string text;
     std::vector<std::byte> piece(16 * KiB);
     while (!failure) {
         auto got = co_await connection->read_body(piece, deadline);
-        if (!got) failure = make_failure(Fault::upstream, got.error().code, fmt::format("{} broke off", order.realm.origin.text()));
+        if (!got) failure = make_failure(Fault::upstream, got.error().code, fmt::format("{} broke off", order.url.origin.text()));
         else if (*got == 0) break;
         else text.append(text_of(Bytes(piece).first(*got)));
-        if (text.size() > Tokens::document_bytes_max) failure = make_failure(Fault::upstream, Code::too_large, fmt::format("{} sent too much", order.realm.origin.text()));
+        if (text.size() > token_document_bytes_max) failure = make_failure(Fault::upstream, Code::too_large, fmt::format("{} sent too much", order.url.origin.text()));
     }
     co_await pool_.give_back(std::move(connection));
     if (failure) co_return *std::move(failure);
@@ -324,7 +328,7 @@ std::optional<UpstreamFailure> UpstreamsOfShard::follow_redirect(const UpstreamS
     auto to = verdict.location.empty() ? std::nullopt : resolve(attempt.url, verdict.location);
     if (!to) return make_failure(Fault::upstream, Code::bad_message, fmt::format("{} redirects to no usable URL", from));
     if (attempt.url.origin.is_tls() && !to->origin.is_tls()) {
-        return make_failure(Fault::policy, Code::denied, fmt::format("{} redirects to {}, which is not secure", from, to->origin.text()));
+        return make_failure(Fault::policy, Code::unsupported, fmt::format("{} redirects to {}, which is not secure", from, to->origin.text()));
     }
     attempt.url = *std::move(to);
     attempt.left_home |= !upstream.owns(attempt.url.origin);

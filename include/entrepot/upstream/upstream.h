@@ -24,7 +24,7 @@ struct UpstreamSpec {
     std::string login_server;            ///< "docker.io"
     std::vector<std::string> endpoints;  ///< "https://registry-1.docker.io"; tried in order
     std::string ca_file;                 ///< "": the system's trust store
-    bool allow_private = false;          ///< may resolve to private or loopback addresses
+    bool allow_private = false;          ///< it, its redirects and realms may resolve to private or loopback addresses (link-local: only itself)
     std::vector<std::string> realms;     ///< further token realm origins ("https://auth.docker.io") that may see credentials
 };
 
@@ -121,7 +121,7 @@ class Upstreams {
     /// with a range is the whole; a 206 begins where it was asked to.
     /// Failure: not_found, unauthorized, denied, too_many_requests, bad_status, refused, timeout, name_unresolved, address_forbidden, tls_*, loop, busy, ...
     /// Endpoints are tried in order (one that failed within 30 s comes last); then network errors and 500, 502, 503, 504 are retried at most twice, within
-    /// 10 s and the upstream's budget. While an upstream is known to be down (circuit open after 5 failures in a row, one probe a second) it fails at once; while its
+    /// 25 s and the upstream's budget. While an upstream is known to be down (circuit open after 5 failures in a row, one probe a second) it fails at once; while its
     /// 429 back-off lasts too.
     virtual Task<UpstreamAnswer> ask(UpstreamRequest request) = 0;
     /// What an endpoint delivered proved to be wrong (a digest that does not match): for 30 s it is tried after the others.

@@ -127,6 +127,15 @@ TEST_CASE("redirects: a private address is refused unless the upstream may be pr
     CHECK(registry.count() == 0);  // loopback is private too
 }
 
+TEST_CASE("redirects: link-local addresses are refused even where private ones are allowed") {
+    for (const char* host : {"169.254.169.254", "[::ffff:169.254.169.254]", "[fe80::1]", "[febf::1]"}) {
+        CAPTURE(std::string(host));
+        ScriptedServer registry([&](const ServedRequest&) { return Served::redirect(307, fmt::format("http://{}/latest/meta-data/", host)); });
+        UpstreamBox box(Plan{.endpoints = {registry.url()}});
+        CHECK(box.ask().code() == Code::address_forbidden);
+    }
+}
+
 TEST_CASE("redirects: nothing leads to ourselves") {
     ScriptedServer ourselves;
     for (std::string host : {"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"}) {

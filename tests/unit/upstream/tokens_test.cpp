@@ -9,12 +9,10 @@ namespace {
 
 /// The URL that a challenge makes us ask for, or "".
 std::string asked_for(std::string_view challenge, std::string_view scope = "repository:library/alpine:pull") {
-    UpstreamSpec spec;
     auto challenges = parse_challenges(FieldValues(&challenge, 1));
     auto* bearer = find_challenge(challenges, "bearer");
-    if (!bearer) return {};
-    auto order = order_of(*bearer, spec, nullptr, scope);
-    return order ? order->realm.text() : std::string();
+    auto url = bearer ? token_url(*bearer, scope) : std::nullopt;
+    return url ? url->text() : std::string();
 }
 
 }  // namespace
@@ -71,26 +69,29 @@ TEST_CASE("tokens: a realm that is no http URL leads nowhere") {
     CHECK(asked_for("Basic realm=\"https://r.test/\"") == "");
 }
 
-TEST_CASE("tokens: orders are told apart by upstream, credential, realm, service and scope") {
+TEST_CASE("tokens: orders are told apart by upstream, credential, realm and query") {
     UpstreamSpec hub, quay;
     hub.login_server = "docker.io";
     quay.login_server = "quay.io";
     CredentialSpec one, two;
     one.name = "one";
     two.name = "two";
-    auto key = [](const UpstreamSpec& spec, const CredentialSpec* credential, std::string_view challenge, std::string_view scope) {
-        auto challenges = parse_challenges(FieldValues(&challenge, 1));
-        return order_of(challenges[0], spec, credential, scope)->key();
+    auto key = [](const UpstreamSpec& spec, const CredentialSpec* credential, std::string_view url) {
+        TokenOrder order;
+        order.upstream = &spec;
+        order.credential = credential;
+        order.url = *parse_url(url);
+        return order.key();
     };
-    const char* plain = R"(Bearer realm="https://a.test/t",service="s")";
-    auto base = key(hub, &one, plain, "x");
-    CHECK(key(hub, &one, plain, "x") == base);
-    CHECK(key(quay, &one, plain, "x") != base);
-    CHECK(key(hub, &two, plain, "x") != base);
-    CHECK(key(hub, nullptr, plain, "x") != base);
-    CHECK(key(hub, &one, plain, "y") != base);
-    CHECK(key(hub, &one, R"(Bearer realm="https://a.test/t",service="z")", "x") != base);
-    CHECK(key(hub, &one, R"(Bearer realm="https://b.test/t",service="s")", "x") != base);
+    const char* plain = "https://a.test/t?service=s&scope=x";
+    auto base = key(hub, &one, plain);
+    CHECK(key(hub, &one, plain) == base);
+    CHECK(key(quay, &one, plain) != base);
+    CHECK(key(hub, &two, plain) != base);
+    CHECK(key(hub, nullptr, plain) != base);
+    CHECK(key(hub, &one, "https://a.test/t?service=s&scope=y") != base);
+    CHECK(key(hub, &one, "https://a.test/t?service=z&scope=x") != base);
+    CHECK(key(hub, &one, "https://b.test/t?service=s&scope=x") != base);
 }
 
 TEST_CASE("tokens: the document in all its forms") {
