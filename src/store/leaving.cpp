@@ -11,13 +11,13 @@
 
 namespace entrepot {
 
-/// When the ledger refuses (a full disk may need just these files gone), the names go all the same: a record without a file is removed when it is met.
+/// When the ledger refuses (a full disk may need just these files gone; the ledger says so in the log), the names go all the same: a record without a file is removed
+/// when it is met.
 Task<void> Warehouse::drop_records(const std::vector<Leaving>& leaving) {
     std::vector<LedgerChange> changes;
     changes.reserve(leaving.size());
     for (auto& one : leaving) changes.push_back(RemoveBlob{one.entry->digest});
-    auto applied = co_await ledger_->apply(std::move(changes));
-    if (!applied) log_warning("{} blobs leave although the ledger keeps their records", leaving.size());
+    [[maybe_unused]] auto applied = co_await ledger_->apply(std::move(changes));
 }
 
 Task<void> Warehouse::unlink_one(Leaving leaving) {
@@ -74,8 +74,7 @@ Task<bool> Warehouse::take_out(const Digest& digest_given, bool to_quarantine) {
     forget_entry(*entry);
     std::vector<LedgerChange> changes;
     changes.push_back(RemoveBlob{digest});
-    auto applied = co_await ledger_->apply(std::move(changes));
-    if (!applied) log_warning("{} leaves although the ledger keeps its record", digest.text());
+    [[maybe_unused]] auto applied = co_await ledger_->apply(std::move(changes));
     bool moved = false;
     if (volume && to_quarantine) moved = co_await move_to_quarantine(digest, *volume, bytes);
     if (volume && !moved) {

@@ -90,6 +90,8 @@ struct Ledger::Impl {
     /// Reset read transactions: renewing one costs no lock and no system call.
     mutable std::array<std::atomic<MDB_txn*>, idle_readers_max> idle_readers{};
 
+    Instant silent_until{};  // on the ledger lane only
+
     std::mutex lock;
     Waiter* first_waiting = nullptr;  // under lock, as are the next two
     Waiter* last_waiting = nullptr;
@@ -107,6 +109,7 @@ struct Ledger::Impl {
     void hand_over_lead();
     Result<void> commit_waiting(Waiter& leader);
     Result<void> commit(const Waiter* batch);
+    void say_refused(int error);
     int apply_one(MDB_txn* txn, const LedgerChange& change, std::uint64_t& tags_changed);
     int put(MDB_txn* txn, MDB_dbi table, std::string_view key, std::string_view value);
     int remove(MDB_txn* txn, MDB_dbi table, std::string_view key);
@@ -388,13 +391,22 @@ Result<void> Ledger::Impl::commit(const Waiter* batch) {
     if (error != 0) {
         auto failure = error_of(error);
         if (failure.code == Code::io_failed) refuses_changes = true;
-        log_error("the ledger in {} could not be changed: {}{}", directory, mdb_strerror(error), refuses_changes ? "; it takes no more changes until a restart" : "");
+        say_refused(error);
         return failure;
     }
     tags_version.fetch_add(tags_changed, std::memory_order_relaxed);
     lists_committed.fetch_add(lists, std::memory_order_relaxed);
     transactions.fetch_add(1, std::memory_order_relaxed);
     return {};
+}
+
+/// One line a minute: a disk that stays full for an hour must not fill its log as well.
+void Ledger::Impl::say_refused(int error) {
+    constexpr auto interval = std::chrono::minutes(1);
+    auto time = now();
+    if (time < silent_until) return;
+    silent_until = time + interval;
+    log_error("the ledger in {} could not be changed: {}{}", directory, mdb_strerror(error), refuses_changes ? "; it takes no more changes until a restart" : "");
 }
 
 int Ledger::Impl::apply_one(MDB_txn* txn, const LedgerChange& change, std::uint64_t& tags_changed) {

@@ -1,6 +1,5 @@
 // Making room: the account says no, or the disk does, and somebody has to leave.
 
-#include "entrepot/base/log.h"
 #include "store/warehouse.h"
 
 #include <algorithm>

@@ -48,7 +48,12 @@ std::uint64_t mix(std::uint64_t value) noexcept {
 
 bool is_full(int error) noexcept { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
 
-Error disk_error(int error) noexcept { return {Fault::storage, is_full(error) ? Code::no_space : Code::io_failed, error}; }
+bool is_shortage(int error) noexcept { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+
+Error disk_error(int error) noexcept {
+    if (is_shortage(error)) return {Fault::capacity, Code::busy, error};
+    return {Fault::storage, is_full(error) ? Code::no_space : Code::io_failed, error};
+}
 
 Volume::~Volume() {
     for (int directory : {blobs_[0], blobs_[1], partials_, quarantine_, root_}) {
@@ -139,7 +144,7 @@ Task<Result<void>> Volume::write_layout() {
 
 void Volume::note_failure(const char* what, int error) noexcept {
     auto time = now();
-    if (!is_full(error) && failures_.fetch_add(1, std::memory_order_relaxed) + 1 >= failures_max) {
+    if (!is_full(error) && !is_shortage(error) && failures_.fetch_add(1, std::memory_order_relaxed) + 1 >= failures_max) {
         rests_until_ns_.store((time + rest_time).ns, std::memory_order_relaxed);
     }
     auto silent_until = silent_until_ns_.load(std::memory_order_relaxed);

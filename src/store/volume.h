@@ -44,7 +44,7 @@ class Volume {
 
     // Any thread.
     bool healthy(Instant time) const noexcept { return rests_until_ns_.load(std::memory_order_relaxed) <= time.ns; }
-    /// A write, a sync or a change of names failed: one log line a minute, and rest after failures_max in a row. A full disk is no failure of the disk.
+    /// A write, a sync or a change of names failed: one log line a minute, and rest after failures_max in a row. Neither a full disk nor a shortage is a failure of the disk.
     void note_failure(const char* what, int error) noexcept;
     void note_success() noexcept { failures_.store(0, std::memory_order_relaxed); }
 
@@ -78,8 +78,11 @@ Volume* choose_volume(std::span<const std::unique_ptr<Volume>> volumes, const Di
 std::string flat_name(const Digest& digest);
 std::optional<Digest> parse_flat_name(std::string_view name) noexcept;
 
-/// Whether a failed disk operation means that there is no room, and the error it becomes.
+/// The disk has no room.
 bool is_full(int error) noexcept;
+/// The process has no descriptor or memory left: no fault of the disk.
+bool is_shortage(int error) noexcept;
+/// What a failed disk operation becomes: no_space, io_failed, or Fault::capacity Code::busy for a shortage.
 Error disk_error(int error) noexcept;
 
 }  // namespace entrepot

@@ -3,7 +3,8 @@
 // and never waits for a writer; changes go through the ledger lane, which commits what is waiting in one transaction (group commit, durable when it returns).
 // The one file that includes <lmdb.h> is src/store/ledger.cpp. Records carry a version byte; a newer one than we know is refused at open, never deleted.
 //
-// A read that misses the page cache faults on the reader's thread, for as long as one disk read takes; warm() at start makes that rare. Group commit: the first task
+// A read that misses the page cache faults on the reader's thread, for as long as one disk read takes; warm() at start makes that rare. A page that the disk cannot
+// read ends the process (SIGBUS on the map); the volumes rebuild a ledger that was removed. Group commit: the first task
 // that waits leads, its lane job commits every list that is waiting by then, and it hands the lead to the oldest that came meanwhile.
 
 #include "entrepot/base/result.h"

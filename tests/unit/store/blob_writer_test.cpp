@@ -277,6 +277,51 @@ TEST_CASE("blob writer: a process killed between name and record loses nothing: 
     CHECK(std::filesystem::exists(box.path("blobs/sha256/notes.txt")));
 }
 
+TEST_CASE("blob writer: killed at random moments, a store starts by itself, holds all it promised, and serves nothing wrong") {
+    ScratchDirectory scratch;
+    auto directory = scratch.path() + "/store";
+    auto text_of_blob = [](std::uint32_t number) { return content(1 + number * 7919 % (3 * chunk_bytes), number); };
+    std::uint32_t next = 0;
+    std::vector<std::uint32_t> promised;
+    for (int life = 0; life < 12; ++life) {
+        int pipe[2];
+        REQUIRE(::pipe(pipe) == 0);
+        auto child = ::fork();
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            auto* box = new StoreBox(GiB, directory);
+            box->open();
+            for (auto number = next;; ++number) {
+                // A tenth of them is dropped half-way and kept.
+                auto text = text_of_blob(number);
+                if (number % 10 == 9) write_part_and_keep(*box, text, text.size() / 2, text.size());
+                else if (!box->put(text) || ::write(pipe[1], &number, sizeof number) != sizeof number) ::_exit(1);
+            }
+        }
+        ::close(pipe[1]);
+        std::uint32_t number = 0;
+        auto wanted = 5 + life % 7;
+        for (int read = 0; read < wanted && ::read(pipe[0], &number, sizeof number) == sizeof number; ++read) {
+            promised.push_back(number);
+            ::usleep(static_cast<useconds_t>(life * 977 % 3000));
+        }
+        ::kill(child, SIGKILL);
+        while (::read(pipe[0], &number, sizeof number) == sizeof number) promised.push_back(number);
+        ::close(pipe[0]);
+        int status = 0;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        REQUIRE(WIFSIGNALED(status));
+        next = promised.back() + 5;
+    }
+    StoreBox box(GiB, directory);
+    box.open();
+    for (auto number : promised) CHECK(box.holds(text_of_blob(number)));
+    for (std::uint32_t number = 0; number < next; ++number) {
+        auto blob = box.get(digest_of(text_of_blob(number)));
+        if (blob) CHECK(*box.read(*blob) == text_of_blob(number));
+    }
+}
+
 TEST_CASE("blob writer: kept parts are bounded in number, the oldest goes first") {
     StoreBox box;
     box.options.partials_max = 3;

@@ -229,7 +229,7 @@ TEST_CASE("volume: placement follows size, and losing a volume moves only its ow
     CHECK(std::abs(expected[2].count - blobs / 2) < blobs / 20);
 }
 
-TEST_CASE("volume: after three failures in a row it rests, a full disk is no failure, a success clears the count") {
+TEST_CASE("volume: after three failures in a row it rests, a full disk and a lack of descriptors are no failures, a success clears the count") {
     Volume volume("v", -1, GiB);
     auto time = now();
     volume.note_failure("writing", EIO);
@@ -237,7 +237,7 @@ TEST_CASE("volume: after three failures in a row it rests, a full disk is no fai
     volume.note_success();
     volume.note_failure("writing", EIO);
     volume.note_failure("writing", EIO);
-    for (int i = 0; i < 10; ++i) volume.note_failure("writing", ENOSPC);
+    for (int i = 0; i < 10; ++i) volume.note_failure("writing", i % 2 ? ENOSPC : EMFILE);
     CHECK(volume.healthy(time));
     volume.note_failure("writing", EIO);
     CHECK_FALSE(volume.healthy(time));
