@@ -30,6 +30,7 @@ class SocketStream : public Stream {
     Task<Result<void>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) override;
     Task<void> close(CloseHow how) override;
     void interrupt() noexcept override;
+    void cork(bool on) noexcept override;
     bool is_tls() const noexcept override { return false; }
     const Address& peer() const noexcept override { return peer_; }
 
@@ -101,6 +102,11 @@ Task<Result<void>> SocketStream::send_file(int file, std::uint64_t offset, std::
         if (!writable && !waited_in_vain) co_return writable;
     }
     co_return {};
+}
+
+void SocketStream::cork(bool on) noexcept {
+    int value = on;
+    ring_.set_option(socket_, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
 
 /// How much the socket took; 0 when its buffer is full.
@@ -193,10 +199,11 @@ class ClientStream final : public SocketStream, private Operation {
     Chunk lend() noexcept;
     Chunk lend_bytes(Bytes bytes, std::uint32_t token) noexcept;
     Task<Result<Chunk>> receive_into_spare(Instant deadline);
+    Bytes receive_now_into_spare();
 
     std::array<Held, held_max> held_{};
     std::uint8_t held_first_ = 0, held_count_ = 0;
-    bool pausing_ = false, starved_ = false, ended_ = false;
+    bool pausing_ = false, starved_ = false, ended_ = false, fresh_ = true;
     std::int32_t failure_ = 0;
     std::vector<std::byte> spill_;  // empty but for a peer that sends faster than we read
     std::vector<std::byte> lent_;   // own memory behind the chunk with the token `own_memory`
@@ -213,6 +220,11 @@ Task<Result<Chunk>> ClientStream::receive(Instant deadline) {
         if (ended_) co_return Chunk();
         if (failure_ < 0) co_return error_of(failure_);
         if (starved_) co_return co_await receive_into_spare(deadline);
+        if (std::exchange(fresh_, false)) {
+            // Who connects also asks: often the bytes are here already, and a connection for one request never arms a multishot.
+            auto received = receive_now_into_spare();
+            if (!received.empty()) co_return lend_bytes(received, own_memory);
+        }
         if (!in_flight()) arm();
         bool notified = co_await arrived_.wait(deadline);
         if (!notified && !readable()) co_return error_of(-ETIMEDOUT);
@@ -278,6 +290,15 @@ Task<Result<Chunk>> ClientStream::receive_into_spare(Instant deadline) {
     if (received < 0) co_return error_of(received);
     ended_ = true;
     co_return Chunk();
+}
+
+/// What is here without waiting; nothing, too, at the end of the stream or after an error, which the multishot then tells.
+Bytes ClientStream::receive_now_into_spare() {
+    lent_.resize(spare_bytes);
+    auto received = ring_.receive_now(socket_, MutableBytes(lent_), 0);
+    if (received > 0) return Bytes(lent_).first(static_cast<std::size_t>(received));
+    lent_ = {};
+    return {};
 }
 
 Task<Result<std::size_t>> ClientStream::receive_into(MutableBytes into, Instant deadline) {

@@ -21,6 +21,7 @@ class BodySender {
 
   private:
     Task<Result<void>> send_stored(HotRef blob);
+    Task<Result<void>> send_file(HotBlob& blob);
     Task<Result<void>> send_chunk(BlobFile& file, Buffer& buffer);
     Task<Result<void>> send_following(Follower& follower);
     Task<Result<void>> send_from_fetch(Follower& follower, std::uint64_t available);
@@ -77,7 +78,14 @@ Task<Result<void>> BodySender::send_stored(HotRef blob) {
         auto bytes = bytes_of(*blob->body).subspan(offset_, end_ - offset_);
         co_return co_await send_bytes(bytes, ServedFrom::hit);
     }
-    auto& file = *blob->file;
+    call_.exchange.stream().cork(true);
+    auto outcome = co_await send_file(*blob);
+    call_.exchange.stream().cork(false);
+    co_return outcome;
+}
+
+Task<Result<void>> BodySender::send_file(HotBlob& blob) {
+    auto& file = *blob.file;
     auto& ring = call_.cache.loop().ring();
     Buffer buffer;
     while (offset_ < end_) {
@@ -91,7 +99,7 @@ Task<Result<void>> BodySender::send_stored(HotRef blob) {
             done = co_await send_chunk(file, buffer);
         }
         if (!done) co_return done;
-        blob->used = call_.cache.loop().time();
+        blob.used = call_.cache.loop().time();
         co_await Breathe{};
     }
     co_return Result<void>();

@@ -163,7 +163,9 @@ Task<CloseHow> Connection::converse() {
         auto after = co_await all_.handler_.handle(exchange);
         use_up(std::exchange(head_bytes_, 0));
         if (after == After::abort) co_return CloseHow::abort;
-        if (after == After::close) co_return CloseHow::linger;
+        // Who asked for the end sends nothing more (RFC 9112 section 9.6), so nothing can arrive that would turn our close into a reset.
+        bool nothing_follows = !keeps_alive(head_) && !body_follows && unread().empty();
+        if (after == After::close) co_return nothing_follows ? CloseHow::orderly : CloseHow::linger;
     }
 }
 

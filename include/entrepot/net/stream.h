@@ -67,6 +67,8 @@ class Stream {
     /// Sends a range of a file. The caller made sure that the range is in memory (Ring::resident); a plain stream uses sendfile(2). Returns after at most
     /// `length` bytes were handed to the kernel; fewer only with an error. `deadline` bounds each wait for the peer, not the whole.
     virtual Task<Result<void>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) = 0;
+    /// While on, only full segments leave (TCP_CORK): for a long body sent in slices, each of which would else end in a short one. A hint; off pushes what waits.
+    virtual void cork(bool) noexcept {}
     /// Ends the connection and releases the descriptor. No other call may be in flight; chunks must have been given back.
     virtual Task<void> close(CloseHow how) = 0;
     /// From another task of this shard: makes pending and later calls end soon with Code::reset. close() is still needed.
