@@ -37,6 +37,7 @@ class BodySender {
     Call& call_;
     Digest digest_;
     std::uint64_t offset_, end_;
+    std::uint64_t length_ = 0;  // of the whole blob, as the head promised
     ServedFrom from_fetch_ = ServedFrom::follow;
     bool sent_unverified_ = false;  // bytes of a fetch whose digest is not known yet
 };
@@ -44,6 +45,7 @@ class BodySender {
 /// A source that fails in the middle is replaced by the next that can give the same bytes: a damaged file by a fetch, a fetch that the store refuses by upstream itself.
 Task<Result<void>> BodySender::send(BlobSource source) {
     constexpr int sources_max = 3;
+    length_ = source.length;
     for (int tried = 0; tried < sources_max; ++tried) {
         Result<void> outcome;
         if (source.hot) {
@@ -60,7 +62,7 @@ Task<Result<void>> BodySender::send(BlobSource source) {
         co_await call_.cache.report_damaged(digest_);
         auto again = co_await call_.cache.open_blob(call_.source, digest_);
         if (!again) co_return again.error().error;
-        if (again->length < end_) co_return Error{Fault::storage, Code::corrupt};
+        if (again->length != length_) co_return Error{Fault::storage, Code::corrupt};
         source = *std::move(again);
     }
     co_return Error{Fault::storage, Code::corrupt};
@@ -177,6 +179,7 @@ Task<Result<void>> BodySender::send_bypassing(std::uint64_t from, Digester diges
     auto skip = from - std::min(from, exchange->range_start());  // an upstream that knows no Range begins at the beginning
     std::vector<std::byte> held, next(BufferPool::buffer_bytes);
     std::uint64_t position = from;  // of the first byte of `held`
+    std::uint64_t received = from;
     Result<void> outcome;
     if (exchange->range_start() > from) outcome = Error{Fault::upstream, Code::bad_message};
     for (bool ended = false; outcome && !ended;) {
@@ -191,7 +194,10 @@ Task<Result<void>> BodySender::send_bypassing(std::uint64_t from, Digester diges
         auto piece = Bytes(next).first(*got).subspan(skipped);
         if (piece.empty() && !ended) continue;
         digester.update(piece);
-        if (ended && !(digester.finish() == digest_)) outcome = Error{Fault::upstream, Code::wrong_digest};
+        received += piece.size();
+        // The head may have promised the length of a fetch that lied: right bytes up to there would be a complete answer that lacks the rest.
+        if (ended && received != length_) outcome = Error{Fault::upstream, Code::wrong_length};
+        if (ended && outcome && !(digester.finish() == digest_)) outcome = Error{Fault::upstream, Code::wrong_digest};
         auto held_end = position + held.size();
         // The last wanted bytes stay here until the end, though what follows them is not wanted: it decides whether they are right.
         if (!ended && held_end >= end_) continue;
