@@ -10,8 +10,8 @@
 namespace entrepot {
 
 struct Authorization {
-    std::string header;   ///< "" is none
-    Instant made{};       ///< when it was read or given
+    std::string header;  ///< "" is none
+    Instant made{};      ///< when it was read or given
     Instant until{};
 
     Authorization() = default;

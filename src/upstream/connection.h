@@ -13,13 +13,16 @@ namespace entrepot {
 
 class UpstreamConnection : public ListLink {
   public:
-    UpstreamConnection(std::unique_ptr<Stream> stream, Origin origin) noexcept : stream_(std::move(stream)), origin_(std::move(origin)) {}
+    UpstreamConnection(std::unique_ptr<Stream> stream, Origin origin) noexcept
+        : stream_(std::move(stream)), origin_(std::move(origin)) {}
 
-    /// Sends a whole request head (no body ever follows) and reads the final response head; 1xx are read past, at most 16. The request is wiped: it may carry a login.
+    /// Sends a whole request head (no body ever follows) and reads the final response head; 1xx are read past, at most 16. The
+    /// request is wiped: it may carry a login.
     Task<Result<void>> ask(std::string request, bool is_head, Instant deadline);
     /// Of the last ask(); views live until the first read_body().
     const ResponseHead& head() const noexcept { return head_; }
-    /// The next bytes of the body into a buffer that is not empty; 0 at its proper end. Code::wrong_length when the connection ends before.
+    /// The next bytes of the body into a buffer that is not empty; 0 at its proper end. Code::wrong_length when the connection
+    /// ends before.
     Task<Result<std::size_t>> read_body(MutableBytes into, Instant deadline);
     /// Reads past what is left of a short body (an error page), so that the connection may be used again.
     Task<void> read_rest_if_short(Instant deadline);
@@ -27,7 +30,8 @@ class UpstreamConnection : public ListLink {
     bool reusable() const noexcept { return ended_ && keeps_alive_ && received_.size() == used_; }
     /// True when not a single byte of the last response came: a pooled connection that the peer had closed meanwhile.
     bool silent() const noexcept { return silent_; }
-    /// Looks whether an idle connection is still open and said nothing unasked: bytes that came before our question are no answer to it.
+    /// Looks whether an idle connection is still open and said nothing unasked: bytes that came before our question are no
+    /// answer to it.
     Task<bool> is_quiet();
     /// Keeps no memory while idle.
     void rest(Instant time);
@@ -51,7 +55,7 @@ class UpstreamConnection : public ListLink {
     ResponseHeadParser parser_;
     BodyFraming framing_;
     ChunkedDecoder chunks_;
-    std::string received_;   // [used_, size) is not used yet
+    std::string received_;  // [used_, size) is not used yet
     std::size_t used_ = 0;
     std::uint64_t left_ = 0;  // of a body with a length
     Instant idle_since_{};

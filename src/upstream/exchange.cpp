@@ -31,7 +31,8 @@ std::string_view next_link(FieldValues lines) {
 
 ExchangeOfUpstream::ExchangeOfUpstream(ConnectionPool& pool, Slots& slots, UpstreamState& upstream, std::size_t endpoint,
                                        std::unique_ptr<UpstreamConnection> connection)
-    : pool_(pool), slots_(slots), upstream_(upstream), endpoint_(endpoint), connection_(std::move(connection)), status_(connection_->head().status) {
+    : pool_(pool), slots_(slots), upstream_(upstream), endpoint_(endpoint), connection_(std::move(connection)),
+      status_(connection_->head().status) {
     auto& head = connection_->head();
     content_length_ = head.content_length;
     content_type_ = lower_case(media_type_of(head.content_type));
@@ -48,7 +49,8 @@ ExchangeOfUpstream::ExchangeOfUpstream(ConnectionPool& pool, Slots& slots, Upstr
 Task<Result<std::size_t>> ExchangeOfUpstream::read(MutableBytes into) {
     auto stall_window = pool_.options().stall_window;
     if (window_waited_ >= stall_window) {
-        auto bytes_min = bytes_per_second_min * static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(stall_window).count()) / 1000;
+        auto bytes_min = bytes_per_second_min *
+                         static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(stall_window).count()) / 1000;
         if (window_bytes_ < bytes_min) co_return Error{Fault::upstream, Code::timeout};
         window_waited_ = Duration::zero();
         window_bytes_ = 0;

@@ -8,7 +8,8 @@ namespace entrepot {
 class ExchangeOfUpstream final : public UpstreamExchange {
   public:
     /// Takes over the connection and one slot of its upstream; finish() gives both back.
-    ExchangeOfUpstream(ConnectionPool& pool, Slots& slots, UpstreamState& upstream, std::size_t endpoint, std::unique_ptr<UpstreamConnection> connection);
+    ExchangeOfUpstream(ConnectionPool& pool, Slots& slots, UpstreamState& upstream, std::size_t endpoint,
+                       std::unique_ptr<UpstreamConnection> connection);
     ~ExchangeOfUpstream() override { ASSERT(!connection_); }
 
     int status() const noexcept override { return status_; }

@@ -6,7 +6,8 @@ namespace entrepot {
 namespace {
 
 constexpr std::size_t why_bytes_max = 300;
-constexpr Duration retry_after_obeyed = std::chrono::seconds(1);  // whoever wants to be left alone for longer is not asked again by the same exchange
+constexpr Duration retry_after_obeyed =
+    std::chrono::seconds(1);  // whoever wants to be left alone for longer is not asked again by the same exchange
 
 bool is_temporary(int status) noexcept { return status == 500 || status == 502 || status == 503 || status == 504; }
 

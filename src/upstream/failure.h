@@ -14,7 +14,8 @@ bool may_be_retried(const UpstreamFailure& failure) noexcept;
 /// It gave no answer that another endpoint of the same upstream would have to repeat.
 bool another_endpoint_may_help(const UpstreamFailure& failure) noexcept;
 
-/// What a failure says about the health of who was asked. A refusal is an answer; garbage on one path, and our own reasons, say nothing.
+/// What a failure says about the health of who was asked. A refusal is an answer; garbage on one path, and our own reasons, say
+/// nothing.
 enum class Health : std::uint8_t { good, bad, unknown };
 Health health_of(const UpstreamFailure& failure) noexcept;
 

@@ -5,7 +5,8 @@
 namespace entrepot {
 
 bool Circuit::may_enter(Instant time) const noexcept {
-    return failures_.load(std::memory_order_relaxed) < failures_to_open || time.ns >= next_probe_ns_.load(std::memory_order_relaxed);
+    return failures_.load(std::memory_order_relaxed) < failures_to_open ||
+           time.ns >= next_probe_ns_.load(std::memory_order_relaxed);
 }
 
 Circuit::Pass Circuit::enter(Instant time) noexcept {

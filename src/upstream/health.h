@@ -29,8 +29,9 @@ class Circuit {
     std::atomic<std::int64_t> next_probe_ns_{0};
 };
 
-/// Bounds what retries add to the load of an upstream in trouble: a fifth of the first attempts and ten a second (Finagle's budget), with at most ten saved up.
-/// One number: the instant at which the account was last empty. Each 100 ms since then are one retry.
+/// Bounds what retries add to the load of an upstream in trouble: a fifth of the first attempts and ten a second (Finagle's
+/// budget), with at most ten saved up. One number: the instant at which the account was last empty. Each 100 ms since then are
+/// one retry.
 class RetryBudget {
   public:
     static constexpr Duration retry_price = std::chrono::milliseconds(100);

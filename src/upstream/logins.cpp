@@ -8,7 +8,8 @@ namespace entrepot {
 namespace {
 
 std::string key_of(const UpstreamRequest& request) {
-    return fmt::format("{}\n{}\n{}", request.upstream->login_server, request.credential ? request.credential->name : "", request.repository);
+    return fmt::format("{}\n{}\n{}", request.upstream->login_server, request.credential ? request.credential->name : "",
+                       request.repository);
 }
 
 }  // namespace
@@ -34,7 +35,9 @@ Task<AuthorizationAnswer> Logins::basic(const CredentialSpec& credential, std::s
     if (usable) co_return known->second;
     auto read = [&credential] { return read_secret(credential.username_reference, credential.password_reference); };
     auto secret = co_await run_blocking(Lane::resolver, read);
-    if (!secret) co_return make_failure(Fault::policy, Code::unauthorized, fmt::format("credential set '{}': {}", credential.name, secret.error()), 401);
+    if (!secret)
+        co_return make_failure(Fault::policy, Code::unauthorized,
+                               fmt::format("credential set '{}': {}", credential.name, secret.error()), 401);
     Authorization authorization;
     authorization.header = secret->basic_header();
     authorization.made = Loop::current().time();
@@ -42,7 +45,9 @@ Task<AuthorizationAnswer> Logins::basic(const CredentialSpec& credential, std::s
     bool is_same = authorization.header == refused;
     wipe(refused);
     secrets_[credential.name] = authorization;
-    if (is_same) co_return make_failure(Fault::upstream, Code::unauthorized, fmt::format("the login of credential set '{}' was refused", credential.name), 401);
+    if (is_same)
+        co_return make_failure(Fault::upstream, Code::unauthorized,
+                               fmt::format("the login of credential set '{}' was refused", credential.name), 401);
     co_return authorization;
 }
 

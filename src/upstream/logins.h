@@ -1,6 +1,6 @@
 #pragma once
-// What one shard knows about logging in: the secrets of credential sets for a short while, and for each repository the header that upstream took last, so that
-// the next request need not wait for a challenge.
+// What one shard knows about logging in: the secrets of credential sets for a short while, and for each repository the header
+// that upstream took last, so that the next request need not wait for a challenge.
 
 #include "upstream/authorization.h"
 #include "upstream/table.h"
@@ -18,7 +18,8 @@ class Logins {
     void remember(const UpstreamRequest& request, const Authorization& authorization);
     void forget(const UpstreamRequest& request);
 
-    /// The Basic header of a credential. `refused` is one that was just refused: the secret is read again then, and refused for good when it is still the same.
+    /// The Basic header of a credential. `refused` is one that was just refused: the secret is read again then, and refused for
+    /// good when it is still the same.
     Task<AuthorizationAnswer> basic(const CredentialSpec& credential, std::string refused);
 
   private:

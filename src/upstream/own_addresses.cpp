@@ -57,8 +57,8 @@ bool OwnAddresses::contains(const Address& given) const noexcept {
     if (!stays_here) return false;
     if (std::find(ports_everywhere_.begin(), ports_everywhere_.end(), address.port()) != ports_everywhere_.end()) return true;
     return is_everywhere(address) && std::any_of(addresses_.begin(), addresses_.end(), [&](const Address& own) {
-        return own.is_loopback() && own.port() == address.port();
-    });
+               return own.is_loopback() && own.port() == address.port();
+           });
 }
 
 }  // namespace entrepot

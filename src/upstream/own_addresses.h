@@ -10,7 +10,8 @@ namespace entrepot {
 
 class OwnAddresses {
   public:
-    /// "127.0.0.1:5000". A listener on every address ("0.0.0.0:5000", "[::]:5000") is known by each address that the machine has now. False: no address.
+    /// "127.0.0.1:5000". A listener on every address ("0.0.0.0:5000", "[::]:5000") is known by each address that the machine
+    /// has now. False: no address.
     bool add(std::string_view listener);
     bool contains(const Address& address) const noexcept;
 

@@ -10,16 +10,21 @@ constexpr Duration rest_time_max = seconds(1);  // for the rest of an error page
 UpstreamFailure connect_failure(const Error& error, const Origin& origin, std::string_view why = {}) {
     auto text = origin.text();
     switch (error.code) {
-        case Code::name_unresolved: return make_failure(error.fault, error.code, fmt::format("the name {} has no address", origin.host));
+        case Code::name_unresolved:
+            return make_failure(error.fault, error.code, fmt::format("the name {} has no address", origin.host));
         case Code::address_forbidden:
-            return make_failure(Fault::policy, error.code,
-                                fmt::format("{} is on a private address; set allow_private for the upstream if that is meant", text));
-        case Code::timeout: return make_failure(error.fault, error.code, fmt::format("{} did not accept a connection in time", text));
+            return make_failure(
+                Fault::policy, error.code,
+                fmt::format("{} is on a private address; set allow_private for the upstream if that is meant", text));
+        case Code::timeout:
+            return make_failure(error.fault, error.code, fmt::format("{} did not accept a connection in time", text));
         case Code::tls_certificate: return make_failure(error.fault, error.code, fmt::format("{} is not trusted: {}", text, why));
-        case Code::tls_handshake: return make_failure(error.fault, error.code, fmt::format("the TLS handshake with {} failed: {}", text, why));
+        case Code::tls_handshake:
+            return make_failure(error.fault, error.code, fmt::format("the TLS handshake with {} failed: {}", text, why));
         case Code::busy: return make_failure(error.fault, error.code, fmt::format("no room for a connection to {}", text));
         case Code::refused: return make_failure(error.fault, error.code, fmt::format("{} refuses connections", text));
-        default: return make_failure(error.fault, error.code, fmt::format("cannot connect to {} ({})", text, name_of(error.code)));
+        default:
+            return make_failure(error.fault, error.code, fmt::format("cannot connect to {} ({})", text, name_of(error.code)));
     }
 }
 
@@ -27,7 +32,8 @@ UpstreamFailure connect_failure(const Error& error, const Origin& origin, std::s
 bool is_link_local(const Address& address) {
     auto text = address.ip_text();
     auto starts_with = [&](std::string_view prefix) { return text.starts_with(prefix); };
-    return starts_with("169.254.") || starts_with("::ffff:169.254.") || starts_with("fe8") || starts_with("fe9") || starts_with("fea") || starts_with("feb");
+    return starts_with("169.254.") || starts_with("::ffff:169.254.") || starts_with("fe8") || starts_with("fe9") ||
+           starts_with("fea") || starts_with("feb");
 }
 
 UpstreamFailure stopping() { return make_failure(Fault::shutdown, Code::stopping, "the server is stopping"); }
@@ -42,7 +48,8 @@ Slots& ConnectionPool::slots(std::size_t upstream) {
 
 // ---- opening
 
-Task<Result<ConnectionPool::Lease, UpstreamFailure>> ConnectionPool::open(const UpstreamState& upstream, const Origin& origin, bool fresh, Instant deadline) {
+Task<Result<ConnectionPool::Lease, UpstreamFailure>> ConnectionPool::open(const UpstreamState& upstream, const Origin& origin,
+                                                                          bool fresh, Instant deadline) {
     if (interrupted_) co_return stopping();
     ++leased_;
     Lease lease;
@@ -62,15 +69,19 @@ Task<Result<ConnectionPool::Lease, UpstreamFailure>> ConnectionPool::open(const 
     co_return lease;
 }
 
-Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> ConnectionPool::connect(const UpstreamState& upstream, const Origin& origin, Instant deadline) {
+Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> ConnectionPool::connect(const UpstreamState& upstream,
+                                                                               const Origin& origin, Instant deadline) {
     auto addresses = co_await resolver_.resolve(origin.host, origin.port, deadline);
     if (!addresses) co_return connect_failure(addresses.error(), origin);
     if (interrupted_) co_return stopping();
     for (auto& address : *addresses) {
-        if (table_.is_ourselves(address)) co_return make_failure(Fault::policy, Code::loop, fmt::format("{} leads back to this server", origin.text()));
+        if (table_.is_ourselves(address))
+            co_return make_failure(Fault::policy, Code::loop, fmt::format("{} leads back to this server", origin.text()));
         // allow_private speaks of the operator's own network; nobody means this by it.
         bool is_strange = is_link_local(address) && !upstream.owns(origin);
-        if (is_strange) co_return make_failure(Fault::policy, Code::address_forbidden, fmt::format("{} is a link-local address", origin.text()));
+        if (is_strange)
+            co_return make_failure(Fault::policy, Code::address_forbidden,
+                                   fmt::format("{} is a link-local address", origin.text()));
     }
     auto plain = co_await connect_to(*std::move(addresses), upstream.spec.allow_private, deadline);
     if (!plain) co_return connect_failure(plain.error(), origin);
@@ -78,8 +89,9 @@ Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> ConnectionPool::connect(c
     co_return co_await secure(*std::move(plain), upstream, origin, deadline);
 }
 
-Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> ConnectionPool::secure(std::unique_ptr<Stream> plain, const UpstreamState& upstream,
-                                                                              const Origin& origin, Instant deadline) {
+Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> ConnectionPool::secure(std::unique_ptr<Stream> plain,
+                                                                              const UpstreamState& upstream, const Origin& origin,
+                                                                              Instant deadline) {
     Handshake handshake;
     handshake.stream = plain.get();  // lives until connect_tls has ended, well or not
     handshakes_.push_back(handshake);
@@ -130,7 +142,8 @@ Task<void> ConnectionPool::give_back(std::unique_ptr<UpstreamConnection> connect
 
 std::size_t ConnectionPool::idle_to(const Origin& origin) noexcept {
     std::size_t count = 0;
-    for (auto* connection = idle_.front(); connection; connection = idle_.after(*connection)) count += connection->origin() == origin;
+    for (auto* connection = idle_.front(); connection; connection = idle_.after(*connection))
+        count += connection->origin() == origin;
     return count;
 }
 
@@ -172,7 +185,8 @@ void ConnectionPool::one_ended() noexcept {
 void ConnectionPool::interrupt() noexcept {
     interrupted_ = true;
     for (auto* connection = in_use_.front(); connection; connection = in_use_.after(*connection)) connection->interrupt();
-    for (auto* handshake = handshakes_.front(); handshake; handshake = handshakes_.after(*handshake)) handshake->stream->interrupt();
+    for (auto* handshake = handshakes_.front(); handshake; handshake = handshakes_.after(*handshake))
+        handshake->stream->interrupt();
     for (auto& [upstream, slots] : slots_) slots->admit_all();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// The connections of one shard: idle ones to use again, and those in use, so that a shutdown can end them. Opens what is missing: name, address, TCP, TLS.
+// The connections of one shard: idle ones to use again, and those in use, so that a shutdown can end them. Opens what is
+// missing: name, address, TCP, TLS.
 
 #include "entrepot/net/connect.h"
 #include "entrepot/net/resolver.h"
@@ -30,7 +31,8 @@ class ConnectionPool {
     const UpstreamTable::Options& options() const noexcept { return table_.options(); }
     std::size_t idle_count() const noexcept { return idle_count_; }
 
-    /// Ends what is on its way soon: connections in use and those that wait for a slot at once, one that is being opened by its own deadline at the latest.
+    /// Ends what is on its way soon: connections in use and those that wait for a slot at once, one that is being opened by its
+    /// own deadline at the latest.
     void interrupt() noexcept;
     bool interrupted() const noexcept { return interrupted_; }
     /// Waits until every connection was given back, then ends the idle ones.
@@ -51,9 +53,10 @@ class ConnectionPool {
     Task<std::unique_ptr<UpstreamConnection>> take_idle(const Origin& origin);
     std::unique_ptr<UpstreamConnection> find_idle(const Origin& origin);
     std::size_t idle_to(const Origin& origin) noexcept;
-    Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> connect(const UpstreamState& upstream, const Origin& origin, Instant deadline);
-    Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> secure(std::unique_ptr<Stream> plain, const UpstreamState& upstream, const Origin& origin,
-                                                                  Instant deadline);
+    Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> connect(const UpstreamState& upstream, const Origin& origin,
+                                                                   Instant deadline);
+    Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> secure(std::unique_ptr<Stream> plain, const UpstreamState& upstream,
+                                                                  const Origin& origin, Instant deadline);
     Task<void> close_idle(std::unique_ptr<UpstreamConnection> connection);
     void keep(std::unique_ptr<UpstreamConnection> connection);
     std::unique_ptr<UpstreamConnection> pop_oldest();

@@ -12,11 +12,14 @@ namespace {
 
 constexpr std::string_view user_agent = "entrepot/0.1.0";
 
-bool wants_manifest(UpstreamKind kind) { return kind == UpstreamKind::manifest_get || kind == UpstreamKind::manifest_head || kind == UpstreamKind::referrers; }
+bool wants_manifest(UpstreamKind kind) {
+    return kind == UpstreamKind::manifest_get || kind == UpstreamKind::manifest_head || kind == UpstreamKind::referrers;
+}
 
 bool is_identity(std::string_view encoding) {
     constexpr std::string_view identity = "identity";
-    return encoding.size() == identity.size() && std::equal(encoding.begin(), encoding.end(), identity.begin(), [](char a, char b) { return (a | 0x20) == b; });
+    return encoding.size() == identity.size() &&
+           std::equal(encoding.begin(), encoding.end(), identity.begin(), [](char a, char b) { return (a | 0x20) == b; });
 }
 
 }  // namespace
@@ -32,8 +35,8 @@ Url url_at(const Origin& endpoint, const UpstreamRequest& request) {
 std::string request_head(const UpstreamRequest& request, const Url& url, const std::string& authorization) {
     auto target = url.target();
     ASSERT(target.find_first_of(" \r\n") == std::string::npos);  // names, digests and URLs were parsed before they came here
-    auto head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\nAccept-Encoding: identity\r\n", request.head ? "HEAD" : "GET", target,
-                            url.origin.authority(), user_agent);
+    auto head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\nAccept-Encoding: identity\r\n",
+                            request.head ? "HEAD" : "GET", target, url.origin.authority(), user_agent);
     if (wants_manifest(request.kind)) head += fmt::format("Accept: {}\r\n", manifest_accept);
     if (request.range_from > 0) head += fmt::format("Range: bytes={}-\r\n", request.range_from);
     if (!authorization.empty()) head += fmt::format("Authorization: {}\r\n", authorization);
@@ -45,7 +48,8 @@ std::string pull_scope(const UpstreamRequest& request, const Url& url) {
     std::string_view path = url.path;
     for (std::string_view resource : {"/manifests/", "/blobs/", "/tags/", "/referrers/"}) {
         auto end = path.rfind(resource);
-        if (path.starts_with(root) && end != path.npos && end > root.size()) return fmt::format("repository:{}:pull", path.substr(root.size(), end - root.size()));
+        if (path.starts_with(root) && end != path.npos && end > root.size())
+            return fmt::format("repository:{}:pull", path.substr(root.size(), end - root.size()));
     }
     return fmt::format("repository:{}:pull", request.repository);
 }
@@ -58,7 +62,8 @@ std::string why_unusable(const UpstreamRequest& request, const ResponseHead& hea
     if (request.range_from == 0) return "a part that was not asked for";
     auto range = parse_content_range(head.content_range);
     if (!range || range->unsatisfied || range->first != request.range_from) return "another range than the one asked for";
-    if (head.content_length && *head.content_length != range->last - range->first + 1) return "a range and a length that contradict each other";
+    if (head.content_length && *head.content_length != range->last - range->first + 1)
+        return "a range and a length that contradict each other";
     return {};
 }
 

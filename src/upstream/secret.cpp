@@ -26,7 +26,8 @@ struct Text {
 class File {
   public:
     // O_NONBLOCK: a named pipe in the place of the file must not hold the lane.
-    explicit File(const std::string& path) noexcept : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) {}
+    explicit File(const std::string& path) noexcept
+        : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) {}
     ~File() {
         if (descriptor_ >= 0) ::close(descriptor_);
     }
@@ -38,7 +39,8 @@ class File {
     int descriptor_;
 };
 
-/// Group-readable is how a service's files are kept (root:entrepot 0640); what everybody can read or others can write is no secret.
+/// Group-readable is how a service's files are kept (root:entrepot 0640); what everybody can read or others can write is no
+/// secret.
 std::optional<std::string> fault_of_file(const struct stat& status, const std::string& path, bool must_be_private) {
     if (!S_ISREG(status.st_mode)) return fmt::format("secret file {} is not a file", path);
     if (must_be_private && (status.st_mode & (S_IROTH | S_IWOTH | S_IWGRP))) {
@@ -58,7 +60,8 @@ Result<Text, std::string> read_secret_file(const std::string& path, bool must_be
     text.value.resize(secret_bytes_max + 1);
     auto got = ::read(file.descriptor(), text.value.data(), text.value.size());
     if (got < 0) return fmt::format("secret file {} cannot be read: {}", path, std::strerror(errno));
-    if (static_cast<std::size_t>(got) > secret_bytes_max) return fmt::format("secret file {} is larger than {} KiB", path, secret_bytes_max / 1024);
+    if (static_cast<std::size_t>(got) > secret_bytes_max)
+        return fmt::format("secret file {} is larger than {} KiB", path, secret_bytes_max / 1024);
     text.value.resize(static_cast<std::size_t>(got));
     return text;
 }
@@ -84,8 +87,8 @@ Result<Text, std::string> read_reference(const std::string& reference) {
     return std::string("a secret reference is neither file:, env: nor systemd:");
 }
 
-/// One trailing line end is the editor's, not the secret's. Other control bytes are refused: RFC 7617 section 2 forbids them, and whoever wrote them meant something
-/// else than a password.
+/// One trailing line end is the editor's, not the secret's. Other control bytes are refused: RFC 7617 section 2 forbids them,
+/// and whoever wrote them meant something else than a password.
 Result<Text, std::string> read_checked(const std::string& reference) {
     auto text = read_reference(reference);
     if (!text) return text.error();
@@ -96,7 +99,9 @@ Result<Text, std::string> read_checked(const std::string& reference) {
     }
     if (value.empty()) return fmt::format("the secret {} is empty", reference);
     for (unsigned char c : value) {
-        if (c < 0x20 || c == 0x7f) return fmt::format("the secret {} holds line ends or other control characters (write a JSON key on one line)", reference);
+        if (c < 0x20 || c == 0x7f)
+            return fmt::format("the secret {} holds line ends or other control characters (write a JSON key on one line)",
+                               reference);
     }
     return text;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Reads what a secret reference points to ("file:PATH", "env:NAME", "systemd:NAME"), at the time of use, so that a rotated secret is seen. Blocking: on the
-// resolver lane.
+// Reads what a secret reference points to ("file:PATH", "env:NAME", "systemd:NAME"), at the time of use, so that a rotated
+// secret is seen. Blocking: on the resolver lane.
 
 #include "entrepot/base/result.h"
 
@@ -27,7 +27,8 @@ class Secret {
     std::string user_, password_;
 };
 
-/// The error says what to do and never shows a secret: missing, readable by others, empty, too large, with control bytes, a user name with a colon.
+/// The error says what to do and never shows a secret: missing, readable by others, empty, too large, with control bytes, a
+/// user name with a colon.
 Result<Secret, std::string> read_secret(const std::string& user_reference, const std::string& password_reference);
 
 /// Overwrites the text before it goes, with what a longer text or a move left behind its end.

@@ -1,5 +1,6 @@
 #pragma once
-// How many exchanges one shard has with one upstream at a time. Those beyond wait in the order of their coming; the queue is bounded too.
+// How many exchanges one shard has with one upstream at a time. Those beyond wait in the order of their coming; the queue is
+// bounded too.
 
 #include "entrepot/io/await.h"
 
@@ -14,7 +15,8 @@ class Slots {
     /// Whoever is admitted gives the slot back by release().
     Task<Admission> acquire(Instant deadline);
     void release() noexcept;
-    /// Shutdown: admits everybody who waits, whatever the bound; each finds out at its next step that there is nothing left to do.
+    /// Shutdown: admits everybody who waits, whatever the bound; each finds out at its next step that there is nothing left to
+    /// do.
     void admit_all() noexcept;
 
     std::size_t taken() const noexcept { return taken_; }

@@ -32,7 +32,9 @@ std::string_view name_of(UpstreamKind kind) noexcept {
 
 // ---- one upstream
 
-bool UpstreamState::owns(const Origin& origin) const noexcept { return std::find(endpoints.begin(), endpoints.end(), origin) != endpoints.end(); }
+bool UpstreamState::owns(const Origin& origin) const noexcept {
+    return std::find(endpoints.begin(), endpoints.end(), origin) != endpoints.end();
+}
 
 bool UpstreamState::may_issue_tokens(const Origin& origin) const noexcept {
     return owns(origin) || std::find(realms.begin(), realms.end(), origin) != realms.end();
@@ -41,8 +43,9 @@ bool UpstreamState::may_issue_tokens(const Origin& origin) const noexcept {
 std::vector<std::size_t> UpstreamState::endpoint_order(Instant time) const {
     std::vector<std::size_t> order(endpoints.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::stable_partition(order.begin(), order.end(),
-                          [&](std::size_t endpoint) { return avoided_until_ns[endpoint].load(std::memory_order_relaxed) <= time.ns; });
+    std::stable_partition(order.begin(), order.end(), [&](std::size_t endpoint) {
+        return avoided_until_ns[endpoint].load(std::memory_order_relaxed) <= time.ns;
+    });
     return order;
 }
 
@@ -54,7 +57,9 @@ Duration UpstreamState::pause_left(std::size_t credential, Instant time) const n
     return Instant{paused_until_ns[credential].load(std::memory_order_relaxed)} - time;
 }
 
-void UpstreamState::pause(std::size_t credential, Instant until) noexcept { paused_until_ns[credential].store(until.ns, std::memory_order_relaxed); }
+void UpstreamState::pause(std::size_t credential, Instant until) noexcept {
+    paused_until_ns[credential].store(until.ns, std::memory_order_relaxed);
+}
 
 void UpstreamState::note(UpstreamKind kind, const ResponseHead& head) noexcept {
     counters.by_status[static_cast<std::size_t>(kind)][head.status / 100].fetch_add(1, std::memory_order_relaxed);
@@ -71,12 +76,14 @@ void UpstreamState::note_no_answer(UpstreamKind kind) noexcept {
 
 // ---- all of them
 
-Result<std::unique_ptr<UpstreamTable>, std::string> UpstreamTable::make(std::vector<UpstreamSpec> upstreams, std::vector<CredentialSpec> credentials,
-                                                                       Options options) {
+Result<std::unique_ptr<UpstreamTable>, std::string> UpstreamTable::make(std::vector<UpstreamSpec> upstreams,
+                                                                        std::vector<CredentialSpec> credentials,
+                                                                        Options options) {
     return UpstreamTableOfProcess::make(std::move(upstreams), std::move(credentials), std::move(options));
 }
 
-Result<std::unique_ptr<UpstreamTable>, std::string> UpstreamTableOfProcess::make(std::vector<UpstreamSpec> upstreams, std::vector<CredentialSpec> credentials,
+Result<std::unique_ptr<UpstreamTable>, std::string> UpstreamTableOfProcess::make(std::vector<UpstreamSpec> upstreams,
+                                                                                 std::vector<CredentialSpec> credentials,
                                                                                  Options options) {
     auto table = std::make_unique<UpstreamTableOfProcess>();
     table->options_ = std::move(options);
@@ -131,7 +138,8 @@ Result<const TlsClientContext*, std::string> UpstreamTableOfProcess::trust_of(co
 void UpstreamTableOfProcess::prepare_tls() const {
     for (auto& [file, context] : trust_) {
         bool is_used = std::any_of(states_.begin(), states_.end(), [&](auto& state) {
-            return state->tls == context.get() && std::any_of(state->endpoints.begin(), state->endpoints.end(), [](auto& origin) { return origin.is_tls(); });
+            return state->tls == context.get() &&
+                   std::any_of(state->endpoints.begin(), state->endpoints.end(), [](auto& origin) { return origin.is_tls(); });
         });
         if (is_used) context->prepare();
     }

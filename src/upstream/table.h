@@ -21,8 +21,8 @@ class UpstreamsOfShard;
 struct UpstreamState {
     UpstreamSpec spec;
     std::vector<Origin> endpoints;
-    std::vector<Origin> realms;               ///< besides the endpoints
-    const TlsClientContext* tls = nullptr;    ///< shared by all upstreams with the same CA file
+    std::vector<Origin> realms;             ///< besides the endpoints
+    const TlsClientContext* tls = nullptr;  ///< shared by all upstreams with the same CA file
     Circuit circuit;
     RetryBudget budget;
     UpstreamTable::Counters counters;
@@ -48,7 +48,8 @@ struct UpstreamState {
 
 class UpstreamTableOfProcess final : public UpstreamTable {
   public:
-    static Result<std::unique_ptr<UpstreamTable>, std::string> make(std::vector<UpstreamSpec> upstreams, std::vector<CredentialSpec> credentials, Options options);
+    static Result<std::unique_ptr<UpstreamTable>, std::string> make(std::vector<UpstreamSpec> upstreams,
+                                                                    std::vector<CredentialSpec> credentials, Options options);
 
     void set_home(Loop& home) noexcept override;
     const UpstreamSpec* find(std::string_view login_server) const noexcept override;

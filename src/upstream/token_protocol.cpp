@@ -12,7 +12,8 @@ constexpr Duration life_default = seconds(60);     // what the token specificati
 constexpr std::uint64_t life_seconds_max = 60 * 60;
 
 bool is_token_text(std::string_view token) noexcept {
-    return !token.empty() && token.size() <= token_bytes_max && std::all_of(token.begin(), token.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
+    return !token.empty() && token.size() <= token_bytes_max &&
+           std::all_of(token.begin(), token.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
 }
 
 /// "expires_in"; zero or less, or no whole number, counts as absent (a token that is over too early is renewed at the next 401).

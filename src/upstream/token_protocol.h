@@ -13,11 +13,12 @@ namespace entrepot {
 
 constexpr std::size_t token_document_bytes_max = 64 * KiB;
 
-/// The URL of the token request: the challenge's realm with service and scope in its query. `default_scope` stands in when neither the challenge nor the realm's own query
-/// names one. Nothing when the realm is no URL.
+/// The URL of the token request: the challenge's realm with service and scope in its query. `default_scope` stands in when
+/// neither the challenge nor the realm's own query names one. Nothing when the realm is no URL.
 std::optional<Url> token_url(const Challenge& challenge, std::string_view default_scope);
 
-/// `{"token" | "access_token", "expires_in"}`. Nothing when it is no such document, or when the token could not stand in a header.
+/// `{"token" | "access_token", "expires_in"}`. Nothing when it is no such document, or when the token could not stand in a
+/// header.
 struct TokenDocument {
     std::string token;
     Duration life{0};  ///< 1 s to 1 h; 60 s when the document does not say

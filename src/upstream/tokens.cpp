@@ -11,12 +11,15 @@ constexpr int life_used_percent = 90;  // clocks and queues take the rest
 
 }  // namespace
 
-std::string TokenOrder::key() const { return fmt::format("{}\n{}\n{}", upstream->login_server, credential ? credential->name : "", url.text()); }
+std::string TokenOrder::key() const {
+    return fmt::format("{}\n{}\n{}", upstream->login_server, credential ? credential->name : "", url.text());
+}
 
 Task<AuthorizationAnswer> Tokens::get(TokenOrder order, std::string refused) {
     auto key = order.key();
     auto known = known_.find(key);
-    if (known != known_.end() && known->second.until > Loop::current().time() && known->second.header != refused) co_return known->second;
+    if (known != known_.end() && known->second.until > Loop::current().time() && known->second.header != refused)
+        co_return known->second;
     auto running = in_flight_.find(key);
     if (running != in_flight_.end()) {
         auto joined = running->second;
@@ -42,7 +45,9 @@ Task<AuthorizationAnswer> Tokens::ask(const TokenOrder& order) {
     if (!document) co_return document.error();
     auto token = parse_token_document(*document);
     wipe(*document);
-    if (!token) co_return make_failure(Fault::upstream, Code::bad_message, fmt::format("{} answered without a token", order.url.origin.text()));
+    if (!token)
+        co_return make_failure(Fault::upstream, Code::bad_message,
+                               fmt::format("{} answered without a token", order.url.origin.text()));
     Authorization authorization;
     authorization.header = "Bearer " + token->token;
     authorization.made = Loop::current().time();

@@ -1,5 +1,6 @@
 #pragma once
-// Bearer tokens: asked for once per upstream, credential and scope for the whole process (the home shard asks), kept until shortly before they end.
+// Bearer tokens: asked for once per upstream, credential and scope for the whole process (the home shard asks), kept until
+// shortly before they end.
 
 #include "upstream/authorization.h"
 #include "upstream/table.h"
@@ -23,7 +24,8 @@ class Tokens {
     static constexpr std::size_t tokens_max = 16384;  ///< kept; all are forgotten beyond
 
     explicit Tokens(UpstreamsOfShard& upstreams) noexcept : upstreams_(upstreams) {}
-    /// On the home shard: from memory, from a running request, or from the realm. `refused`: a header that upstream no longer takes.
+    /// On the home shard: from memory, from a running request, or from the realm. `refused`: a header that upstream no longer
+    /// takes.
     Task<AuthorizationAnswer> get(TokenOrder order, std::string refused);
 
   private:

@@ -13,17 +13,21 @@ namespace entrepot {
 namespace {
 
 constexpr int redirects_max = 5;
-constexpr int challenges_answered_max = 2;                        // per hop: one for a token that was refused, one for its successor
-constexpr int rounds_max = 3;                                     // through the endpoints
-constexpr Duration rounds_time_max = seconds(25);                 // none begins later: clients wait 30 s for a head, and one that was never answered is asked anew
-constexpr Duration retry_pause = milliseconds(100);               // doubled each time
+constexpr int challenges_answered_max = 2;  // per hop: one for a token that was refused, one for its successor
+constexpr int rounds_max = 3;               // through the endpoints
+constexpr Duration rounds_time_max =
+    seconds(25);  // none begins later: clients wait 30 s for a head, and one that was never answered is asked anew
+constexpr Duration retry_pause = milliseconds(100);  // doubled each time
 constexpr Duration slot_wait_max = seconds(60);
 constexpr Duration retry_after_max = std::chrono::hours(1);
-constexpr Duration pause_default = seconds(10);                   // after a 429 that does not say how long
-constexpr Duration pause_min = seconds(1);                        // whatever it says: nobody who is told to wait comes back at once
+constexpr Duration pause_default = seconds(10);  // after a 429 that does not say how long
+constexpr Duration pause_min = seconds(1);       // whatever it says: nobody who is told to wait comes back at once
 
 bool is_success(int status) { return status == 200 || status == 206; }
 bool is_redirect(int status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
+
+/// A login that we do not give.
+UpstreamFailure withheld(std::string_view why) { return make_failure(Fault::policy, Code::unauthorized, why, 401); }
 
 UpstreamFailure stopping() { return make_failure(Fault::shutdown, Code::stopping, "the server is stopping"); }
 
@@ -33,11 +37,11 @@ struct UpstreamsOfShard::Attempt {
     Url url;
     Authorization authorization;
     Instant started{};
-    std::string last_order;       // of the token that was asked for last
+    std::string last_order;  // of the token that was asked for last
     int redirects = 0;
-    int challenges = 0;           // on this hop
+    int challenges = 0;  // on this hop
     bool started_secure = false;
-    bool left_home = false;       // a redirect led away from the endpoints: whatever follows, no credential is used any more
+    bool left_home = false;  // a redirect led away from the endpoints: whatever follows, no credential is used any more
 };
 
 struct UpstreamsOfShard::Verdict {
@@ -53,7 +57,9 @@ struct UpstreamsOfShard::Verdict {
     }
 };
 
-std::unique_ptr<Upstreams> Upstreams::make(UpstreamTable& table) { return std::make_unique<UpstreamsOfShard>(static_cast<UpstreamTableOfProcess&>(table)); }
+std::unique_ptr<Upstreams> Upstreams::make(UpstreamTable& table) {
+    return std::make_unique<UpstreamsOfShard>(static_cast<UpstreamTableOfProcess&>(table));
+}
 
 UpstreamsOfShard::UpstreamsOfShard(UpstreamTableOfProcess& table)
     : table_(table), loop_(Loop::current()), pool_(table), logins_(table.options()), tokens_(*this) {
@@ -72,7 +78,8 @@ Task<UpstreamAnswer> UpstreamsOfShard::ask(UpstreamRequest request) {
     auto& slots = pool_.slots(table_.index_of(*request.upstream));
     auto admission = co_await slots.acquire(loop_.time() + slot_wait_max);
     if (admission != Slots::Admission::admitted) {
-        co_return make_failure(Fault::capacity, Code::busy, fmt::format("too many requests wait for {}", upstream.spec.login_server));
+        co_return make_failure(Fault::capacity, Code::busy,
+                               fmt::format("too many requests wait for {}", upstream.spec.login_server));
     }
     auto answer = co_await ask_admitted(request, upstream);
     if (!answer) slots.release();  // else the exchange holds the slot until it is finished
@@ -85,18 +92,20 @@ std::optional<UpstreamFailure> UpstreamsOfShard::refusal(const UpstreamRequest& 
     if (stopping_) return stopping();
     auto& login_server = upstream.spec.login_server;
     if (request.credential && request.credential->login_server != login_server) {
-        return make_failure(Fault::policy, Code::unauthorized,
-                            fmt::format("credential set '{}' belongs to {}, not to {}", request.credential->name, request.credential->login_server, login_server));
+        return withheld(fmt::format("credential set '{}' belongs to {}, not to {}", request.credential->name,
+                                    request.credential->login_server, login_server));
     }
     auto pause_left = upstream.pause_left(table_.index_of(request.credential), loop_.time());
     if (pause_left > Duration::zero()) {
-        auto failure = make_failure(Fault::upstream, Code::too_many_requests, fmt::format("{} answered 429 before and asked us to wait", login_server), 429);
+        auto failure = make_failure(Fault::upstream, Code::too_many_requests,
+                                    fmt::format("{} answered 429 before and asked us to wait", login_server), 429);
         failure.retry_after = pause_left;
         return failure;
     }
     if (upstream.circuit.may_enter(loop_.time())) return std::nullopt;
-    auto failure = make_failure(Fault::upstream, Code::refused,
-                                fmt::format("{} failed {} times in a row; it is probed once a second", login_server, Circuit::failures_to_open));
+    auto failure = make_failure(
+        Fault::upstream, Code::refused,
+        fmt::format("{} failed {} times in a row; it is probed once a second", login_server, Circuit::failures_to_open));
     failure.retry_after = Circuit::probe_interval;
     return failure;
 }
@@ -160,18 +169,24 @@ Task<UpstreamAnswer> UpstreamsOfShard::attempt(const UpstreamRequest& request, U
         auto unusable = is_success(connection->head().status) ? why_unusable(request, connection->head()) : std::string();
         if (is_success(connection->head().status) && unusable.empty()) {
             auto& slots = pool_.slots(table_.index_of(*request.upstream));
-            co_return std::unique_ptr<UpstreamExchange>(std::make_unique<ExchangeOfUpstream>(pool_, slots, upstream, endpoint, std::move(connection)));
+            co_return std::unique_ptr<UpstreamExchange>(
+                std::make_unique<ExchangeOfUpstream>(pool_, slots, upstream, endpoint, std::move(connection)));
         }
         Verdict verdict(connection->head());
         co_await pool_.give_back(std::move(connection));
-        if (!unusable.empty()) co_return make_failure(Fault::upstream, Code::bad_message, fmt::format("{} sent {}", attempt.url.origin.text(), unusable));
+        if (!unusable.empty())
+            co_return make_failure(Fault::upstream, Code::bad_message,
+                                   fmt::format("{} sent {}", attempt.url.origin.text(), unusable));
         auto failure = co_await react(request, upstream, attempt, verdict);
         if (failure) co_return *std::move(failure);
     }
 }
 
-/// Gets a connection, sends, and waits for the head. An idle connection that the peer closed meanwhile is replaced once by a new one.
-Task<Result<UpstreamsOfShard::Connection, UpstreamFailure>> UpstreamsOfShard::send(const UpstreamRequest& request, UpstreamState& upstream, const Attempt& attempt) {
+/// Gets a connection, sends, and waits for the head. An idle connection that the peer closed meanwhile is replaced once by a
+/// new one.
+Task<Result<UpstreamsOfShard::Connection, UpstreamFailure>> UpstreamsOfShard::send(const UpstreamRequest& request,
+                                                                                   UpstreamState& upstream,
+                                                                                   const Attempt& attempt) {
     auto& origin = attempt.url.origin;
     for (bool fresh = false;; fresh = true) {
         auto lease = co_await pool_.open(upstream, origin, fresh, loop_.time() + table_.options().connect_timeout);
@@ -181,7 +196,8 @@ Task<Result<UpstreamsOfShard::Connection, UpstreamFailure>> UpstreamsOfShard::se
         }
         auto connection = std::move(lease->connection);
         auto head = request_head(request, attempt.url, attempt.authorization.header);
-        auto answered = co_await connection->ask(std::move(head), request.head, loop_.time() + table_.options().first_byte_timeout);
+        auto answered =
+            co_await connection->ask(std::move(head), request.head, loop_.time() + table_.options().first_byte_timeout);
         if (answered) {
             upstream.note(request.kind, connection->head());
             co_return connection;
@@ -196,7 +212,8 @@ Task<Result<UpstreamsOfShard::Connection, UpstreamFailure>> UpstreamsOfShard::se
 }
 
 /// Nothing when the attempt may go on.
-Task<std::optional<UpstreamFailure>> UpstreamsOfShard::react(const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt, Verdict& verdict) {
+Task<std::optional<UpstreamFailure>> UpstreamsOfShard::react(const UpstreamRequest& request, UpstreamState& upstream,
+                                                             Attempt& attempt, Verdict& verdict) {
     if (verdict.status == 401 && attempt.challenges < challenges_answered_max) {
         ++attempt.challenges;
         co_return co_await authorize(request, upstream, attempt, verdict);
@@ -208,12 +225,14 @@ Task<std::optional<UpstreamFailure>> UpstreamsOfShard::react(const UpstreamReque
 
 // ---- credentials
 
-/// Answers a 401. Credentials are used only where they belong: Basic on an endpoint of the upstream, tokens from a realm that the upstream's rules allow. Any other
-/// host that asks (the target of a redirect) may give us an anonymous token.
-Task<std::optional<UpstreamFailure>> UpstreamsOfShard::authorize(const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt, Verdict& verdict) {
+/// Answers a 401. Credentials are used only where they belong: Basic on an endpoint of the upstream, tokens from a realm that
+/// the upstream's rules allow. Any other host that asks (the target of a redirect) may give us an anonymous token.
+Task<std::optional<UpstreamFailure>> UpstreamsOfShard::authorize(const UpstreamRequest& request, UpstreamState& upstream,
+                                                                 Attempt& attempt, Verdict& verdict) {
     bool at_home = !attempt.left_home && upstream.owns(attempt.url.origin);
     // Some registries (gcr.io) name their challenge on /v2/ only.
-    if (verdict.challenges.empty() && at_home) verdict.challenges = co_await ask_for_challenges(request, upstream, attempt.url.origin);
+    if (verdict.challenges.empty() && at_home)
+        verdict.challenges = co_await ask_for_challenges(request, upstream, attempt.url.origin);
     auto* bearer = find_challenge(verdict.challenges, "bearer");
     auto* basic = find_challenge(verdict.challenges, "basic");
     auto refused = std::exchange(attempt.authorization, Authorization());
@@ -231,21 +250,22 @@ Task<std::optional<UpstreamFailure>> UpstreamsOfShard::authorize(const UpstreamR
 }
 
 /// A token by the challenge of attempt.url's host, in place of the one that was refused.
-Task<AuthorizationAnswer> UpstreamsOfShard::token_for(const Challenge& challenge, const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt,
-                                                      const Authorization& refused) {
+Task<AuthorizationAnswer> UpstreamsOfShard::token_for(const Challenge& challenge, const UpstreamRequest& request,
+                                                      UpstreamState& upstream, Attempt& attempt, const Authorization& refused) {
     bool at_home = !attempt.left_home && upstream.owns(attempt.url.origin);
     auto* credential = at_home ? request.credential : nullptr;
     auto asker = attempt.url.origin.text();
     auto url = token_url(challenge, pull_scope(request, attempt.url));
-    if (!url) co_return make_failure(Fault::policy, Code::unauthorized, fmt::format("{} names no usable token realm", asker), 401);
+    if (!url) co_return withheld(fmt::format("{} names no usable token realm", asker));
     auto realm = url->origin;
     if (attempt.started_secure && !realm.is_tls()) {
-        co_return make_failure(Fault::policy, Code::unauthorized, fmt::format("{} names the token realm {}, which is not secure", asker, realm.text()), 401);
+        co_return withheld(fmt::format("{} names the token realm {}, which is not secure", asker, realm.text()));
     }
     if (credential && !upstream.may_issue_tokens(realm)) {
-        co_return make_failure(Fault::policy, Code::unauthorized,
-                               fmt::format("{} names the token realm {}, which may not see the credentials of {}; add it to the upstream's realms if that is meant",
-                                           asker, realm.text(), upstream.spec.login_server), 401);
+        co_return withheld(
+            fmt::format("{} names the token realm {}, which may not see the credentials of {}; add it to the "
+                        "upstream's realms if that is meant",
+                        asker, realm.text(), upstream.spec.login_server));
     }
     TokenOrder order;
     order.upstream = request.upstream;
@@ -255,7 +275,8 @@ Task<AuthorizationAnswer> UpstreamsOfShard::token_for(const Challenge& challenge
     bool is_repeated = std::exchange(attempt.last_order, key) == key;
     // A token that was made for this very request will not get better by being made again.
     if (is_repeated && refused.made >= attempt.started) {
-        co_return make_failure(Fault::upstream, Code::unauthorized, fmt::format("{} refuses the token that {} gave", asker, realm.text()), 401);
+        co_return make_failure(Fault::upstream, Code::unauthorized,
+                               fmt::format("{} refuses the token that {} gave", asker, realm.text()), 401);
     }
     co_return co_await token(order, refused.header);
 }
@@ -269,7 +290,8 @@ Task<AuthorizationAnswer> UpstreamsOfShard::token(const TokenOrder& order, std::
 }
 
 /// The challenges of an endpoint's /v2/. A scope there is a placeholder when it names a repository.
-Task<std::vector<Challenge>> UpstreamsOfShard::ask_for_challenges(const UpstreamRequest& request, UpstreamState& upstream, const Origin& endpoint) {
+Task<std::vector<Challenge>> UpstreamsOfShard::ask_for_challenges(const UpstreamRequest& request, UpstreamState& upstream,
+                                                                  const Origin& endpoint) {
     UpstreamRequest question;
     question.upstream = request.upstream;
     question.kind = UpstreamKind::token;
@@ -282,7 +304,8 @@ Task<std::vector<Challenge>> UpstreamsOfShard::ask_for_challenges(const Upstream
     Verdict verdict(connection->head());
     co_await pool_.give_back(std::move(connection));
     for (auto& challenge : verdict.challenges) {
-        std::erase_if(challenge.params, [](auto& param) { return param.first == "scope" && param.second.starts_with("repository:"); });
+        std::erase_if(challenge.params,
+                      [](auto& param) { return param.first == "scope" && param.second.starts_with("repository:"); });
     }
     co_return std::move(verdict.challenges);
 }
@@ -311,7 +334,8 @@ Task<Result<std::string, UpstreamFailure>> UpstreamsOfShard::fetch_document(cons
         if (!got) failure = make_failure(Fault::upstream, got.error().code, fmt::format("{} broke off", order.url.origin.text()));
         else if (*got == 0) break;
         else text.append(text_of(Bytes(piece).first(*got)));
-        if (text.size() > token_document_bytes_max) failure = make_failure(Fault::upstream, Code::too_large, fmt::format("{} sent too much", order.url.origin.text()));
+        if (text.size() > token_document_bytes_max)
+            failure = make_failure(Fault::upstream, Code::too_large, fmt::format("{} sent too much", order.url.origin.text()));
     }
     co_await pool_.give_back(std::move(connection));
     if (failure) co_return *std::move(failure);
@@ -320,15 +344,18 @@ Task<Result<std::string, UpstreamFailure>> UpstreamsOfShard::fetch_document(cons
 
 // ---- statuses
 
-std::optional<UpstreamFailure> UpstreamsOfShard::follow_redirect(const UpstreamState& upstream, Attempt& attempt, const Verdict& verdict) const {
+std::optional<UpstreamFailure> UpstreamsOfShard::follow_redirect(const UpstreamState& upstream, Attempt& attempt,
+                                                                 const Verdict& verdict) const {
     auto from = attempt.url.origin.text();
     if (++attempt.redirects > redirects_max) {
-        return make_failure(Fault::upstream, Code::loop, fmt::format("{} redirects more than {} times", upstream.spec.login_server, redirects_max));
+        return make_failure(Fault::upstream, Code::loop,
+                            fmt::format("{} redirects more than {} times", upstream.spec.login_server, redirects_max));
     }
     auto to = verdict.location.empty() ? std::nullopt : resolve(attempt.url, verdict.location);
     if (!to) return make_failure(Fault::upstream, Code::bad_message, fmt::format("{} redirects to no usable URL", from));
     if (attempt.url.origin.is_tls() && !to->origin.is_tls()) {
-        return make_failure(Fault::policy, Code::unsupported, fmt::format("{} redirects to {}, which is not secure", from, to->origin.text()));
+        return make_failure(Fault::policy, Code::unsupported,
+                            fmt::format("{} redirects to {}, which is not secure", from, to->origin.text()));
     }
     attempt.url = *std::move(to);
     attempt.left_home |= !upstream.owns(attempt.url.origin);
@@ -338,15 +365,18 @@ std::optional<UpstreamFailure> UpstreamsOfShard::follow_redirect(const UpstreamS
     return std::nullopt;
 }
 
-UpstreamFailure UpstreamsOfShard::failure_of(const UpstreamRequest& request, UpstreamState& upstream, const Origin& origin, const Verdict& verdict) const {
+UpstreamFailure UpstreamsOfShard::failure_of(const UpstreamRequest& request, UpstreamState& upstream, const Origin& origin,
+                                             const Verdict& verdict) const {
     auto said = fmt::format("{} answered {}", origin.text(), verdict.status);
     bool is_token = request.kind == UpstreamKind::token;
     auto code = Code::bad_status;
     // "Not found" at a token realm says nothing about the image.
     switch (verdict.status) {
         case 401: code = Code::unauthorized; break;
-        case 403: case 451: code = Code::denied; break;
-        case 404: case 410: code = is_token ? Code::bad_status : Code::not_found; break;
+        case 403:
+        case 451: code = Code::denied; break;
+        case 404:
+        case 410: code = is_token ? Code::bad_status : Code::not_found; break;
         case 429: code = Code::too_many_requests; break;
         default: break;
     }
@@ -355,7 +385,8 @@ UpstreamFailure UpstreamsOfShard::failure_of(const UpstreamRequest& request, Ups
     if (verdict.status != 429) return failure;
     failure.retry_after = verdict.retry_after ? std::max<Duration>(*verdict.retry_after, pause_min) : pause_default;
     // A store behind a redirect speaks for itself only.
-    if (is_token || upstream.owns(origin)) upstream.pause(table_.index_of(request.credential), loop_.time() + failure.retry_after);
+    if (is_token || upstream.owns(origin))
+        upstream.pause(table_.index_of(request.credential), loop_.time() + failure.retry_after);
     return failure;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 // Upstreams of one shard: the walk of an exchange from "ask" to a usable response head.
 //
-//   ask (pause, circuit, slot) -> rounds within the budget -> each endpoint -> attempt: send, 401 -> authorize -> send, 3xx -> follow -> send, 200 / 206
+//   ask (pause, circuit, slot) -> rounds within the budget -> each endpoint -> attempt
+//   attempt: send, 401 -> authorize -> send, 3xx -> follow -> send, 200 / 206
 
 #include "upstream/logins.h"
 #include "upstream/pool.h"
@@ -35,16 +36,21 @@ class UpstreamsOfShard final : public Upstreams {
     Task<UpstreamAnswer> ask_with_retries(const UpstreamRequest& request, UpstreamState& upstream);
     Task<UpstreamAnswer> ask_each_endpoint(const UpstreamRequest& request, UpstreamState& upstream);
     Task<UpstreamAnswer> attempt(const UpstreamRequest& request, UpstreamState& upstream, std::size_t endpoint);
-    Task<Result<Connection, UpstreamFailure>> send(const UpstreamRequest& request, UpstreamState& upstream, const Attempt& attempt);
-    Task<std::optional<UpstreamFailure>> react(const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt, Verdict& verdict);
+    Task<Result<Connection, UpstreamFailure>> send(const UpstreamRequest& request, UpstreamState& upstream,
+                                                   const Attempt& attempt);
+    Task<std::optional<UpstreamFailure>> react(const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt,
+                                               Verdict& verdict);
 
-    Task<std::optional<UpstreamFailure>> authorize(const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt, Verdict& verdict);
-    Task<AuthorizationAnswer> token_for(const Challenge& challenge, const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt,
-                                        const Authorization& refused);
+    Task<std::optional<UpstreamFailure>> authorize(const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt,
+                                                   Verdict& verdict);
+    Task<AuthorizationAnswer> token_for(const Challenge& challenge, const UpstreamRequest& request, UpstreamState& upstream,
+                                        Attempt& attempt, const Authorization& refused);
     Task<AuthorizationAnswer> token(const TokenOrder& order, std::string refused);
-    Task<std::vector<Challenge>> ask_for_challenges(const UpstreamRequest& request, UpstreamState& upstream, const Origin& endpoint);
+    Task<std::vector<Challenge>> ask_for_challenges(const UpstreamRequest& request, UpstreamState& upstream,
+                                                    const Origin& endpoint);
     std::optional<UpstreamFailure> follow_redirect(const UpstreamState& upstream, Attempt& attempt, const Verdict& verdict) const;
-    UpstreamFailure failure_of(const UpstreamRequest& request, UpstreamState& upstream, const Origin& origin, const Verdict& verdict) const;
+    UpstreamFailure failure_of(const UpstreamRequest& request, UpstreamState& upstream, const Origin& origin,
+                               const Verdict& verdict) const;
 
     UpstreamTableOfProcess& table_;
     Loop& loop_;

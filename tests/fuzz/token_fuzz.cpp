@@ -1,5 +1,5 @@
-// Any bytes as the answer of a token server, and (behind the first NUL, if there is one) as a challenge: reading ends, a token is fit to stand in a header
-// and lives a second to an hour, and an order leads to a URL that parses again and names a scope.
+// Any bytes as the answer of a token server, and (behind the first NUL, if there is one) as a challenge: reading ends, a token
+// is fit to stand in a header and lives a second to an hour, and an order leads to a URL that parses again and names a scope.
 
 #include "entrepot/base/assert.h"
 

@@ -1,11 +1,14 @@
 #pragma once
-// One HTTP exchange with a registry upstream, after everything that has to happen before its body flows: the endpoint's address, a pooled connection or a new one
-// (TLS verified), the challenge and a token, redirects, retries within the budget. What leaves is rebuilt from parsed values: no client byte ever reaches an upstream.
+// One HTTP exchange with a registry upstream, after everything that has to happen before its body flows: the endpoint's
+// address, a pooled connection or a new one (TLS verified), the challenge and a token, redirects, retries within the budget.
+// What leaves is rebuilt from parsed values: no client byte ever reaches an upstream.
 //
-// Credentials go only to the origins they belong to: the upstream's endpoints, and for tokens the realms its rules allow. A redirect is followed at most five times, always
-// without credentials, never to a private address unless allowed, never from https to http, never to ourselves.
+// Credentials go only to the origins they belong to: the upstream's endpoints, and for tokens the realms its rules allow. A
+// redirect is followed at most five times, always without credentials, never to a private address unless allowed, never from
+// https to http, never to ourselves.
 //
-// Upstreams is one per shard (its pools); UpstreamTable is shared and holds what must be one per process: specification, tokens, rate-limit state, counters.
+// Upstreams is one per shard (its pools); UpstreamTable is shared and holds what must be one per process: specification,
+// tokens, rate-limit state, counters.
 
 #include "entrepot/base/result.h"
 #include "entrepot/io/await.h"
@@ -24,8 +27,9 @@ struct UpstreamSpec {
     std::string login_server;            ///< "docker.io"
     std::vector<std::string> endpoints;  ///< "https://registry-1.docker.io"; tried in order
     std::string ca_file;                 ///< "": the system's trust store
-    bool allow_private = false;          ///< it, its redirects and realms may resolve to private or loopback addresses (link-local: only itself)
-    std::vector<std::string> realms;     ///< further token realm origins ("https://auth.docker.io") that may see credentials
+    /// It, its redirects and realms may resolve to private or loopback addresses (to link-local ones only the endpoints).
+    bool allow_private = false;
+    std::vector<std::string> realms;  ///< further token realm origins ("https://auth.docker.io") that may see credentials
 };
 
 /// A secret is read when needed and wiped after use; this is only the reference ("file:PATH", "env:NAME", "systemd:NAME").
@@ -39,19 +43,19 @@ std::string_view name_of(UpstreamKind kind) noexcept;
 
 /// Why an upstream did not deliver; `why` is one escaped line for people, at most 300 bytes, free of secrets.
 struct UpstreamFailure {
-    Error error;                    ///< detail: the HTTP status, when there was one
+    Error error;  ///< detail: the HTTP status, when there was one
     std::string why;
-    Duration retry_after{0};        ///< from a 429 or 503, clamped to 1 h
+    Duration retry_after{0};  ///< from a 429 or 503, clamped to 1 h
 };
 
 struct UpstreamRequest {
     const UpstreamSpec* upstream = nullptr;
     const CredentialSpec* credential = nullptr;  ///< null: anonymous
     UpstreamKind kind = UpstreamKind::blob;
-    std::string repository;                      ///< "library/alpine": path and token scope
-    std::string resource;                        ///< "manifests/latest", "blobs/sha256:...", "tags/list", "referrers/sha256:..."
-    std::string query;                           ///< encoded, without '?'
-    std::uint64_t range_from = 0;                ///< > 0: "Range: bytes=N-"
+    std::string repository;        ///< "library/alpine": path and token scope
+    std::string resource;          ///< "manifests/latest", "blobs/sha256:...", "tags/list", "referrers/sha256:..."
+    std::string query;             ///< encoded, without '?'
+    std::uint64_t range_from = 0;  ///< > 0: "Range: bytes=N-"
     bool head = false;
 };
 
@@ -66,13 +70,14 @@ class UpstreamExchange {
     virtual std::optional<std::uint64_t> total_length() const noexcept = 0;    ///< of the whole resource, when told
     virtual const std::string& content_type() const noexcept = 0;              ///< without parameters, lower case
     virtual const std::string& docker_content_digest() const noexcept = 0;     ///< "" when absent
-    virtual const std::string& link() const noexcept = 0;                      ///< of a paged list (the one with rel="next"), "" when absent
+    virtual const std::string& link() const noexcept = 0;  ///< of a paged list (the one with rel="next"), "" when absent
     virtual const std::string& filters_applied() const noexcept = 0;
-    virtual std::size_t endpoint() const noexcept = 0;                         ///< of UpstreamSpec::endpoints: who answered, for distrust()
+    virtual std::size_t endpoint() const noexcept = 0;  ///< of UpstreamSpec::endpoints: who answered, for distrust()
 
-    /// The next bytes of the body into a buffer that is not empty, framing removed; 0 at its proper end. A body that ends early is Fault::upstream with
-    /// Code::wrong_length (FIN) or Code::reset, broken framing Code::bad_message, a stalled body Code::timeout (less than 1 KiB/s over 30 s, or nothing for 30 s;
-    /// the caller's own pauses do not count). After interrupt(): Fault::shutdown.
+    /// The next bytes of the body into a buffer that is not empty, framing removed; 0 at its proper end. A body that ends early
+    /// is Fault::upstream with Code::wrong_length (FIN) or Code::reset, broken framing Code::bad_message, a stalled body
+    /// Code::timeout (less than 1 KiB/s over 30 s, or nothing for 30 s; the caller's own pauses do not count). After
+    /// interrupt(): Fault::shutdown.
     virtual Task<Result<std::size_t>> read(MutableBytes into) = 0;
     /// Gives the connection back to its pool when the body was read to its end, closes it otherwise.
     virtual Task<void> finish() = 0;
@@ -85,22 +90,24 @@ class UpstreamTable {
     struct Options {
         Duration connect_timeout = std::chrono::seconds(5);
         Duration first_byte_timeout = std::chrono::seconds(20);
-        Duration stall_window = std::chrono::seconds(30);       ///< a body that brings less than 1 KiB/s over this has stalled
-        Duration idle_time_max = std::chrono::seconds(50);      ///< under the 60 s after which many front ends hang up
-        Duration secret_life = std::chrono::seconds(30);        ///< a secret is read again after this, or at once when it is refused
-        std::size_t connections_per_upstream_max = 64;   ///< per shard, active; further exchanges wait in order, at most 60 s
-        std::size_t idle_connections_max = 16;           ///< per shard and origin
-        std::size_t waiting_max = 4096;                  ///< exchanges waiting for a connection; beyond: Code::busy
-        std::vector<std::string> own_addresses;          ///< our listeners, "127.0.0.1:5000", "0.0.0.0:5000": nothing leads us there
+        Duration stall_window = std::chrono::seconds(30);   ///< a body that brings less than 1 KiB/s over this has stalled
+        Duration idle_time_max = std::chrono::seconds(50);  ///< under the 60 s after which many front ends hang up
+        Duration secret_life = std::chrono::seconds(30);    ///< a secret is read again after this, or at once when it is refused
+        std::size_t connections_per_upstream_max = 64;      ///< per shard, active; further exchanges wait in order, at most 60 s
+        std::size_t idle_connections_max = 16;              ///< per shard and origin
+        std::size_t waiting_max = 4096;                     ///< exchanges waiting for a connection; beyond: Code::busy
+        std::vector<std::string> own_addresses;  ///< our listeners, "127.0.0.1:5000", "0.0.0.0:5000": nothing leads us there
     };
     struct Counters {  ///< one per upstream; read from any thread
-        std::array<std::array<std::atomic<std::uint64_t>, 6>, upstream_kinds> by_status{};  ///< [kind][status / 100; 0: no answer]
+        /// [kind][status / 100; 0: no answer]
+        std::array<std::array<std::atomic<std::uint64_t>, 6>, upstream_kinds> by_status{};
         std::atomic<std::uint64_t> bytes{0};
         std::atomic<std::int64_t> ratelimit_remaining{-1};
     };
 
     /// Loads CA files, once each. The error is one line for the operator.
-    static Result<std::unique_ptr<UpstreamTable>, std::string> make(std::vector<UpstreamSpec> upstreams, std::vector<CredentialSpec> credentials, Options options);
+    static Result<std::unique_ptr<UpstreamTable>, std::string> make(std::vector<UpstreamSpec> upstreams,
+                                                                    std::vector<CredentialSpec> credentials, Options options);
     virtual ~UpstreamTable() = default;
 
     /// Once: the loop that owns what is one per process (shard 0).
@@ -117,17 +124,17 @@ class Upstreams {
     static std::unique_ptr<Upstreams> make(UpstreamTable& table);
     virtual ~Upstreams() = default;
 
-    /// One exchange. Manifests are asked for with the full Accept list, everything with Accept-Encoding: identity (an encoded answer is a failure). A 200 to a request
-    /// with a range is the whole; a 206 begins where it was asked to.
-    /// Failure: not_found, unauthorized, denied, too_many_requests, bad_status, refused, timeout, name_unresolved, address_forbidden, tls_*, loop, busy, ...
-    /// Endpoints are tried in order (one that failed within 30 s comes last); then network errors and 500, 502, 503, 504 are retried at most twice, within
-    /// 25 s and the upstream's budget. While an upstream is known to be down (circuit open after 5 failures in a row, one probe a second) it fails at once; while its
-    /// 429 back-off lasts too.
+    /// One exchange. Manifests are asked for with the full Accept list, everything with Accept-Encoding: identity (an encoded
+    /// answer is a failure). A 200 to a request with a range is the whole; a 206 begins where it was asked to.
+    /// Failure: not_found, unauthorized, denied, too_many_requests, bad_status, refused, timeout, name_unresolved,
+    /// address_forbidden, tls_*, loop, busy, ... Endpoints are tried in order (one that failed within 30 s comes last); then network errors and
+    /// 500, 502, 503, 504 are retried at most twice, within 25 s and the upstream's budget. While an upstream is known to be
+    /// down (circuit open after 5 failures in a row, one probe a second) it fails at once; while its 429 back-off lasts too.
     virtual Task<UpstreamAnswer> ask(UpstreamRequest request) = 0;
     /// What an endpoint delivered proved to be wrong (a digest that does not match): for 30 s it is tried after the others.
     virtual void distrust(const UpstreamSpec& upstream, std::size_t endpoint) noexcept = 0;
-    /// Shutdown: running and waiting exchanges end soon with Fault::shutdown (one whose connection is being opened after connect_timeout at the latest), and so does
-    /// every later ask().
+    /// Shutdown: running and waiting exchanges end soon with Fault::shutdown (one whose connection is being opened after
+    /// connect_timeout at the latest), and so does every later ask().
     virtual void interrupt() noexcept = 0;
     /// Waits for token requests made for other shards, then ends idle connections. Exchanges must have been finished.
     virtual Task<void> close() = 0;

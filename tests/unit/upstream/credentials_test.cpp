@@ -113,7 +113,8 @@ TEST_CASE("credentials: each repository gets a token of its own scope") {
 
 TEST_CASE("credentials: one scope for all repositories is one token") {
     ScriptedServer tokens([](const ServedRequest& request) { return grant(request); });
-    ScriptedServer registry(guarded(fmt::format(R"(Bearer realm="{}",service="public.ecr.aws",scope="aws")", tokens.url("/token/")), any_token));
+    ScriptedServer registry(
+        guarded(fmt::format(R"(Bearer realm="{}",service="public.ecr.aws",scope="aws")", tokens.url("/token/")), any_token));
     UpstreamBox box(Plan{.endpoints = {registry.url()}});
     for (const char* repository : {"lab/one", "lab/two"}) {
         auto request = box.request();
@@ -156,12 +157,15 @@ TEST_CASE("credentials: a token is not used beyond nine tenths of its life") {
 }
 
 TEST_CASE("credentials: a challenge that wants a wider scope gets a second token") {
-    ScriptedServer tokens([](const ServedRequest& request) { return Served::ok(request.target().find("push") == std::string::npos ? R"({"token":"narrow"})" : R"({"token":"wide"})"); });
+    ScriptedServer tokens([](const ServedRequest& request) {
+        return Served::ok(request.target().find("push") == std::string::npos ? R"({"token":"narrow"})" : R"({"token":"wide"})");
+    });
     ScriptedServer registry([&](const ServedRequest& request) {
         auto given = request.header("Authorization");
         if (given == "Bearer wide") return Served::ok("blob");
         if (!given) return Served::unauthorized(bearer(tokens.url("/token")));
-        return Served::unauthorized(bearer(tokens.url("/token")) + R"(,scope="repository:lab/app:pull,push",error="insufficient_scope")");
+        return Served::unauthorized(bearer(tokens.url("/token")) +
+                                    R"(,scope="repository:lab/app:pull,push",error="insufficient_scope")");
     });
     UpstreamBox box(Plan{.endpoints = {registry.url()}});
     CHECK(box.ask().body == "blob");
@@ -235,7 +239,9 @@ TEST_CASE("credentials: a secret is read again after its life") {
 }
 
 TEST_CASE("credentials: a realm that refuses the login gets the new one if there is one") {
-    ScriptedServer tokens([](const ServedRequest& request) { return request.header("Authorization") == basic ? grant(request) : Served::unauthorized("Basic"); });
+    ScriptedServer tokens([](const ServedRequest& request) {
+        return request.header("Authorization") == basic ? grant(request) : Served::unauthorized("Basic");
+    });
     ScriptedServer registry(guarded(bearer(tokens.url("/token")), any_token));
     UpstreamBox box(Plan{.endpoints = {registry.url()}, .realms = {tokens.url()}, .with_credential = true, .password = "wrong"});
     auto refused = box.ask();
@@ -276,18 +282,18 @@ TEST_CASE("credentials: no realm outside of the list sees a login, however it is
     ScriptedServer trap;
     auto port = trap.port();
     const std::string realms[] = {
-        fmt::format("http://127.0.0.1:{}/token", port),            // another port
-        fmt::format("http://localhost:{}/token", port),            // a name for it
-        fmt::format("http://127.0.0.2:{}/token", port),            // another address
-        fmt::format("https://127.0.0.1:{}/token", port),           // another scheme
-        fmt::format("http://good@127.0.0.1:{}/token", port),       // user information
-        fmt::format("http://[::ffff:127.0.0.1]:{}/token", port),   // the same in IPv6
-        fmt::format("http://localhost.:{}/token", port),           // a trailing dot
-        fmt::format("http://registry.test.localhost:{}/t", port),  // the right name in front
-        fmt::format("http://xn--rgistry-bya.localhost:{}/t", port),// a look-alike
-        "http://169.254.169.254/latest/meta-data/",                // link-local
-        "/token",                                                  // relative
-        "",                                                        // missing
+        fmt::format("http://127.0.0.1:{}/token", port),              // another port
+        fmt::format("http://localhost:{}/token", port),              // a name for it
+        fmt::format("http://127.0.0.2:{}/token", port),              // another address
+        fmt::format("https://127.0.0.1:{}/token", port),             // another scheme
+        fmt::format("http://good@127.0.0.1:{}/token", port),         // user information
+        fmt::format("http://[::ffff:127.0.0.1]:{}/token", port),     // the same in IPv6
+        fmt::format("http://localhost.:{}/token", port),             // a trailing dot
+        fmt::format("http://registry.test.localhost:{}/t", port),    // the right name in front
+        fmt::format("http://xn--rgistry-bya.localhost:{}/t", port),  // a look-alike
+        "http://169.254.169.254/latest/meta-data/",                  // link-local
+        "/token",                                                    // relative
+        "",                                                          // missing
         "javascript:alert(1)",
     };
     for (auto& realm : realms) {
@@ -314,17 +320,18 @@ TEST_CASE("credentials: a token server that answers nonsense ends the pull and n
     closing.then = Served::Then::close;
     auto dripping = Served::ok(std::string(1000, ' '));
     dripping.drip = 5ms;
-    const Row rows[] = {{"no JSON", Served::ok("<html>"), Code::bad_message},
-                        {"no token", Served::ok("{}"), Code::bad_message},
-                        {"a header in it", Served::ok(R"({"token":"a\r\nX-Evil: 1"})"), Code::bad_message},
-                        {"64 KiB", Served::ok(R"({"token":"t","x":")" + std::string(64 * 1024 - 20, 'x') + "\"}"), Code::stopping},
-                        {"64 KiB and 1", Served::ok(R"({"token":"t","x":")" + std::string(64 * 1024 - 19, 'x') + "\"}"), Code::too_large},
-                        {"403", Served::status(403), Code::denied},
-                        {"404", Served::status(404), Code::bad_status},
-                        {"500", Served::status(500), Code::bad_status},
-                        {"a redirect", Served::redirect(307, "/again"), Code::bad_status},
-                        {"closes", closing, Code::closed},
-                        {"a byte at a time", dripping, Code::timeout}};
+    const Row rows[] = {
+        {"no JSON", Served::ok("<html>"), Code::bad_message},
+        {"no token", Served::ok("{}"), Code::bad_message},
+        {"a header in it", Served::ok(R"({"token":"a\r\nX-Evil: 1"})"), Code::bad_message},
+        {"64 KiB", Served::ok(R"({"token":"t","x":")" + std::string(64 * 1024 - 20, 'x') + "\"}"), Code::stopping},
+        {"64 KiB and 1", Served::ok(R"({"token":"t","x":")" + std::string(64 * 1024 - 19, 'x') + "\"}"), Code::too_large},
+        {"403", Served::status(403), Code::denied},
+        {"404", Served::status(404), Code::bad_status},
+        {"500", Served::status(500), Code::bad_status},
+        {"a redirect", Served::redirect(307, "/again"), Code::bad_status},
+        {"closes", closing, Code::closed},
+        {"a byte at a time", dripping, Code::timeout}};
     for (auto& row : rows) {
         CAPTURE(std::string(row.name));
         ScriptedServer tokens([&](const ServedRequest&) { return row.answer; });
@@ -357,8 +364,9 @@ TEST_CASE("credentials: a 429 of the token server holds back the credential that
 TEST_CASE("credentials: no failure shows a secret") {
     const std::string secrets[] = {"correct-horse", "bGFiOmNvcnJlY3QtaG9yc2U=", "s3cret-token"};
     ScriptedServer tokens([](const ServedRequest&) { return Served::ok(R"({"token":"s3cret-token"})"); });
-    const Served answers[] = {Served::status(500, "", "correct-horse s3cret-token"), Served::status(403, "", "Basic bGFiOmNvcnJlY3QtaG9yc2U="),
-                              Served::redirect(307, "http://127.0.0.1:1/x?sig=s3cret-token"), Served::unauthorized(R"(Basic realm="correct-horse")")};
+    const Served answers[] = {
+        Served::status(500, "", "correct-horse s3cret-token"), Served::status(403, "", "Basic bGFiOmNvcnJlY3QtaG9yc2U="),
+        Served::redirect(307, "http://127.0.0.1:1/x?sig=s3cret-token"), Served::unauthorized(R"(Basic realm="correct-horse")")};
     for (auto& answer : answers) {
         ScriptedServer registry([&](const ServedRequest& request) {
             return request.header("Authorization") ? answer : Served::unauthorized(bearer(tokens.url("/token")));

@@ -21,7 +21,8 @@ Served raw(std::string bytes, Served::Then then = Served::Then::close) {
 /// Every piece of `body` as a chunk of its own.
 std::string chunked(const std::string& body, std::size_t piece) {
     std::string text;
-    for (std::size_t at = 0; at < body.size(); at += piece) text += fmt::format("{:x};x=y\r\n{}\r\n", std::min(piece, body.size() - at), body.substr(at, piece));
+    for (std::size_t at = 0; at < body.size(); at += piece)
+        text += fmt::format("{:x};x=y\r\n{}\r\n", std::min(piece, body.size() - at), body.substr(at, piece));
     return text + "0\r\nTrailer: x\r\n\r\n";
 }
 
@@ -35,10 +36,11 @@ std::string patterned(std::size_t bytes) {
 
 TEST_CASE("exchange: the head is told as far as it matters") {
     ScriptedServer registry([](const ServedRequest&) {
-        return Served::ok("{}",
-                          "Content-Type: Application/VND.oci.image.index.v1+JSON; charset=utf-8\r\nDocker-Content-Digest: sha256:ab\r\nSet-Cookie: a=b\r\n"
-                          "Link: </v2/x>; rel=\"first\"\r\nLink: </v2/y?last=b>; rel=\"next\"\r\nOCI-Filters-Applied: artifactType\r\n"
-                          "RateLimit-Limit: 100;w=21600\r\nRateLimit-Remaining: 99;w=21600\r\n");
+        return Served::ok(
+            "{}",
+            "Content-Type: Application/VND.oci.image.index.v1+JSON; charset=utf-8\r\nDocker-Content-Digest: sha256:ab\r\nSet-Cookie: a=b\r\n"
+            "Link: </v2/x>; rel=\"first\"\r\nLink: </v2/y?last=b>; rel=\"next\"\r\nOCI-Filters-Applied: artifactType\r\n"
+            "RateLimit-Limit: 100;w=21600\r\nRateLimit-Remaining: 99;w=21600\r\n");
     });
     UpstreamBox box(Plan{.endpoints = {registry.url()}});
     auto answer = box.ask("tags/list", UpstreamKind::tags);
@@ -84,7 +86,8 @@ TEST_CASE("exchange: bodies of every framing arrive whole") {
         {"uneven chunks", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(body, 33'333)), false},
         {"until the end", raw("HTTP/1.1 200 OK\r\n\r\n" + body), false},
         {"HTTP/1.0", raw("HTTP/1.0 200 OK\r\n\r\n" + body), false},
-        {"interim heads", raw("HTTP/1.1 103 Early\r\nLink: <x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + Served::ok(body).bytes), true},
+        {"interim heads", raw("HTTP/1.1 103 Early\r\nLink: <x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + Served::ok(body).bytes),
+         true},
     };
     for (auto& row : rows) {
         CAPTURE(std::string(row.name));
@@ -98,7 +101,8 @@ TEST_CASE("exchange: bodies of every framing arrive whole") {
 }
 
 TEST_CASE("exchange: a body that ends early is never whole") {
-    const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
+                      chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     struct Row {
         const char* name;
         Served served;
@@ -137,12 +141,23 @@ TEST_CASE("exchange: heads that are none are refused, and each says so") {
         {"status 0", "HTTP/1.1 0 X\r\nContent-Length: 0\r\n\r\n"},
         {"version 9.9", "HTTP/9.9 200 OK\r\nContent-Length: 0\r\n\r\n"},
         {"TLS", std::string("\x16\x03\x03\x00\x02\x01\x00", 7)},
-        {"a thousand fields", "HTTP/1.1 200 OK\r\n" + [] { std::string text; for (int i = 0; i < 1000; ++i) text += "X: y\r\n"; return text; }() + "\r\n"},
+        {"a thousand fields", "HTTP/1.1 200 OK\r\n" +
+                                  [] {
+                                      std::string text;
+                                      for (int i = 0; i < 1000; ++i) text += "X: y\r\n";
+                                      return text;
+                                  }() +
+                                  "\r\n"},
         {"64 KiB of fields", "HTTP/1.1 200 OK\r\nX: " + std::string(70'000, 'y') + "\r\n\r\n"},
         {"a status line without end", "HTTP/1.1 200 " + std::string(1'000'000, 'x')},
         {"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"},
         {"length and chunked", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
-        {"interim heads without end", [] { std::string text; for (int i = 0; i < 20; ++i) text += "HTTP/1.1 100 Continue\r\n\r\n"; return text; }()},
+        {"interim heads without end",
+         [] {
+             std::string text;
+             for (int i = 0; i < 20; ++i) text += "HTTP/1.1 100 Continue\r\n\r\n";
+             return text;
+         }()},
     };
     for (auto& [name, head] : heads) {
         CAPTURE(std::string(name));
@@ -207,7 +222,8 @@ TEST_CASE("exchange: a resumed body begins where it was asked to, or is the whol
 
 TEST_CASE("exchange: HEAD has no body, whatever its length says, and the connection goes on") {
     ScriptedServer registry([](const ServedRequest& request) {
-        return request.method() == "HEAD" ? Served::status(200, "Content-Length: 1234\r\nDocker-Content-Digest: sha256:ab\r\n") : Served::ok("x");
+        return request.method() == "HEAD" ? Served::status(200, "Content-Length: 1234\r\nDocker-Content-Digest: sha256:ab\r\n")
+                                          : Served::ok("x");
     });
     UpstreamBox box(Plan{.endpoints = {registry.url()}});
     auto head = box.request("manifests/1", UpstreamKind::manifest_head);
@@ -218,7 +234,8 @@ TEST_CASE("exchange: HEAD has no body, whatever its length says, and the connect
     CHECK(answer.digest == "sha256:ab");
     CHECK(box.ask().good());
     CHECK(registry.accepts() == 1);
-    CHECK(registry.requests()[0].header("Accept")->find("application/vnd.docker.distribution.manifest.list.v2+json") != std::string::npos);
+    CHECK(registry.requests()[0].header("Accept")->find("application/vnd.docker.distribution.manifest.list.v2+json") !=
+          std::string::npos);
 }
 
 TEST_CASE("exchange: a body that stalls or drips is ended in the stall window") {

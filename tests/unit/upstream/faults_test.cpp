@@ -35,13 +35,16 @@ TEST_CASE("faults: each status has its code and is asked for as often as it dese
         Code code;
         std::size_t requests;
     };
-    const Row rows[] = {{400, Code::bad_status, 1}, {403, Code::denied, 1},     {404, Code::not_found, 1},  {405, Code::bad_status, 1}, {410, Code::not_found, 1},
-                        {418, Code::bad_status, 1}, {429, Code::too_many_requests, 1}, {451, Code::denied, 1}, {500, Code::bad_status, 3}, {501, Code::bad_status, 1},
-                        {502, Code::bad_status, 3}, {503, Code::bad_status, 3}, {504, Code::bad_status, 3}, {522, Code::bad_status, 1}, {204, Code::bad_status, 1},
-                        {304, Code::bad_status, 1}, {300, Code::bad_status, 1}};
+    const Row rows[] = {{400, Code::bad_status, 1},        {403, Code::denied, 1},     {404, Code::not_found, 1},
+                        {405, Code::bad_status, 1},        {410, Code::not_found, 1},  {418, Code::bad_status, 1},
+                        {429, Code::too_many_requests, 1}, {451, Code::denied, 1},     {500, Code::bad_status, 3},
+                        {501, Code::bad_status, 1},        {502, Code::bad_status, 3}, {503, Code::bad_status, 3},
+                        {504, Code::bad_status, 3},        {522, Code::bad_status, 1}, {204, Code::bad_status, 1},
+                        {304, Code::bad_status, 1},        {300, Code::bad_status, 1}};
     for (auto& row : rows) {
         CAPTURE(row.status);
-        ScriptedServer registry([&](const ServedRequest&) { return Served::status(row.status, "", "secret of upstream\x1b[31m"); });
+        ScriptedServer registry(
+            [&](const ServedRequest&) { return Served::status(row.status, "", "secret of upstream\x1b[31m"); });
         UpstreamBox box(Plan{.endpoints = {registry.url()}});
         auto answer = box.ask();
         CHECK(answer.code() == row.code);
@@ -100,7 +103,9 @@ TEST_CASE("faults: the circuit opens after five failures, fails fast, probes onc
 
 TEST_CASE("faults: failing asks cost an upstream at most a fifth and ten a second more") {
     // Half of all asks fail, so that the circuit stays closed and only the budget bounds the retries.
-    ScriptedServer registry([](const ServedRequest& request) { return request.target().ends_with("bad") ? Served::status(500) : Served::ok("blob"); });
+    ScriptedServer registry([](const ServedRequest& request) {
+        return request.target().ends_with("bad") ? Served::status(500) : Served::ok("blob");
+    });
     UpstreamBox box(Plan{.endpoints = {registry.url()}});
     auto started = now();
     constexpr std::size_t rounds = 30, each = 10;
@@ -121,8 +126,14 @@ TEST_CASE("faults: a 429 holds back everybody with the same rights, for as long 
         std::string value;
         Duration least, most;
     };
-    const Row rows[] = {{"0", 1s, 1s},   {"3600", 3600s, 3600s}, {"7200", 3600s, 3600s}, {"-5", 10s, 10s}, {"junk", 10s, 10s}, {"", 10s, 10s},
-                        {"99999999999999999999", 3600s, 3600s}, {std::string(in_a_minute.data(), in_a_minute.size()), 55s, 60s},
+    const Row rows[] = {{"0", 1s, 1s},
+                        {"3600", 3600s, 3600s},
+                        {"7200", 3600s, 3600s},
+                        {"-5", 10s, 10s},
+                        {"junk", 10s, 10s},
+                        {"", 10s, 10s},
+                        {"99999999999999999999", 3600s, 3600s},
+                        {std::string(in_a_minute.data(), in_a_minute.size()), 55s, 60s},
                         {std::string(long_ago.data(), long_ago.size()), 1s, 1s}};
     for (auto& row : rows) {
         CAPTURE(row.value);
@@ -149,7 +160,9 @@ TEST_CASE("faults: a 429 holds back everybody with the same rights, for as long 
 }
 
 TEST_CASE("faults: the back-off of a 429 ends") {
-    ScriptedServer registry([](const ServedRequest& request) { return request.number == 0 ? Served::status(429, "Retry-After: 1\r\n") : Served::ok("blob"); });
+    ScriptedServer registry([](const ServedRequest& request) {
+        return request.number == 0 ? Served::status(429, "Retry-After: 1\r\n") : Served::ok("blob");
+    });
     UpstreamBox box(Plan{.endpoints = {registry.url()}});
     CHECK(!box.ask().good());
     box.loop.run_for(1050ms);
@@ -158,7 +171,9 @@ TEST_CASE("faults: the back-off of a 429 ends") {
 
 TEST_CASE("faults: a 429 of a store behind a redirect does not hold back the registry") {
     ScriptedServer store([](const ServedRequest&) { return Served::status(429); });
-    ScriptedServer registry([&](const ServedRequest& request) { return request.target().ends_with("moved") ? Served::redirect(307, store.url("/x")) : Served::ok("blob"); });
+    ScriptedServer registry([&](const ServedRequest& request) {
+        return request.target().ends_with("moved") ? Served::redirect(307, store.url("/x")) : Served::ok("blob");
+    });
     UpstreamBox box(Plan{.endpoints = {registry.url()}});
     CHECK(box.ask("blobs/moved").code() == Code::too_many_requests);
     CHECK(box.ask("blobs/other").good());

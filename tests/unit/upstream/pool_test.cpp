@@ -31,9 +31,11 @@ TEST_CASE("pool: one connection serves one exchange after another") {
 }
 
 TEST_CASE("pool: an error page does not cost the connection, however it is framed") {
-    const Served pages[] = {Served::status(404, "", "{\"errors\":[]}"), Served::status(404, "Transfer-Encoding: chunked\r\n", "5\r\nerror\r\n0\r\n\r\n"),
+    const Served pages[] = {Served::status(404, "", "{\"errors\":[]}"),
+                            Served::status(404, "Transfer-Encoding: chunked\r\n", "5\r\nerror\r\n0\r\n\r\n"),
                             Served::status(403, "", std::string(16 * 1024, 'x'))};
-    ScriptedServer registry([&](const ServedRequest& request) { return pages[static_cast<std::size_t>(request.number) % std::size(pages)]; });
+    ScriptedServer registry(
+        [&](const ServedRequest& request) { return pages[static_cast<std::size_t>(request.number) % std::size(pages)]; });
     UpstreamBox box(Plan{.endpoints = {registry.url()}});
     for (int i = 0; i < 6; ++i) CHECK(!box.ask().good());
     CHECK(registry.accepts() == 1);
@@ -41,8 +43,8 @@ TEST_CASE("pool: an error page does not cost the connection, however it is frame
 
 TEST_CASE("pool: a connection that cannot go on is not used again") {
     const Served answers[] = {Served::ok("x", "Connection: close\r\n"),
-                              Served::status(404, "", std::string(100'000, 'x')),                 // too much to read past
-                              Served::status(500, "Transfer-Encoding: chunked\r\n", "zz\r\n")};   // broken framing
+                              Served::status(404, "", std::string(100'000, 'x')),                // too much to read past
+                              Served::status(500, "Transfer-Encoding: chunked\r\n", "zz\r\n")};  // broken framing
     for (auto& answer : answers) {
         ScriptedServer registry([&](const ServedRequest& request) { return request.number == 0 ? answer : Served::ok("good"); });
         UpstreamBox box(Plan{.endpoints = {registry.url()}});

@@ -15,7 +15,8 @@ using Plan = UpstreamBox::Plan;
 /// Wants Basic, then answers what `then` says.
 ScriptedServer::Script after_login(ScriptedServer::Script then) {
     return [then = std::move(then)](const ServedRequest& request) {
-        if (request.target().starts_with("/v2/") && request.header("Authorization") != basic) return Served::unauthorized(R"(Basic realm="lab")");
+        if (request.target().starts_with("/v2/") && request.header("Authorization") != basic)
+            return Served::unauthorized(R"(Basic realm="lab")");
         return then(request);
     };
 }
@@ -26,7 +27,9 @@ TEST_CASE("redirects: each kind is followed to another host without a login, ove
     for (int status : {301, 302, 303, 307, 308}) {
         CAPTURE(status);
         ScriptedServer store([](const ServedRequest&) { return Served::ok("blob", "Set-Cookie: session=1\r\n"); });
-        ScriptedServer middle([&](const ServedRequest&) { return Served::status(status, "Location: " + store.url("/b") + "\r\nSet-Cookie: a=b\r\n"); });
+        ScriptedServer middle([&](const ServedRequest&) {
+            return Served::status(status, "Location: " + store.url("/b") + "\r\nSet-Cookie: a=b\r\n");
+        });
         ScriptedServer registry(after_login([&](const ServedRequest&) {
             return Served::status(status, "Location: " + middle.url("/a?sig=1") + "\r\nSet-Cookie: c=d\r\n");
         }));
@@ -79,7 +82,8 @@ TEST_CASE("redirects: a host that challenges gets an anonymous token, of the rep
         if (request.header("Authorization") == "Bearer anonymous") return Served::ok("manifest");
         return Served::unauthorized(fmt::format(R"(Bearer realm="{}",service="regional")", tokens.url("/v2/token")));
     });
-    ScriptedServer registry(after_login([&](const ServedRequest&) { return Served::redirect(307, regional.url("/v2/prod/images/app/manifests/1")); }));
+    ScriptedServer registry(after_login(
+        [&](const ServedRequest&) { return Served::redirect(307, regional.url("/v2/prod/images/app/manifests/1")); }));
     UpstreamBox box(Plan{.endpoints = {registry.url()}, .realms = {tokens.url()}, .with_credential = true});
     CHECK(box.ask("manifests/1", UpstreamKind::manifest_get).body == "manifest");
     REQUIRE(tokens.count() == 1);
@@ -108,7 +112,8 @@ TEST_CASE("redirects: relative targets are resolved, and what is no URL is not f
     });
     UpstreamBox box(Plan{.endpoints = {registry.url()}});
     CHECK(box.ask().body == "blob");
-    for (const char* location : {"", "ht!tp://x y/", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://good@127.0.0.1/", "http:///x"}) {
+    for (const char* location :
+         {"", "ht!tp://x y/", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://good@127.0.0.1/", "http:///x"}) {
         CAPTURE(std::string(location));
         registry.script([&](const ServedRequest&) { return Served::redirect(307, location); });
         CHECK(box.ask().code() == Code::bad_message);
@@ -118,7 +123,8 @@ TEST_CASE("redirects: relative targets are resolved, and what is no URL is not f
 }
 
 TEST_CASE("redirects: a private address is refused unless the upstream may be private") {
-    ScriptedServer registry([](const ServedRequest&) { return Served::redirect(307, "http://169.254.169.254/latest/meta-data/"); });
+    ScriptedServer registry(
+        [](const ServedRequest&) { return Served::redirect(307, "http://169.254.169.254/latest/meta-data/"); });
     UpstreamBox closed(Plan{.endpoints = {registry.url()}, .allow_private = false});
     auto refused = closed.ask();
     CHECK(refused.code() == Code::address_forbidden);
@@ -130,7 +136,8 @@ TEST_CASE("redirects: a private address is refused unless the upstream may be pr
 TEST_CASE("redirects: link-local addresses are refused even where private ones are allowed") {
     for (const char* host : {"169.254.169.254", "[::ffff:169.254.169.254]", "[fe80::1]", "[febf::1]"}) {
         CAPTURE(std::string(host));
-        ScriptedServer registry([&](const ServedRequest&) { return Served::redirect(307, fmt::format("http://{}/latest/meta-data/", host)); });
+        ScriptedServer registry(
+            [&](const ServedRequest&) { return Served::redirect(307, fmt::format("http://{}/latest/meta-data/", host)); });
         UpstreamBox box(Plan{.endpoints = {registry.url()}});
         CHECK(box.ask().code() == Code::address_forbidden);
     }
@@ -140,7 +147,8 @@ TEST_CASE("redirects: nothing leads to ourselves") {
     ScriptedServer ourselves;
     for (std::string host : {"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"}) {
         CAPTURE(host);
-        ScriptedServer registry([&](const ServedRequest&) { return Served::redirect(307, fmt::format("http://{}:{}/v2/", host, ourselves.port())); });
+        ScriptedServer registry(
+            [&](const ServedRequest&) { return Served::redirect(307, fmt::format("http://{}:{}/v2/", host, ourselves.port())); });
         Plan plan{.endpoints = {registry.url()}};
         plan.options.own_addresses = {fmt::format("127.0.0.1:{}", ourselves.port())};
         UpstreamBox box(std::move(plan));

@@ -27,7 +27,8 @@ int listen_on_loopback(std::uint16_t& port) {
 }
 
 bool equals_without_case(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return std::tolower(x) == std::tolower(y); });
+    return a.size() == b.size() &&
+           std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 }  // namespace
@@ -43,7 +44,8 @@ std::optional<std::string> ServedRequest::header(std::string_view name) const {
         auto line = rest.substr(0, rest.find("\r\n"));
         rest.remove_prefix(line.size() + 2);
         auto colon = line.find(':');
-        if (colon != line.npos && equals_without_case(line.substr(0, colon), name)) return std::string(line.substr(std::min(colon + 2, line.size())));
+        if (colon != line.npos && equals_without_case(line.substr(0, colon), name))
+            return std::string(line.substr(std::min(colon + 2, line.size())));
     }
     return std::nullopt;
 }

@@ -1,5 +1,6 @@
 #pragma once
-// An upstream that does what a test says: one thread that accepts and one for each connection, real sockets on loopback, scripted bytes.
+// An upstream that does what a test says: one thread that accepts and one for each connection, real sockets on loopback,
+// scripted bytes.
 
 #include "entrepot/base/clock.h"
 
@@ -29,17 +30,19 @@ struct ServedRequest {
 
 /// What the server does about it.
 struct Served {
-    std::string bytes;       ///< sent as they are
+    std::string bytes;                                               ///< sent as they are
     enum class Then { keep, close, reset, hang } then = Then::keep;  ///< hang: nothing more until the peer or the test ends
-    Duration first{0};       ///< waits before the first byte
-    Duration drip{0};        ///< between single bytes
-    std::string more;        ///< after `bytes` and a pause of `first`
+    Duration first{0};                                               ///< waits before the first byte
+    Duration drip{0};                                                ///< between single bytes
+    std::string more;                                                ///< after `bytes` and a pause of `first`
 
     /// "200 OK" and so on, with Content-Length unless `fields` frames the body itself.
     static Served status(int status, std::string_view fields = {}, std::string_view body = {});
     static Served ok(std::string_view body, std::string_view fields = {}) { return status(200, fields, body); }
     static Served unauthorized(std::string_view challenge);
-    static Served redirect(int status, const std::string& location) { return Served::status(status, "Location: " + location + "\r\n"); }
+    static Served redirect(int status, const std::string& location) {
+        return Served::status(status, "Location: " + location + "\r\n");
+    }
 };
 
 class ScriptedServer {

@@ -21,8 +21,10 @@ TEST_CASE("secret: one line end behind it is dropped, and nothing else") {
         const char* content;
         const char* password;  // null: refused
     };
-    const Row rows[] = {{"pass", "pass"}, {"pass\n", "pass"}, {"pass\r\n", "pass"}, {" pass ", " pass "}, {"p\xc3\xa4ss\n", "p\xc3\xa4ss"},
-                        {"pass\n\n", nullptr}, {"pa\nss", nullptr}, {"pass\r", nullptr}, {"pa\tss", nullptr}, {"\n", nullptr}, {"", nullptr}, {"pa\x7fss", nullptr}};
+    const Row rows[] = {
+        {"pass", "pass"},      {"pass\n", "pass"},   {"pass\r\n", "pass"}, {" pass ", " pass "}, {"p\xc3\xa4ss\n", "p\xc3\xa4ss"},
+        {"pass\n\n", nullptr}, {"pa\nss", nullptr},  {"pass\r", nullptr},  {"pa\tss", nullptr},  {"\n", nullptr},
+        {"", nullptr},         {"pa\x7fss", nullptr}};
     auto user = files.write("user", "lab\n");
     for (auto& row : rows) {
         CAPTURE(std::string(row.content));
@@ -46,7 +48,8 @@ TEST_CASE("secret: a file that others may read or change is refused, one of the 
         mode_t mode;
         bool good;
     };
-    for (auto row : {Row{0600, true}, Row{0400, true}, Row{0640, true}, Row{0440, true}, Row{0644, false}, Row{0604, false}, Row{0602, false}, Row{0660, false}, Row{0666, false}}) {
+    for (auto row : {Row{0600, true}, Row{0400, true}, Row{0640, true}, Row{0440, true}, Row{0644, false}, Row{0604, false},
+                     Row{0602, false}, Row{0660, false}, Row{0666, false}}) {
         CAPTURE(row.mode);
         auto secret = read_secret(user, files.write("password", "correct-horse", row.mode));
         CHECK(secret.has_value() == row.good);

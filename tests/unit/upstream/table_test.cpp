@@ -29,7 +29,8 @@ TEST_CASE("upstream table: what cannot be used is told by the name of the upstre
     CHECK(error_of({spec("a.test", {})}) == "upstream 'a.test' has no endpoint");
     CHECK(error_of({spec("a.test", {"a.test"})}) == "upstream 'a.test': endpoint 'a.test' is no URL");
     CHECK(error_of({spec("a.test", {"https://a.test"}, {"auth"})}) == "upstream 'a.test': realm 'auth' is no URL");
-    CHECK(error_of({spec("a.test", {"https://a.test"}), spec("a.test", {"https://b.test"})}) == "there are two upstreams 'a.test'");
+    CHECK(error_of({spec("a.test", {"https://a.test"}), spec("a.test", {"https://b.test"})}) ==
+          "there are two upstreams 'a.test'");
     auto private_ca = spec("a.test", {"https://a.test"});
     private_ca.ca_file = "/nonexistent/ca.pem";
     CHECK(error_of({private_ca}).find("upstream 'a.test': ") == 0);
@@ -51,7 +52,8 @@ TEST_CASE("upstream table: upstreams and credential sets are found by name") {
 }
 
 TEST_CASE("upstream table: credentials belong to exact origins") {
-    auto table = UpstreamTable::make({spec("a.test", {"https://a.test", "http://10.0.0.1:5000"}, {"https://auth.a.test"})}, {}, {});
+    auto table =
+        UpstreamTable::make({spec("a.test", {"https://a.test", "http://10.0.0.1:5000"}, {"https://auth.a.test"})}, {}, {});
     REQUIRE(table);
     auto& state = static_cast<UpstreamTableOfProcess&>(**table).state_of(*(*table)->find("a.test"));
     auto owns = [&](const char* url) { return state.owns(parse_url(url)->origin); };
@@ -62,8 +64,8 @@ TEST_CASE("upstream table: credentials belong to exact origins") {
     CHECK(owns("http://10.0.0.1:5000/"));
     CHECK(issues("https://auth.a.test/token"));
     CHECK(issues("https://a.test/token"));
-    for (const char* other : {"http://a.test/", "https://a.test:8443/", "https://b.a.test/", "https://a.test.evil.test/", "https://xn--a-test.test/", "http://10.0.0.1/",
-                              "https://10.0.0.1:5000/"}) {
+    for (const char* other : {"http://a.test/", "https://a.test:8443/", "https://b.a.test/", "https://a.test.evil.test/",
+                              "https://xn--a-test.test/", "http://10.0.0.1/", "https://10.0.0.1:5000/"}) {
         CAPTURE(std::string(other));
         CHECK(!owns(other));
         CHECK(!issues(other));

@@ -98,7 +98,8 @@ CertificateWish good_wish() {
 }
 
 /// One ask to a registry with such a certificate; the upstream trusts `ca_file`.
-Exchanged ask_over_tls(const CertificateWish& wish, const std::string& ca_file, const std::string& host = "localhost", std::size_t* requests = nullptr) {
+Exchanged ask_over_tls(const CertificateWish& wish, const std::string& ca_file, const std::string& host = "localhost",
+                       std::size_t* requests = nullptr) {
     TestLoop loop;
     TlsRegistry registry(loop, wish);
     registry.start();
@@ -238,7 +239,8 @@ TEST_CASE("tls upstream: connections are used again, and a redirect to plain htt
     CHECK(downgraded.error().error.fault == Fault::policy);
     CHECK(downgraded.error().why.find("not secure") != std::string::npos);
 
-    registry.answer = fmt::format("HTTP/1.1 401 X\r\nContent-Length: 0\r\nWWW-Authenticate: Bearer realm=\"{}\"\r\n\r\n", trap.url("/token"));
+    registry.answer =
+        fmt::format("HTTP/1.1 401 X\r\nContent-Length: 0\r\nWWW-Authenticate: Bearer realm=\"{}\"\r\n\r\n", trap.url("/token"));
     auto plain_realm = loop.run(upstreams->ask(request));
     REQUIRE(!plain_realm);
     CHECK(plain_realm.error().error.code == Code::unauthorized);

@@ -26,13 +26,15 @@ TEST_CASE("tokens: the challenge of each known registry leads to its token reque
     const Row rows[] = {
         {"docker.io", R"(Bearer realm="https://auth.docker.io/token",service="registry.docker.io")",
          "https://auth.docker.io/token?service=registry.docker.io&scope=repository%3Alibrary%2Falpine%3Apull"},
-        {"docker.io with a scope", R"(Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/alpine:pull")",
+        {"docker.io with a scope",
+         R"(Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/alpine:pull")",
          "https://auth.docker.io/token?service=registry.docker.io&scope=repository%3Alibrary%2Falpine%3Apull"},
         {"public.ecr.aws", R"(Bearer realm="https://public.ecr.aws/token/",service="public.ecr.aws",scope="aws")",
          "https://public.ecr.aws/token/?service=public.ecr.aws&scope=aws"},
         {"ghcr.io", R"(Bearer realm="https://ghcr.io/token",service="ghcr.io",scope="repository:library/alpine:pull")",
          "https://ghcr.io/token?service=ghcr.io&scope=repository%3Alibrary%2Falpine%3Apull"},
-        {"nvcr.io", R"(Bearer realm="https://nvcr.io/proxy_auth?scope=repository:nvidia/x:pull,push")", "https://nvcr.io/proxy_auth?scope=repository:nvidia/x:pull,push"},
+        {"nvcr.io", R"(Bearer realm="https://nvcr.io/proxy_auth?scope=repository:nvidia/x:pull,push")",
+         "https://nvcr.io/proxy_auth?scope=repository:nvidia/x:pull,push"},
         {"quay.io", R"(Bearer realm="https://quay.io/v2/auth",service="quay.io")",
          "https://quay.io/v2/auth?service=quay.io&scope=repository%3Alibrary%2Falpine%3Apull"},
         {"quay.io, two schemes in a line", R"(Basic realm="quay.io", Bearer realm="https://quay.io/v2/auth",service="quay.io")",
@@ -43,14 +45,19 @@ TEST_CASE("tokens: the challenge of each known registry leads to its token reque
          "https://europe-docker.pkg.dev/v2/token?scope=repository%3Alibrary%2Falpine%3Apull"},
         {"azurecr.io", R"(Bearer realm="https://r.azurecr.io/oauth2/token",service="r.azurecr.io")",
          "https://r.azurecr.io/oauth2/token?service=r.azurecr.io&scope=repository%3Alibrary%2Falpine%3Apull"},
-        {"registry.gitlab.com", R"(Bearer realm="https://gitlab.com/jwt/auth",service="container_registry",scope="repository:g/p:pull")",
+        {"registry.gitlab.com",
+         R"(Bearer realm="https://gitlab.com/jwt/auth",service="container_registry",scope="repository:g/p:pull")",
          "https://gitlab.com/jwt/auth?service=container_registry&scope=repository%3Ag%2Fp%3Apull"},
-        {"a realm with a query and a scope beside it", R"(Bearer realm="https://r.test/auth?account=x&scope=old",service="s",scope="repository:a:pull")",
+        {"a realm with a query and a scope beside it",
+         R"(Bearer realm="https://r.test/auth?account=x&scope=old",service="s",scope="repository:a:pull")",
          "https://r.test/auth?account=x&service=s&scope=repository%3Aa%3Apull"},
-        {"an error beside it", R"(Bearer realm="https://r.test/t",service="s",scope="repository:a:pull,push",error="insufficient_scope")",
+        {"an error beside it",
+         R"(Bearer realm="https://r.test/t",service="s",scope="repository:a:pull,push",error="insufficient_scope")",
          "https://r.test/t?service=s&scope=repository%3Aa%3Apull%2Cpush"},
-        {"an empty scope", R"(Bearer realm="https://r.test/t",scope="")", "https://r.test/t?scope=repository%3Alibrary%2Falpine%3Apull"},
-        {"values that would break a URL", R"(Bearer realm="https://r.test/t",service="a&b=c d",scope="x y")", "https://r.test/t?service=a%26b%3Dc%20d&scope=x%20y"},
+        {"an empty scope", R"(Bearer realm="https://r.test/t",scope="")",
+         "https://r.test/t?scope=repository%3Alibrary%2Falpine%3Apull"},
+        {"values that would break a URL", R"(Bearer realm="https://r.test/t",service="a&b=c d",scope="x y")",
+         "https://r.test/t?service=a%26b%3Dc%20d&scope=x%20y"},
     };
     for (auto& row : rows) {
         CAPTURE(std::string(row.registry));
@@ -59,8 +66,9 @@ TEST_CASE("tokens: the challenge of each known registry leads to its token reque
 }
 
 TEST_CASE("tokens: a realm that is no http URL leads nowhere") {
-    for (const char* realm : {"", "/token", "//evil.test/token", "javascript:alert(1)", "file:///etc/passwd", "ftp://r.test/", "https://good@evil.test/", "https://",
-                              "https://r.test:0/", "https://r.test:99999/", "https://r.test/a b", "https://[::1/", "https://good.test\\\\@evil.test/", "http://r.test/#f"}) {
+    for (const char* realm : {"", "/token", "//evil.test/token", "javascript:alert(1)", "file:///etc/passwd", "ftp://r.test/",
+                              "https://good@evil.test/", "https://", "https://r.test:0/", "https://r.test:99999/",
+                              "https://r.test/a b", "https://[::1/", "https://good.test\\\\@evil.test/", "http://r.test/#f"}) {
         CAPTURE(std::string(realm));
         CHECK(asked_for(std::string("Bearer realm=\"") + realm + "\",service=\"s\"") == "");
     }

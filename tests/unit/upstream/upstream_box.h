@@ -9,11 +9,11 @@
 
 #include <fmt/format.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
 #include <fstream>
 #include <memory>
 #include <string>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <vector>
 
 namespace entrepot {
@@ -147,7 +147,9 @@ class UpstreamBox {
     }
 
     Exchanged ask(UpstreamRequest wanted) { return loop.run(exchange(std::move(wanted)), seconds(60)); }
-    Exchanged ask(const std::string& resource = "blobs/sha256:00", UpstreamKind kind = UpstreamKind::blob) { return ask(request(resource, kind)); }
+    Exchanged ask(const std::string& resource = "blobs/sha256:00", UpstreamKind kind = UpstreamKind::blob) {
+        return ask(request(resource, kind));
+    }
 
     /// All at once; returns when the last has ended.
     std::vector<Exchanged> ask_together(std::vector<UpstreamRequest> wanted) {
