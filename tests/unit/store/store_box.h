@@ -19,13 +19,15 @@ namespace entrepot {
 /// A fresh directory beneath TMPDIR, removed with what it holds.
 class ScratchDirectory {
   public:
-    ScratchDirectory() {
+    explicit ScratchDirectory(bool wanted = true) {
+        if (!wanted) return;
         const char* base = std::getenv("TMPDIR");
         std::string form = std::string(base ? base : "/tmp") + "/entrepot-test-XXXXXX";
         if (!::mkdtemp(form.data())) FAIL("no scratch directory");
         path_ = form;
     }
     ~ScratchDirectory() {
+        if (path_.empty()) return;
         std::error_code ignored;
         std::filesystem::remove_all(path_, ignored);
     }
@@ -66,7 +68,7 @@ inline Digest digest_of(std::string_view text) { return Digest::of(bytes_of(text
 class StoreBox {
   public:
     /// `directory`: another's, for a second life of the same store.
-    explicit StoreBox(std::uint64_t capacity_bytes = GiB, const std::string& directory = {}) {
+    explicit StoreBox(std::uint64_t capacity_bytes = GiB, const std::string& directory = {}) : scratch(directory.empty()) {
         options.directory = directory.empty() ? scratch.path() + "/store" : directory;
         options.capacity_bytes = capacity_bytes;
     }
