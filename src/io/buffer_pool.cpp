@@ -21,7 +21,7 @@ void Buffer::release() noexcept {
 
 int Buffer::index() const noexcept { return pool_ && pool_->registered() ? 0 : -1; }
 
-BufferPool::BufferPool(Ring& ring, std::size_t count) : count_(count) {
+BufferPool::BufferPool(Ring& ring, std::size_t count) : count_(count), slots_(count, SIZE_MAX) {
     std::size_t bytes = count * buffer_bytes;
     void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ASSERT(memory != MAP_FAILED);
@@ -37,15 +37,15 @@ BufferPool::~BufferPool() {
 }
 
 Task<Buffer> BufferPool::take(Instant deadline) {
-    while (free_.empty()) {
-        bool notified = co_await returned_.wait(deadline);
-        if (!notified) co_return Buffer();
-    }
-    co_return try_take();
+    bool mine = slots_.try_acquire();
+    if (!mine) mine = co_await slots_.acquire(deadline);
+    co_return mine ? lend() : Buffer();
 }
 
-Buffer BufferPool::try_take() noexcept {
-    if (free_.empty()) return {};
+Buffer BufferPool::try_take() noexcept { return slots_.try_acquire() ? lend() : Buffer(); }
+
+Buffer BufferPool::lend() noexcept {
+    ASSERT(!free_.empty());
     auto* memory = free_.back();
     free_.pop_back();
     return Buffer(*this, {memory, buffer_bytes});
@@ -53,7 +53,7 @@ Buffer BufferPool::try_take() noexcept {
 
 void BufferPool::give_back(MutableBytes memory) noexcept {
     free_.push_back(memory.data());
-    returned_.notify_one();
+    slots_.release();
 }
 
 }  // namespace entrepot

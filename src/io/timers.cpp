@@ -56,14 +56,16 @@ void Timers::fire_due(Instant time) noexcept {
     std::int64_t target = time.ns / tick_ns;
     while (tick_ < target) {
         // Jump to the next tick at which something can happen: an occupied slot of level 0, or a boundary of a higher level.
-        std::int64_t next = std::min(target, std::max(tick_ + 1, next_due().ns / tick_ns));
-        tick_ = next;
+        tick_ = std::min(target, next_slot());
         for (int level = levels - 1; level > 0; --level) {
             if ((tick_ & ((1ll << (level * slot_bits)) - 1)) == 0) cascade(level);
         }
         cascade(0);
     }
-    while (Timer* timer = due_.pop_front()) {
+    // What a callback arms for the past waits for the next call: it must not keep the loop here.
+    IntrusiveList<Timer> firing;
+    firing.splice_back(due_);
+    while (Timer* timer = firing.pop_front()) {
         --armed_;
         timer->fired_(*timer);
     }
@@ -72,6 +74,13 @@ void Timers::fire_due(Instant time) noexcept {
 Instant Timers::next_due() const noexcept {
     if (armed_ == 0) return Instant::never();
     if (!const_cast<Timers*>(this)->due_.empty()) return {tick_ * tick_ns};
+    auto earliest = next_slot();
+    if (earliest > INT64_MAX / tick_ns) return Instant::never();
+    return {earliest * tick_ns};
+}
+
+/// The next tick at which a slot of any level is reached; far in the future when the wheel is empty.
+std::int64_t Timers::next_slot() const noexcept {
     std::int64_t earliest = INT64_MAX;
     for (int level = 0; level < levels; ++level) {
         if (!occupied_[level]) continue;
@@ -82,8 +91,7 @@ Instant Timers::next_due() const noexcept {
         std::int64_t position = (tick_ >> shift) + 1 + std::countr_zero(ahead);
         earliest = std::min(earliest, position << shift);
     }
-    if (earliest > INT64_MAX / tick_ns) return Instant::never();
-    return {earliest * tick_ns};
+    return earliest;
 }
 
 }  // namespace entrepot

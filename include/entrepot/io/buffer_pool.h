@@ -50,13 +50,14 @@ class BufferPool {
 
   private:
     friend class Buffer;
+    Buffer lend() noexcept;
     void give_back(MutableBytes memory) noexcept;
 
     std::size_t count_;
     std::byte* region_ = nullptr;
     bool registered_ = false;
     std::vector<std::byte*> free_;
-    Condition returned_;
+    Semaphore slots_;  ///< one per buffer: a returned buffer belongs to whoever waits longest, a late comer cannot take it
 };
 
 }  // namespace entrepot

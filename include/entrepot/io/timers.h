@@ -28,7 +28,7 @@ class Timers {
   public:
     explicit Timers(Instant start) noexcept;
 
-    /// Arms, or moves when armed. An instant in the past fires at the next fire_due().
+    /// Arms, or moves when armed. An instant in the past fires at the next fire_due(), never within the one that is running.
     void arm(Timer& timer, Instant when) noexcept;
     void disarm(Timer& timer) noexcept;
 
@@ -47,6 +47,7 @@ class Timers {
 
     void place(Timer& timer) noexcept;
     void cascade(int level) noexcept;
+    std::int64_t next_slot() const noexcept;
 
     std::array<std::array<IntrusiveList<Timer>, slots>, levels> wheel_;
     std::array<std::uint64_t, levels> occupied_{};  // one bit per slot that may hold timers
