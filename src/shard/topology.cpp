@@ -35,7 +35,7 @@ std::vector<int> parse_cpu_list(std::string_view text) {
             if (parsed.ec != std::errc() || last < first) break;
             at = parsed.ptr;
         }
-        if (last >= cpus_max) break;
+        if (last >= cpus_max || cpus.size() + static_cast<std::size_t>(last - first) >= cpus_max) break;
         for (int cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);
         if (at >= end || *at != ',') break;
         ++at;
