@@ -1,0 +1,253 @@
+#include "entrepot/cache/tags.h"
+
+#include "support/cache_box.h"
+
+namespace entrepot {
+namespace {
+
+const std::string old_manifest = image_manifest(digest_of("{}"), digest_of("old")), new_manifest = image_manifest(digest_of("{}"), digest_of("new"));
+
+/// A repository upstream with one tag, which the test moves, holds or breaks.
+struct TagsBox : FetchBox {
+    TagsBox() {
+        upstreams.answer = [this](auto& request) { return offer_of(request); };
+    }
+    ~TagsBox() { loop().run(tags.close()); }
+
+    Offer offer_of(const UpstreamRequest& request) {
+        if (request.head && head_refused) return *head_refused;
+        if (refused) return *refused;
+        Offer offer;
+        offer.body = current;
+        offer.content_type = image_manifest_type;
+        offer.docker_content_digest = digest_of(current).text();
+        offer.gate = gate;
+        return offer;
+    }
+    /// The ledger knows the tag, as upstream told `ago`.
+    void know(const std::string& manifest, Duration ago) {
+        TagRecord record;
+        record.digest = digest_of(manifest);
+        record.media_type = image_manifest_type;
+        record.size = manifest.size();
+        record.checked = wall_seconds() - std::chrono::duration_cast<seconds>(ago).count();
+        apply(PutTag{source().ledger_name, "latest", record});
+        apply(PutGrant{"", source().ledger_name, record.digest});
+    }
+    Fetched<TagAnswer> resolve() { return loop().run(tags.resolve(source(), "latest")); }
+    std::size_t heads() const { return upstreams.asked(UpstreamKind::manifest_head); }
+    std::size_t gets() const { return upstreams.asked(UpstreamKind::manifest_get); }
+    std::optional<TagRecord> recorded() { return store->ledger().find_tag(source().ledger_name, "latest"); }
+    void until_recorded(const std::string& manifest) {
+        loop().run_until([&] { return recorded() && recorded()->digest == digest_of(manifest); });
+    }
+
+    std::string current = old_manifest;
+    std::optional<Offer> refused, head_refused;
+    std::shared_ptr<Gate> gate;
+    Manifests manifests{*tools};
+    Tags tags{*tools, manifests, [this](Source source, ManifestContent content) { return manifests.keep(std::move(source), std::move(content)); }};
+};
+
+}  // namespace
+
+TEST_CASE("tags: a fresh tag is answered without asking, for as long as it has left") {
+    TagsBox box;
+    box.know(old_manifest, seconds(20));
+    auto answer = box.resolve();
+    REQUIRE(answer);
+    CHECK(answer->served == Served::hit);
+    CHECK(answer->record.digest == digest_of(old_manifest));
+    CHECK(answer->fresh_for <= seconds(40));
+    CHECK(answer->fresh_for > seconds(35));
+    CHECK(box.upstreams.requests.empty());
+}
+
+TEST_CASE("tags: an unknown tag is fetched, its manifest kept, and known from then on") {
+    TagsBox box;
+    auto answer = box.resolve();
+    REQUIRE(answer);
+    CHECK(answer->served == Served::fetch);
+    REQUIRE(answer->fetched);
+    CHECK(*answer->fetched->body == old_manifest);
+    CHECK(box.gets() == 1);
+    CHECK(box.heads() == 0);
+    box.until_recorded(old_manifest);
+    CHECK(box.granted(box.source(), digest_of(old_manifest)));
+    answer = box.resolve();
+    REQUIRE(answer);
+    CHECK(answer->served == Served::hit);
+    CHECK(box.upstreams.requests.size() == 1);
+}
+
+TEST_CASE("tags: an old tag that did not move costs one HEAD and is fresh again") {
+    TagsBox box;
+    box.know(old_manifest, seconds(100));
+    auto before = *box.recorded();
+    auto answer = box.resolve();
+    REQUIRE(answer);
+    CHECK(answer->served == Served::revalidated);
+    CHECK(answer->fresh_for == seconds(60));
+    CHECK(box.heads() == 1);
+    CHECK(box.gets() == 0);
+    box.loop().run_until([&] { return box.recorded()->checked > before.checked; });
+    CHECK(box.resolve()->served == Served::hit);
+}
+
+TEST_CASE("tags: an old tag that moved is fetched") {
+    TagsBox box;
+    box.know(old_manifest, seconds(100));
+    box.current = new_manifest;
+    auto answer = box.resolve();
+    REQUIRE(answer);
+    CHECK(answer->served == Served::fetch);
+    CHECK(answer->record.digest == digest_of(new_manifest));
+    CHECK(box.heads() == 1);
+    CHECK(box.gets() == 1);
+    box.until_recorded(new_manifest);
+}
+
+TEST_CASE("tags: a registry that knows no HEAD is asked for the manifest itself") {
+    TagsBox box;
+    box.know(old_manifest, seconds(100));
+    box.head_refused = refusal(Code::bad_status, 405);
+    auto answer = box.resolve();
+    REQUIRE(answer);
+    CHECK(answer->served == Served::fetch);
+    CHECK(box.gets() == 1);
+}
+
+TEST_CASE("tags: a tag that was checked in the future is asked again") {
+    TagsBox box;
+    box.know(old_manifest, -std::chrono::hours(24 * 365));
+    auto answer = box.resolve();
+    REQUIRE(answer);
+    CHECK(answer->served == Served::revalidated);
+    CHECK(answer->record.checked <= wall_seconds());
+}
+
+TEST_CASE("tags: a hundred who wait for a tag share one question") {
+    TagsBox box;
+    box.know(old_manifest, seconds(100));
+    box.gate = std::make_shared<Gate>();
+    box.gate->open_head = false;
+    std::vector<Task<Fetched<TagAnswer>>> waiting;
+    for (int i = 0; i < 100; ++i) waiting.push_back(box.tags.resolve(box.source(), "latest"));
+    box.loop().run_until([&] { return box.upstreams.requests.size() == 1; });
+    box.gate->open_all();
+    for (auto& task : waiting) {
+        auto answer = box.loop().run(std::move(task));
+        REQUIRE(answer);
+        CHECK(answer->served == Served::revalidated);
+    }
+    CHECK(box.upstreams.requests.size() == 1);
+}
+
+TEST_CASE("tags: what upstream cannot say is answered stale, and it is not asked again for a while") {
+    struct Row {
+        Code code;
+        int status;
+        Fault fault = Fault::upstream;
+    };
+    for (auto row : {Row{Code::bad_status, 500}, Row{Code::bad_status, 503}, Row{Code::too_many_requests, 429}, Row{Code::timeout, 0}, Row{Code::refused, 0},
+                     Row{Code::name_unresolved, 0}, Row{Code::reset, 0}, Row{Code::tls_certificate, 0}, Row{Code::busy, 0, Fault::capacity}}) {
+        CAPTURE(name_of(row.code));
+        TagsBox box;
+        box.know(old_manifest, seconds(100));
+        box.refused = refusal(row.code, row.status, row.fault);
+        auto answer = box.resolve();
+        REQUIRE(answer);
+        CHECK(answer->served == Served::stale);
+        CHECK(answer->record.digest == digest_of(old_manifest));
+        CHECK(answer->fresh_for == Tags::retry_pause);
+        auto asked = box.upstreams.requests.size();
+        answer = box.resolve();
+        REQUIRE(answer);
+        CHECK(answer->served == Served::stale);
+        CHECK(answer->fresh_for <= Tags::retry_pause);
+        CHECK(box.upstreams.requests.size() == asked);
+    }
+}
+
+TEST_CASE("tags: a pause that upstream asks for is kept") {
+    TagsBox box;
+    box.know(old_manifest, seconds(100));
+    box.refused = refusal(Code::too_many_requests, 429);
+    box.refused->failure->retry_after = seconds(300);
+    auto answer = box.resolve();
+    REQUIRE(answer);
+    CHECK(answer->fresh_for == seconds(300));
+}
+
+TEST_CASE("tags: what upstream denies is denied, though an old answer is here") {
+    for (auto [code, status] : {std::pair{Code::not_found, 404}, {Code::unauthorized, 401}, {Code::denied, 403}}) {
+        CAPTURE(status);
+        TagsBox box;
+        box.know(old_manifest, seconds(100));
+        box.refused = refusal(code, status);
+        auto answer = box.resolve();
+        REQUIRE_FALSE(answer);
+        CHECK(answer.error().error.code == code);
+        box.loop().run(box.tags.close());
+        // Only a 404 says that the tag is gone; the others may be our own fault.
+        CHECK(box.recorded().has_value() == (code != Code::not_found));
+    }
+}
+
+TEST_CASE("tags: a failure to answer is not remembered for a tag that nobody knew") {
+    TagsBox box;
+    box.refused = refusal(Code::bad_status, 502);
+    CHECK_FALSE(box.resolve());
+    CHECK_FALSE(box.resolve());
+    CHECK(box.upstreams.requests.size() == 2);
+}
+
+TEST_CASE("tags: a 404 is remembered for a while, for its repository alone") {
+    TagsBox box;
+    box.refused = refusal(Code::not_found, 404);
+    CHECK_FALSE(box.resolve());
+    CHECK_FALSE(box.resolve());
+    CHECK(box.upstreams.requests.size() == 1);
+    auto other = box.loop().run(box.tags.resolve(box.source("library/other"), "latest"));
+    CHECK_FALSE(other);
+    CHECK(box.upstreams.requests.size() == 2);
+}
+
+TEST_CASE("tags: a tag whose manifest another repository brought is not known to this one") {
+    TagsBox box;
+    TagRecord record;
+    record.digest = digest_of(new_manifest);
+    record.checked = wall_seconds();
+    box.apply(PutTag{box.source().ledger_name, "latest", record});
+    auto answer = box.resolve();
+    REQUIRE(answer);
+    CHECK(answer->served == Served::fetch);
+    CHECK(answer->record.digest == digest_of(old_manifest));
+}
+
+TEST_CASE("tags: a mute upstream holds up the askers of its first second only; the answer that comes at last counts") {
+    TagsBox box;
+    box.know(old_manifest, seconds(100));
+    box.gate = std::make_shared<Gate>();
+    box.gate->open_head = false;
+    box.current = new_manifest;
+    auto begun = now();
+    auto answer = box.resolve();
+    REQUIRE(answer);
+    CHECK(answer->served == Served::stale);
+    CHECK(answer->fresh_for == Duration(0));  // the next asker looks again
+    CHECK(now() - begun >= Tags::revalidation_wait);
+    begun = now();
+    answer = box.resolve();
+    REQUIRE(answer);
+    CHECK(answer->served == Served::stale);
+    CHECK(now() - begun < Tags::revalidation_wait / 2);
+    CHECK(box.upstreams.requests.size() == 1);
+    box.gate->open_all();
+    box.until_recorded(new_manifest);
+    answer = box.resolve();
+    REQUIRE(answer);
+    CHECK(answer->record.digest == digest_of(new_manifest));
+}
+
+}  // namespace entrepot
