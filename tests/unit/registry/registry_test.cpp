@@ -1,0 +1,341 @@
+#include "entrepot/registry/registry.h"
+
+#include "support/registry_box.h"
+
+namespace entrepot {
+namespace {
+
+const std::string config = "{}", layer = content(3'000'000);
+const std::string manifest = image_manifest(digest_of(config), digest_of(layer));
+
+Offer image_offer(const UpstreamRequest& request) {
+    for (auto& blob : {config, layer}) {
+        if (request.resource == "blobs/" + digest_of(blob).text()) return whole(blob, request);
+    }
+    bool known = request.resource == "manifests/latest" || request.resource == "manifests/" + digest_of(manifest).text();
+    if (!known) return refusal(Code::not_found, 404);
+    auto offer = whole(manifest, request);
+    offer.content_type = image_manifest_type;
+    return offer;
+}
+
+struct Box : RegistryBox {
+    Box() { upstreams.answer = image_offer; }
+};
+
+}  // namespace
+
+TEST_CASE("registry: a blob is fetched, then hit, and both are the same bytes") {
+    Box box;
+    RawClient client(box.loop(), box.port);
+    auto answer = client.ask(box.blob_path(layer));
+    CHECK(answer.status == 200);
+    CHECK(answer.field("X-Entrepot-Cache") == "fetch");
+    CHECK(answer.field("Docker-Content-Digest") == digest_of(layer).text());
+    CHECK(answer.field("ETag") == "\"" + digest_of(layer).text() + "\"");
+    bool same = answer.body == layer;
+    CHECK(same);
+    box.until_stored(layer);
+    answer = client.ask(box.blob_path(layer));
+    CHECK(answer.field("X-Entrepot-Cache") == "hit");
+    same = answer.body == layer;
+    CHECK(same);
+    CHECK(box.served.served_bytes[static_cast<int>(ServedFrom::fetch)].value() == layer.size());
+    CHECK(box.served.served_bytes[static_cast<int>(ServedFrom::hit)].value() == layer.size());
+    CHECK(box.served.requests[static_cast<int>(RequestKind::blob)][200].value() == 2);
+    CHECK(box.upstreams.requests.size() == 1);
+}
+
+TEST_CASE("registry: ranges of a blob in the store, in memory and on its way") {
+    Box box;
+    RawClient client(box.loop(), box.port);
+    for (int round = 0; round < 2; ++round) {
+        for (auto& blob : {layer, config}) {
+            auto size = std::to_string(blob.size());
+            auto answer = client.ask(box.blob_path(blob), "Range: bytes=1-\r\n");
+            CHECK(answer.status == 206);
+            CHECK(answer.field("Content-Range") == "bytes 1-" + std::to_string(blob.size() - 1) + "/" + size);
+            bool same = answer.body == blob.substr(1);
+            CHECK(same);
+            answer = client.ask(box.blob_path(blob), "Range: bytes=-1\r\nIf-Range: \"" + digest_of(blob).text() + "\"\r\n");
+            CHECK(answer.status == 206);
+            CHECK(answer.body == blob.substr(blob.size() - 1));
+            answer = client.ask(box.blob_path(blob), "Range: bytes=" + size + "-\r\n");
+            CHECK(answer.status == 416);
+            CHECK(answer.field("Content-Range") == "bytes */" + size);
+            answer = client.ask(box.blob_path(blob), "Range: bytes=0-0\r\nIf-Range: \"other\"\r\n");
+            CHECK(answer.status == 200);
+            box.until_stored(blob);
+        }
+    }
+}
+
+TEST_CASE("registry: HEAD of a blob tells its length without a transfer, and 304 goes only to those who may have it") {
+    Box box;
+    RawClient client(box.loop(), box.port);
+    auto head = "HEAD" + box.blob_path(layer).substr(3);
+    auto answer = client.ask(head);
+    CHECK(answer.status == 200);
+    CHECK(answer.field("Content-Length") == std::to_string(layer.size()));
+    CHECK(box.upstreams.asked("blobs/" + digest_of(layer).text(), false) == 0);
+    auto etag = "If-None-Match: \"" + digest_of(layer).text() + "\"\r\n";
+    CHECK(client.ask(box.blob_path(layer), etag).status == 304);
+    box.upstreams.answer = [](auto&) { return refusal(Code::denied, 403); };
+    auto denied = client.ask(box.blob_path(layer), etag);
+    CHECK(denied.status == 403);
+    CHECK(denied.body.find("DENIED") != std::string::npos);
+}
+
+TEST_CASE("registry: a manifest by tag and by digest, cold and hot, with what the client accepts and has") {
+    Box box;
+    RawClient client(box.loop(), box.port);
+    auto by_digest = "GET /v2/hub/app/manifests/" + digest_of(manifest).text();
+    std::string by_tag = "GET /v2/hub/app/manifests/latest";
+    const char* served[] = {"fetch", "hit"};
+    for (int round = 0; round < 2; ++round) {
+        CAPTURE(round);
+        auto answer = client.ask(by_tag, "Accept: application/json\r\nAccept: " + std::string(image_manifest_type) + "\r\n");
+        CHECK(answer.status == 200);
+        CHECK(answer.field("X-Entrepot-Cache") == served[round]);
+        CHECK(answer.body == manifest);
+        CHECK(answer.field("Content-Type") == image_manifest_type);
+        CHECK(answer.field("Docker-Content-Digest") == digest_of(manifest).text());
+        CHECK_FALSE(answer.field("Age").empty());
+        answer = client.ask(by_digest);
+        CHECK(answer.status == 200);
+        CHECK(answer.body == manifest);
+        CHECK(answer.field("Age").empty());
+        for (auto& request : {by_tag, by_digest}) {
+            answer = client.ask(request, "Accept: text/html\r\nAccept: application/xml\r\n");
+            CHECK(answer.status == 404);
+            CHECK(answer.body.find("MANIFEST_UNKNOWN") != std::string::npos);
+            answer = client.ask(request, "If-None-Match: \"a\"\r\nIf-None-Match: W/\"" + digest_of(manifest).text() + "\"\r\n");
+            CHECK(answer.status == 304);
+            CHECK(answer.field("ETag") == "\"" + digest_of(manifest).text() + "\"");
+            answer = client.ask("HEAD" + request.substr(3));
+            CHECK(answer.status == 200);
+            CHECK(answer.field("Content-Length") == std::to_string(manifest.size()));
+        }
+    }
+    CHECK(box.upstreams.requests.size() == 1);
+}
+
+TEST_CASE("registry: while the answer is not here yet, what the client accepts is judged on a copy") {
+    Box box;
+    auto gate = std::make_shared<Gate>();
+    gate->open_head = false;
+    box.upstreams.answer = [&](auto& request) {
+        auto offer = image_offer(request);
+        offer.gate = gate;
+        return offer;
+    };
+    RawClient client(box.loop(), box.port);
+    // The second request arrives in the buffer that held the first one's fields.
+    client.write("GET /v2/hub/app/manifests/latest HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n\r\n");
+    box.loop().run_until([&] { return box.upstreams.requests.size() == 1; });
+    client.write("GET /v2/hub/app/manifests/latest HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n");
+    gate->open_all();
+    CHECK(client.read().status == 404);
+    CHECK(client.read().body == manifest);
+}
+
+TEST_CASE("registry: a manifest that a client pulled as a blob is served by its tag all the same") {
+    Box box;
+    RawClient client(box.loop(), box.port);
+    CHECK(client.ask("GET /v2/hub/app/manifests/latest").status == 200);
+    box.until_stored(manifest);
+    CHECK(client.ask(box.blob_path(manifest)).body == manifest);
+    auto answer = client.ask("GET /v2/hub/app/manifests/latest");
+    CHECK(answer.status == 200);
+    CHECK(answer.body == manifest);
+    CHECK(answer.field("Content-Type") == image_manifest_type);
+}
+
+TEST_CASE("registry: each failure of upstream has its one answer") {
+    struct Row {
+        Error error;
+        int status;
+        std::string_view code;
+    };
+    const Row rows[] = {
+        {{Fault::upstream, Code::not_found, 404}, 404, "BLOB_UNKNOWN"},     {{Fault::upstream, Code::unauthorized, 401}, 403, "DENIED"},
+        {{Fault::upstream, Code::denied, 403}, 403, "DENIED"},              {{Fault::upstream, Code::too_many_requests, 429}, 429, "TOOMANYREQUESTS"},
+        {{Fault::upstream, Code::timeout}, 504, "UNAVAILABLE"},             {{Fault::upstream, Code::refused}, 502, "UNAVAILABLE"},
+        {{Fault::upstream, Code::bad_status, 500}, 502, "UNAVAILABLE"},     {{Fault::shutdown, Code::stopping}, 503, "UNAVAILABLE"},
+    };
+    for (auto& row : rows) {
+        CAPTURE(row.status);
+        Box box;
+        box.upstreams.answer = [&](auto&) { return refusal(row.error.code, row.error.detail, row.error.fault); };
+        RawClient client(box.loop(), box.port);
+        auto answer = client.ask(box.blob_path(layer));
+        CHECK(answer.status == row.status);
+        CHECK(answer.body.find(row.code) != std::string::npos);
+        CHECK(answer.body.find("registry.test/app") != std::string::npos);
+        CHECK(answer.field("Retry-After").empty() == (row.status != 429 && row.status != 503));
+    }
+}
+
+TEST_CASE("registry: wrong bytes from upstream are a short body, followed or bypassed") {
+    for (bool bypass : {false, true}) {
+        CAPTURE(bypass);
+        Box box;
+        auto wrong = layer;
+        wrong[5] ^= 1;
+        box.upstreams.answer = [&](auto& request) { return whole(wrong, request); };
+        if (bypass) box.troubles().refuse_begin = Error{Fault::capacity, Code::no_space};
+        RawClient client(box.loop(), box.port);
+        auto answer = client.ask(box.blob_path(layer));
+        CHECK(answer.status == 200);
+        CHECK(answer.body.size() < layer.size());
+        CHECK(client.failed);
+        CHECK(box.served.aborted.value() == 1);
+        CHECK(box.counters.digest_mismatches.value() >= 1);
+    }
+}
+
+TEST_CASE("registry: a part that is bypassed does not end before the whole was verified") {
+    Box box;
+    auto wrong = layer;
+    wrong.back() ^= 1;
+    auto offered = wrong;
+    box.upstreams.answer = [&](auto& request) { return whole(offered, request); };
+    box.troubles().refuse_begin = Error{Fault::capacity, Code::no_space};
+    {
+        RawClient client(box.loop(), box.port);
+        auto answer = client.ask(box.blob_path(layer), "Range: bytes=100-999999\r\n");
+        CHECK(answer.status == 206);
+        CHECK(answer.body.size() < 999'900);
+        CHECK(client.failed);
+    }
+    offered = layer;
+    RawClient client(box.loop(), box.port);
+    for (auto [from, to] : {std::pair<std::size_t, std::size_t>{0, 0}, {100, 999'999}, {0, layer.size() - 1}, {layer.size() - 1, layer.size() - 1}}) {
+        auto answer = client.ask(box.blob_path(layer), "Range: bytes=" + std::to_string(from) + "-" + std::to_string(to) + "\r\n");
+        CHECK(answer.status == 206);
+        CHECK(answer.field("X-Entrepot-Cache") == "bypass");
+        bool same = answer.body == layer.substr(from, to - from + 1);
+        CHECK(same);
+    }
+    CHECK_FALSE(client.failed);
+}
+
+TEST_CASE("registry: a disk that fails under a transfer costs the client nothing when upstream can give the rest") {
+    for (bool knows_range : {true, false}) {
+        CAPTURE(knows_range);
+        Box box;
+        box.upstreams.answer = [&](const UpstreamRequest& request) {
+            auto asked = request;
+            if (!knows_range) asked.range_from = 0;
+            return whole(layer, asked);
+        };
+        box.troubles().append_bytes_max = 1'000'000;
+        RawClient client(box.loop(), box.port);
+        auto answer = client.ask(box.blob_path(layer));
+        CHECK(answer.status == 200);
+        bool same = answer.body == layer;
+        CHECK(same);
+        CHECK_FALSE(client.failed);
+        CHECK(box.served.served_bytes[static_cast<int>(ServedFrom::bypass)].value() > 0);
+    }
+}
+
+TEST_CASE("registry: a stored blob that rotted is noticed before its bytes leave, and fetched again") {
+    Box box;
+    RawClient client(box.loop(), box.port);
+    CHECK(client.ask(box.blob_path(layer)).status == 200);
+    box.until_stored(layer);
+    box.loop().run(box.cache.relieve_pressure());
+    auto rotten = layer;
+    rotten[1'500'000] ^= 1;
+    auto path = box.box.blob_path(digest_of(layer));
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    write_text(path, rotten);
+    auto answer = client.ask(box.blob_path(layer));
+    CHECK(answer.status == 200);
+    bool same = answer.body == layer;
+    CHECK(same);
+    CHECK_FALSE(client.failed);
+    CHECK(box.troubles().quarantined == 1);
+    CHECK(box.upstreams.requests.size() == 2);
+}
+
+TEST_CASE("registry: a rotten small blob is fetched again too") {
+    Box box;
+    RawClient client(box.loop(), box.port);
+    CHECK(client.ask(box.blob_path(config)).body == config);
+    box.until_stored(config);
+    box.loop().run(box.cache.relieve_pressure());
+    auto path = box.box.blob_path(digest_of(config));
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    write_text(path, "[]");
+    auto answer = client.ask(box.blob_path(config));
+    CHECK(answer.status == 200);
+    CHECK(answer.body == config);
+    CHECK(box.troubles().quarantined == 1);
+}
+
+TEST_CASE("registry: what is no pull is refused, and what no rule covers is not known") {
+    Box box;
+    RawClient client(box.loop(), box.port);
+    CHECK(client.ask("GET /v2/").status == 200);
+    CHECK(client.ask("HEAD /v2/").status == 200);
+    auto unknown = client.ask("GET /v2/elsewhere/app/manifests/latest");
+    CHECK(unknown.status == 404);
+    CHECK(unknown.body.find("NAME_UNKNOWN") != std::string::npos);
+    CHECK(client.ask("GET /v2/hub/app/blobs/sha256:abc").status == 400);
+    CHECK(client.ask("GET /v1/").status == 404);
+    auto pushed = client.ask("POST /v2/hub/app/blobs/uploads/", "Content-Length: 0\r\n");
+    CHECK(pushed.status == 405);
+    CHECK(pushed.body.find("UNSUPPORTED") != std::string::npos);
+    CHECK(client.at_end());
+    CHECK(box.upstreams.requests.empty());
+}
+
+TEST_CASE("registry: tags come from upstream page by page, sorted; when it cannot answer, from what we know") {
+    Box box;
+    box.upstreams.answer = [](auto& request) {
+        Offer offer;
+        bool first = request.query.empty();
+        offer.body = first ? R"({"name":"app","tags":["v3","v1"]})" : R"({"name":"app","tags":["v2"]})";
+        if (first) offer.link = "</v2/app/tags/list?n=2&last=v3>; rel=\"next\"";
+        return offer;
+    };
+    RawClient client(box.loop(), box.port);
+    auto answer = client.ask("GET /v2/hub/app/tags/list");
+    CHECK(answer.status == 200);
+    CHECK(answer.body == R"({"name":"hub/app","tags":["v1","v2","v3"]})");
+    CHECK(box.upstreams.requests[1].query == "n=2&last=v3");
+    answer = client.ask("GET /v2/hub/app/tags/list?n=2");
+    CHECK(answer.field("Link") == "</v2/hub/app/tags/list?n=2&last=v2>; rel=\"next\"");
+    answer = client.ask("GET /v2/hub/app/tags/list?n=0");
+    CHECK(answer.status == 200);
+    CHECK(answer.field("Link").empty());
+
+    box.apply(PutTag{box.routed("app").ledger_name, "known", TagRecord{digest_of("x"), "", 1, 1}});
+    box.upstreams.answer = [](auto&) { return refusal(Code::bad_status, 500); };
+    answer = client.ask("GET /v2/hub/app/tags/list");
+    CHECK(answer.status == 200);
+    CHECK(answer.body == R"({"name":"hub/app","tags":["known"]})");
+    CHECK(answer.field("X-Entrepot-Cache") == "stale");
+    box.upstreams.answer = [](auto&) { return refusal(Code::not_found, 404); };
+    CHECK(client.ask("GET /v2/hub/app/tags/list").status == 404);
+}
+
+TEST_CASE("registry: heads of the longest names fit") {
+    Box box;
+    std::string repository = "hub/" + std::string(240, 'a'), tag(128, 't'), host(200, 'h');
+    box.upstreams.answer = [&](auto&) {
+        Offer offer;
+        offer.body = R"({"name":"x","tags":[")" + tag + R"(","u"]})";
+        return offer;
+    };
+    RawClient client(box.loop(), box.port);
+    auto answer = client.ask("GET /v2/" + repository + "/tags/list?n=1");
+    CHECK(answer.status == 200);
+    CHECK(answer.field("Link").find(tag) != std::string::npos);
+    answer = client.ask("GET /v2/" + repository + "/tags/list?n=1&ns=" + host + ".example:65535");
+    CHECK((answer.status == 404 || answer.status == 400));
+}
+
+}  // namespace entrepot

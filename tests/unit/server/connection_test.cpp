@@ -1,0 +1,251 @@
+#include "entrepot/server/connection.h"
+
+#include "support/raw_client.h"
+
+namespace entrepot {
+namespace {
+
+/// Answers with what it was asked; "/wait" is held until the test lets it go.
+class Echo final : public RequestHandler {
+  public:
+    Task<After> handle(Exchange& exchange) override {
+        ++asked;
+        std::string body(exchange.head().path);
+        bool waits = body == "/wait", aborts = body == "/abort";
+        if (releases || waits) exchange.release_head();
+        while (waits && !let_go) (void)co_await changed.wait();
+        std::array<char, 512> space;
+        HeadWriter writer(space);
+        exchange.begin(writer, 200);
+        auto head = writer.field("Content-Length", body.size() + (aborts ? 1 : 0)).finish();
+        auto bytes = exchange.is_head_request() ? Bytes() : bytes_of(body);
+        auto deadline = soon();
+        auto sent = co_await exchange.stream().send(bytes_of(*head), bytes, false, deadline);
+        co_return sent && !aborts ? exchange.finished() : After::abort;
+    }
+    std::string error_body(std::uint16_t status, std::string_view message) const override { return std::to_string(status) + " " + std::string(message); }
+
+    int asked = 0;
+    bool releases = false, let_go = false;
+    Condition changed;
+};
+
+std::string get(const std::string& path) { return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n"; }
+
+}  // namespace
+
+TEST_CASE("connection: a hundred requests in one segment are answered in order, whether the handler gives its head back or not") {
+    for (bool releases : {false, true}) {
+        CAPTURE(releases);
+        TestLoop loop;
+        Echo echo;
+        echo.releases = releases;
+        ServedPort port(loop, echo);
+        RawClient client(loop, port);
+        std::string all;
+        for (int i = 0; i < 100; ++i) all += get("/" + std::to_string(i));
+        client.write(all);
+        for (int i = 0; i < 100; ++i) {
+            auto answer = client.read();
+            REQUIRE(answer.status == 200);
+            REQUIRE(answer.body == "/" + std::to_string(i));
+        }
+        CHECK(echo.asked == 100);
+    }
+}
+
+TEST_CASE("connection: requests that come byte by byte, or split anywhere, are the same requests") {
+    TestLoop loop;
+    Echo echo;
+    echo.releases = true;
+    ServedPort port(loop, echo);
+    RawClient client(loop, port);
+    for (char byte : get("/slowly") + get("/again")) {
+        client.write(std::string(1, byte));
+        loop->turn(Instant{0});
+    }
+    CHECK(client.read().body == "/slowly");
+    CHECK(client.read().body == "/again");
+    auto two = get("/first") + get("/second");
+    for (std::size_t split = 1; split < two.size(); split += 7) {
+        client.write(two.substr(0, split));
+        loop.run_for(milliseconds(1));
+        client.write(two.substr(split));
+        REQUIRE(client.read().body == "/first");
+        REQUIRE(client.read().body == "/second");
+    }
+}
+
+TEST_CASE("connection: a head larger than one receive buffer is put together, one beyond 32 KiB is refused") {
+    TestLoop loop;
+    Echo echo;
+    ServedPort port(loop, echo);
+    RawClient client(loop, port);
+    std::string fields;
+    for (int i = 0; i < 10; ++i) fields += "X-Long: " + std::string(3'000, 'x') + "\r\n";
+    client.write("GET /large HTTP/1.1\r\nHost: localhost\r\n" + fields + "\r\n" + get("/next"));
+    CHECK(client.read().body == "/large");
+    CHECK(client.read().body == "/next");
+    client.write("GET /larger HTTP/1.1\r\nHost: localhost\r\n" + fields + fields + "\r\n");
+    auto answer = client.read();
+    CHECK(answer.status == 431);
+    CHECK(answer.field("Connection") == "close");
+    CHECK(answer.body.starts_with("431 "));
+    CHECK(echo.asked == 2);
+}
+
+TEST_CASE("connection: TLS on a plain port is told so in words") {
+    TestLoop loop;
+    Echo echo;
+    ServedPort port(loop, echo);
+    RawClient client(loop, port);
+    client.write(std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11));
+    auto answer = client.read();
+    CHECK(answer.status == 400);
+    CHECK(answer.body == "This port speaks plain HTTP, not TLS.\n");
+    CHECK(echo.asked == 0);
+}
+
+TEST_CASE("connection: what is no request ends with its status and the connection") {
+    struct Row {
+        std::string sent;
+        int status;
+    };
+    const Row rows[] = {
+        {"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 400},
+        {"HEAD / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+        {"nonsense\r\n\r\n", 400},
+        {"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 505},
+        {"GET /" + std::string(9000, 'a') + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 414},
+    };
+    for (auto& row : rows) {
+        CAPTURE(row.status);
+        TestLoop loop;
+        Echo echo;
+        ServedPort port(loop, echo);
+        RawClient client(loop, port);
+        client.write(row.sent);
+        auto answer = client.read();
+        CHECK(answer.status == row.status);
+        CHECK(answer.field("Connection") == "close");
+        CHECK(client.at_end());
+        CHECK(echo.asked == 0);
+    }
+}
+
+TEST_CASE("connection: after a request with a body nothing more is read from it") {
+    TestLoop loop;
+    Echo echo;
+    ServedPort port(loop, echo);
+    RawClient client(loop, port);
+    client.write("POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 40\r\n\r\n" + get("/smuggled"));
+    auto answer = client.read();
+    CHECK(answer.status == 200);
+    CHECK(answer.field("Connection") == "close");
+    CHECK(client.at_end());
+    CHECK(echo.asked == 1);
+}
+
+TEST_CASE("connection: a head has one deadline from its first byte, however steadily bytes come") {
+    TestLoop loop;
+    Echo echo;
+    Connections::Options options;
+    options.head_timeout = milliseconds(60);
+    ServedPort port(loop, echo, options);
+    RawClient client(loop, port);
+    auto begun = now();
+    client.write("GET /");
+    for (int i = 0; i < 4; ++i) {
+        loop.run_for(milliseconds(10));
+        client.write("x");
+    }
+    auto answer = client.read();
+    CHECK(answer.status == 408);
+    CHECK(now() - begun >= options.head_timeout);
+    CHECK(client.at_end());
+}
+
+TEST_CASE("connection: an idle connection ends without a word") {
+    TestLoop loop;
+    Echo echo;
+    Connections::Options options;
+    options.idle_timeout = milliseconds(30);
+    ServedPort port(loop, echo, options);
+    RawClient client(loop, port);
+    CHECK(client.ask("GET /one").body == "/one");
+    CHECK(client.at_end());
+    loop.run_until([&] { return port.connections.open() == 0; });
+}
+
+TEST_CASE("connection: HTTP/1.0 and Connection: close end after the answer, as the answer says") {
+    for (auto request : {"GET /a HTTP/1.0\r\n\r\n", "GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"}) {
+        TestLoop loop;
+        Echo echo;
+        ServedPort port(loop, echo);
+        RawClient client(loop, port);
+        client.write(request);
+        auto answer = client.read();
+        CHECK(answer.body == "/a");
+        CHECK(answer.field("Connection") == "close");
+        CHECK(client.at_end());
+    }
+}
+
+TEST_CASE("connection: HEAD is answered without a body and the connection goes on") {
+    TestLoop loop;
+    Echo echo;
+    ServedPort port(loop, echo);
+    RawClient client(loop, port);
+    auto answer = client.ask("HEAD /abc");
+    CHECK(answer.field("Content-Length") == "4");
+    CHECK_FALSE(answer.field("Date").empty());
+    CHECK(client.ask("GET /next").body == "/next");
+}
+
+TEST_CASE("connection: an incomplete body ends by force, so that it cannot look complete") {
+    TestLoop loop;
+    Echo echo;
+    ServedPort port(loop, echo);
+    RawClient client(loop, port);
+    (void)client.ask("GET /abort");
+    CHECK(client.failed);
+}
+
+TEST_CASE("connection: draining ends idle connections at once and busy ones after their answer") {
+    TestLoop loop;
+    Echo echo;
+    ServedPort port(loop, echo);
+    RawClient idle(loop, port), busy(loop, port);
+    CHECK(idle.ask("GET /one").body == "/one");
+    busy.write(get("/wait"));
+    loop.run_until([&] { return echo.asked == 2; });
+    CHECK(port.connections.open() == 2);
+    port.connections.drain();
+    loop.run_until([&] { return port.connections.open() == 1; });
+    CHECK(idle.at_end());
+    echo.let_go = true;
+    echo.changed.notify_all();
+    CHECK(busy.read().body == "/wait");
+    CHECK(busy.at_end());
+    loop.run_until([&] { return port.connections.open() == 0; });
+    // Who comes now is not kept.
+    RawClient late(loop, port);
+    CHECK(late.at_end());
+}
+
+TEST_CASE("connection: when all places are taken the next waits for one") {
+    TestLoop loop;
+    Echo echo;
+    Connections::Options options;
+    options.connections_max = 1;
+    ServedPort port(loop, echo, options);
+    {
+        RawClient only(loop, port);
+        CHECK(only.ask("GET /one").body == "/one");
+        CHECK_FALSE(loop.run(port.connections.slot(now() + milliseconds(5))));
+    }
+    CHECK(loop.run(port.connections.slot(soon())));
+    port.connections.give_back_slot();
+}
+
+}  // namespace entrepot

@@ -1,0 +1,40 @@
+#pragma once
+// A registry listener over a real store and fake upstreams: clients speak HTTP to it over loopback.
+
+#include "entrepot/registry/registry.h"
+
+#include "support/cache_box.h"
+#include "support/raw_client.h"
+
+namespace entrepot {
+
+struct RegistryBox : CacheBox {
+    RegistryBox() : registry(cache, make_routing(), served), port(loop(), registry) {}
+
+    std::shared_ptr<const Routing> make_routing() {
+        RuleText hub, other;
+        hub.name = "hub";
+        hub.source = "registry.test/*";
+        hub.target = "hub/*";
+        auto table = RuleTable::build({hub}, {});
+        if (!table) FAIL(table.error().message);
+        auto routing = Routing::make(*std::move(table), upstream_table);
+        if (!routing) FAIL(routing.error());
+        return *std::move(routing);
+    }
+    /// The source that requests for hub/<repository> have.
+    Source routed(std::string_view repository) { return make_source(upstream_table.at(0), nullptr, repository, seconds(60)); }
+    void until_stored(const std::string& blob, std::string_view repository = "app") {
+        loop().run_until([&] { return cache.running_fetches() == 0 && granted(routed(repository), digest_of(blob)); });
+    }
+    std::string blob_path(const std::string& blob, std::string_view repository = "app") {
+        return "GET /v2/hub/" + std::string(repository) + "/blobs/" + digest_of(blob).text();
+    }
+
+    FakeUpstreamTable upstream_table{{"registry.test"}};
+    RegistryCounters served;
+    Registry registry;
+    ServedPort port;
+};
+
+}  // namespace entrepot
