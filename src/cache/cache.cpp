@@ -277,7 +277,7 @@ Task<Fetched<ManifestAnswer>> Cache::open_manifest(Source source, std::string ta
         if (resolved->fetched) answer.content = make_hot(source, *resolved->fetched);
         if (answer.content || head_only) co_return answer;
     }
-    auto content = co_await load_manifest(source, answer.digest);
+    auto content = co_await load_manifest(source, answer.digest, answer.served);
     if (!content) co_return content.error();
     answer.content = *std::move(content);
     answer.media_type = answer.content->media_type;
@@ -309,13 +309,16 @@ void Cache::remember_tag(const Source& source, std::string_view tag, const TagAn
     hot.until = loop_.time() + answer.fresh_for;
 }
 
-Task<Fetched<HotRef>> Cache::load_manifest(const Source& source, const Digest& digest) {
+/// `served` becomes how the manifest came, when it was not here: a stale tag stays stale.
+Task<Fetched<HotRef>> Cache::load_manifest(const Source& source, const Digest& digest, Served& served) {
     auto hot = find_hot(source, digest);
     if (hot && !hot->media_type.empty()) co_return hot;
     auto& owner = team_.owner_of(digest.hash());
     auto work = [&] { return owner.find_or_fetch_manifest(source, digest); };
     auto content = co_await run_on(owner.loop_, work);
     if (!content) co_return content.error();
+    bool brought = content->way != ManifestContent::Way::found;
+    if (brought && served != Served::stale) served = content->way == ManifestContent::Way::fetched ? Served::fetch : Served::follow;
     co_return make_hot(source, *content);
 }
 
@@ -323,7 +326,7 @@ Task<Fetched<ManifestContent>> Cache::find_or_fetch_manifest(Source source, Dige
     auto found = co_await manifests_.find(source, digest);
     if (found) co_return found;
     auto fetched = co_await manifests_.fetch(source, digest.text());
-    if (fetched) background_.start(keep_manifest(source, *fetched));
+    if (fetched && fetched->way == ManifestContent::Way::fetched) background_.start(keep_here(source, *fetched));
     co_return fetched;
 }
 
@@ -335,6 +338,7 @@ Task<void> Cache::keep_manifest(Source source, ManifestContent content) {
 
 /// On the owner: unless the same bytes are being fetched as a blob right now, since a digest has one writer.
 Task<void> Cache::keep_here(Source source, ManifestContent content) {
+    manifests_.remember(source, content);
     if (fetches_.contains(content.digest)) co_return;
     co_await manifests_.keep(std::move(source), std::move(content));
 }

@@ -164,6 +164,7 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
         if (!begun) co_return failure_of(begun.error(), "the store refuses the blob");
     }
     int breaks = 0;
+    std::size_t endpoint = 0;  // who delivered last
     for (;;) {
         auto before = received_;
         auto wanted = request();
@@ -175,6 +176,7 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
             auto head = co_await take_head(*exchange);
             Result<void> pumped;
             if (head) pumped = co_await pump(*exchange);
+            endpoint = exchange->endpoint();
             co_await exchange->finish();
             if (!head) co_return head.error();
             if (pumped) break;
@@ -193,6 +195,7 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
     }
     auto found = digester_.finish();
     if (!(found == digest())) {
+        tools_.upstreams.distrust(*source_.upstream, endpoint);
         co_return failure_of({Fault::upstream, Code::wrong_digest}, fmt::format("upstream sent bytes that hash to {}", found.text()));
     }
     co_return Result<void, UpstreamFailure>();

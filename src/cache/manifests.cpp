@@ -42,6 +42,7 @@ Fetched<ManifestContent> inspect_manifest(std::string body, std::string_view con
 
 Task<Fetched<ManifestContent>> Manifests::find(Source source, Digest digest) {
     auto absent = upstream_failure(Fault::storage, Code::not_found, "not stored");
+    if (auto* recent = find_recent(source, digest)) co_return *recent;
     auto& ledger = tools_.store.ledger();
     auto record = ledger.find_manifest(digest);
     if (!record || !ledger.granted(source.scope(), source.ledger_name, digest)) co_return absent;
@@ -74,15 +75,43 @@ Task<Fetched<ManifestContent>> Manifests::fetch(Source source, std::string refer
     if (running != in_flight_.end()) {
         auto joined = running->second;
         while (!joined->outcome) (void)co_await joined->ended.wait();
-        co_return *joined->outcome;
+        auto shared = *joined->outcome;
+        if (shared) shared->way = ManifestContent::Way::joined;
+        co_return shared;
     }
+    // Whoever looked before the last fetch ended and comes here after it finds what that fetch brought.
+    auto digest = Digest::parse(reference);
+    if (auto* recent = digest ? find_recent(source, *digest) : nullptr) co_return *recent;
     auto mine = std::make_shared<InFlight>();
     in_flight_.emplace(key, mine);
     auto outcome = co_await fetch_now(source, reference);
+    if (outcome) outcome->way = ManifestContent::Way::fetched;
+    if (outcome && digest) remember(source, *outcome);
     in_flight_.erase(key);
     mine->outcome.emplace(outcome);
     mine->ended.notify_all();
     co_return outcome;
+}
+
+void Manifests::remember(const Source& source, const ManifestContent& content) {
+    if (find_recent(source, content.digest)) return;
+    recent_.push_back({source.key, content, Loop::current().time() + recent_time});
+    recent_.back().content.way = ManifestContent::Way::found;
+    recent_bytes_ += content.size;
+    while (recent_.size() > recent_max || recent_bytes_ > recent_bytes_max) forget_oldest_recent();
+}
+
+const ManifestContent* Manifests::find_recent(const Source& source, const Digest& digest) {
+    while (!recent_.empty() && recent_.front().until <= Loop::current().time()) forget_oldest_recent();
+    for (auto& recent : recent_) {
+        if (recent.source_key == source.key && recent.content.digest == digest) return &recent.content;
+    }
+    return nullptr;
+}
+
+void Manifests::forget_oldest_recent() noexcept {
+    recent_bytes_ -= recent_.front().content.size;
+    recent_.pop_front();
 }
 
 Task<Fetched<ManifestContent>> Manifests::fetch_now(const Source& source, const std::string& reference) {
@@ -99,7 +128,10 @@ Task<Fetched<ManifestContent>> Manifests::fetch_now(const Source& source, const 
     co_await exchange->finish();
     if (!body) co_return body.error();
     auto content = inspect_manifest(*std::move(body), exchange->content_type(), exchange->docker_content_digest(), reference);
-    if (!content && content.error().error.code == Code::wrong_digest) tools_.counters.digest_mismatches.add();
+    if (!content && content.error().error.code == Code::wrong_digest) {
+        tools_.counters.digest_mismatches.add();
+        tools_.upstreams.distrust(*source.upstream, exchange->endpoint());
+    }
     co_return content;
 }
 

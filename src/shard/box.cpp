@@ -110,9 +110,31 @@ void Box::connect() {
 
 void Box::remove_shard(unsigned index) { shards_[index].reset(); }
 
-void Box::start(std::function<void(Result<void, std::string>)> ready) { control_.start(start_all(std::move(ready))); }
+/// Runs `step(shard)`, which does not wait, on every shard's thread.
+template <typename Step>
+Task<void> Box::tell_every_shard(Step step) {
+    for (auto& shard : shards_) {
+        auto told = [&] {
+            step(*shard);
+            return true;
+        };
+        (void)co_await call_on(shard->loop(), told);
+    }
+}
+
+void Box::start(std::function<void(Result<void, std::string>)> ready) {
+    starting_ = true;
+    control_.start(start_all(std::move(ready)));
+}
 
 Task<void> Box::start_all(std::function<void(Result<void, std::string>)> ready) {
+    auto started = co_await start_parts();
+    starting_ = false;
+    start_ended_.notify_all();
+    if (!started || !stop_asked_.load()) ready(std::move(started));
+}
+
+Task<Result<void, std::string>> Box::start_parts() {
     MetricSources sources;
     for (auto& shard : shards_) sources.shards.push_back(shard->metric_sources());
     sources.store = &store_->counters();
@@ -120,26 +142,16 @@ Task<void> Box::start_all(std::function<void(Result<void, std::string>)> ready) 
     sources.started = started_;
     sources.version = version;
     auto admin = shards_.front()->open_admin(admin_address_, std::move(sources));
-    if (!admin) {
-        ready(admin);
-        co_return;
-    }
+    if (!admin) co_return admin;
     shards_.front()->start_admin();
     auto loaded = co_await store_->start();
-    if (!loaded) {
-        ready(std::string("the store cannot be loaded: ") + std::string(name_of(loaded.error().code)));
-        co_return;
-    }
+    if (!loaded) co_return std::string("the store cannot be loaded: ") + std::string(name_of(loaded.error().code));
     store_started_ = true;
-    for (auto& shard : shards_) {
-        auto begin = [&shard] {
-            shard->start();
-            return true;
-        };
-        (void)co_await call_on(shard->loop(), begin);
-    }
+    if (stop_asked_.load()) co_return Result<void, std::string>();
+    auto begin = [](Shard& shard) { shard.start(); };
+    co_await tell_every_shard(begin);
     shards_.front()->set_ready(true);
-    ready(Result<void, std::string>());
+    co_return Result<void, std::string>();
 }
 
 void Box::stop() noexcept {
@@ -161,17 +173,16 @@ Task<void> Box::on_every_shard(Phase phase) {
 }
 
 Task<void> Box::stop_all() {
+    // A start that is still under way comes to its end first: it sees that a stop was asked for.
+    while (starting_) (void)co_await start_ended_.wait();
     shards_.front()->set_ready(false);
-    for (auto& shard : shards_) {
-        auto drain = [&shard] {
-            shard->begin_drain();
-            return true;
-        };
-        (void)co_await call_on(shard->loop(), drain);
-    }
+    auto begin_drain = [](Shard& shard) { shard.begin_drain(); };
+    co_await tell_every_shard(begin_drain);
     auto deadline = Loop::current().time() + options_.drain_timeout;
-    auto finish_drain = [deadline](Shard& shard) { return shard.finish_drain(deadline); };
-    co_await on_every_shard(finish_drain);
+    auto until_drained = [deadline](Shard& shard) { return shard.until_drained(deadline); };
+    co_await on_every_shard(until_drained);
+    auto interrupt = [](Shard& shard) { shard.interrupt(); };
+    co_await tell_every_shard(interrupt);
     auto stop_fetching = [](Shard& shard) { return shard.stop_fetching(); };
     co_await on_every_shard(stop_fetching);
     auto close = [](Shard& shard) { return shard.close(); };

@@ -65,24 +65,25 @@ void Shard::begin_drain() noexcept {
     connections_.drain();
 }
 
-Task<void> Shard::close_connections(Connections& connections, Instant deadline) {
-    while (connections.open() > 0 && loop_.time() < deadline) co_await Sleep(drain_check_interval);
-    connections.interrupt();
-    co_await connections.close();
+Task<void> Shard::until_drained(Instant deadline) {
+    while (connections_.open() > 0 && loop_.time() < deadline) co_await Sleep(drain_check_interval);
 }
 
-Task<void> Shard::finish_drain(Instant deadline) { co_await close_connections(connections_, deadline); }
+void Shard::interrupt() noexcept {
+    connections_.interrupt();
+    upstreams_->interrupt();
+}
 
 Task<void> Shard::stop_fetching() {
-    upstreams_->interrupt();
+    co_await connections_.close();
     co_await cache_.close();
 }
 
 Task<void> Shard::close() {
     if (admin_) {
         admin_->acceptor.stop();
-        admin_->connections.drain();
-        co_await close_connections(admin_->connections, loop_.time());
+        admin_->connections.interrupt();
+        co_await admin_->connections.close();
     }
     // A start that failed leaves listeners that nobody accepts from; stopped as they are, run() only closes them.
     for (auto& acceptor : acceptors_) {

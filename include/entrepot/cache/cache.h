@@ -107,7 +107,7 @@ class Cache {
     Task<HotRef> make_hot(const Source& source, BlobRef file);
     HotRef make_hot(const Source& source, const ManifestContent& content);
     Task<Fetched<ManifestContent>> find_or_fetch_manifest(Source source, Digest digest);
-    Task<Fetched<HotRef>> load_manifest(const Source& source, const Digest& digest);
+    Task<Fetched<HotRef>> load_manifest(const Source& source, const Digest& digest, Served& served);
     Task<Fetched<TagAnswer>> resolve_tag(const Source& source, const std::string& tag);
     Task<void> keep_manifest(Source source, ManifestContent content);
     Task<void> keep_here(Source source, ManifestContent content);

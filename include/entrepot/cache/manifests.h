@@ -4,6 +4,7 @@
 
 #include "entrepot/cache/fetch.h"
 
+#include <deque>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -19,18 +20,21 @@ struct ManifestContent {
     std::uint64_t size = 0;
     std::shared_ptr<const std::string> body;
     BlobRef file;
+    enum class Way : std::uint8_t { found, fetched, joined } way = Way::found;  ///< how this asker came by it
 };
 
 class Manifests {
   public:
     explicit Manifests(FetchTools& tools) noexcept : tools_(tools) {}
 
-    /// From the ledger and the store, when `source` was granted it. Code::not_found (Fault::storage) otherwise.
+    /// From the ledger and the store, when `source` was granted it, or from what was fetched a moment ago. Code::not_found (Fault::storage) otherwise.
     Task<Fetched<ManifestContent>> find(Source source, Digest digest);
     /// Asks upstream for `reference` (a tag or a digest's text); one request for everybody who asks meanwhile. The result is verified, not yet kept.
     Task<Fetched<ManifestContent>> fetch(Source source, std::string reference);
     /// On the shard that owns the digest: stores the manifest, its record, and the grants for what it references. A store that refuses is logged, not an error.
     Task<void> keep(Source source, ManifestContent content);
+    /// On the shard that owns the digest, from the moment it is verified: findable for `source` without waiting for the disk, for `recent_time`.
+    void remember(const Source& source, const ManifestContent& content);
     /// True while keep() writes this digest: no other writer may begin.
     bool keeping(const Digest& digest) const noexcept { return keeping_.contains(digest); }
 
@@ -44,7 +48,20 @@ class Manifests {
     Task<Fetched<std::string>> read_body(UpstreamExchange& exchange);
     Task<Result<void>> write(const ManifestContent& content);
 
+    struct Recent {
+        std::uint64_t source_key;
+        ManifestContent content;
+        Instant until;
+    };
+    static constexpr Duration recent_time = seconds(2);
+    static constexpr std::size_t recent_max = 256;
+    static constexpr std::uint64_t recent_bytes_max = 32 * MiB;
+    const ManifestContent* find_recent(const Source& source, const Digest& digest);
+    void forget_oldest_recent() noexcept;
+
     FetchTools& tools_;
+    std::deque<Recent> recent_;  // oldest first
+    std::uint64_t recent_bytes_ = 0;
     std::unordered_map<std::string, std::shared_ptr<InFlight>> in_flight_;
     std::unordered_set<Digest, DigestHash> keeping_;
 };

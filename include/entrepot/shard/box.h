@@ -43,7 +43,10 @@ class Box {
   private:
     explicit Box(Options options) : options_(std::move(options)) {}
     Task<void> start_all(std::function<void(Result<void, std::string>)> ready);
+    Task<Result<void, std::string>> start_parts();
     Task<void> stop_all();
+    template <typename Step>
+    Task<void> tell_every_shard(Step step);
     template <typename Phase>
     Task<void> on_every_shard(Phase phase);
 
@@ -64,6 +67,8 @@ class Box {
     std::atomic<bool> stop_asked_{false};
     TaskGroup control_;  ///< on shard 0's loop
     bool store_started_ = false;
+    bool starting_ = false;
+    Condition start_ended_;
 };
 
 }  // namespace entrepot

@@ -51,9 +51,10 @@ class Shard {
     void set_ready(bool ready) noexcept;
 
     // The end, in phases that every shard finishes before any begins the next (shard/box.cpp).
-    void begin_drain() noexcept;                ///< no new connections; idle ones end
-    Task<void> finish_drain(Instant deadline);  ///< answers run to their end, at most until the deadline; then by force
-    Task<void> stop_fetching();                 ///< upstream exchanges end, partial files are kept
+    void begin_drain() noexcept;                 ///< no new connections; idle ones end
+    Task<void> until_drained(Instant deadline);  ///< answers run to their end, at most until the deadline
+    void interrupt() noexcept;                   ///< what still runs ends by force: clients and upstreams, so that nobody waits for the other
+    Task<void> stop_fetching();                  ///< connections and fetches have ended, partial files are kept
     Task<void> close();                         ///< everything else
 
   private:
@@ -66,7 +67,6 @@ class Shard {
     };
 
     Shard(std::unique_ptr<Ring> ring, const SharedParts& shared, const ShardOptions& options);
-    Task<void> close_connections(Connections& connections, Instant deadline);
 
     CacheCounters cache_counters_;
     RegistryCounters registry_counters_;

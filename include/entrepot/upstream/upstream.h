@@ -89,7 +89,7 @@ class UpstreamTable {
   public:
     struct Options {
         Duration connect_timeout = std::chrono::seconds(5);
-        Duration first_byte_timeout = std::chrono::seconds(20);
+        Duration first_byte_timeout = std::chrono::seconds(10);  ///< asked twice, still within containerd's 30 s for a head
         Duration stall_window = std::chrono::seconds(30);   ///< a body that brings less than 1 KiB/s over this has stalled
         Duration idle_time_max = std::chrono::seconds(50);  ///< under the 60 s after which many front ends hang up
         Duration secret_life = std::chrono::seconds(30);    ///< a secret is read again after this, or at once when it is refused
