@@ -279,6 +279,8 @@ Task<Result<void>> Fetch::pump(UpstreamExchange& exchange) {
 
 Task<Result<void>> Fetch::write_and_announce(std::shared_ptr<Buffer> buffer, Bytes bytes) {
     auto written = co_await writer_->append(bytes, buffer->index());
+    // Now, not with the frame, which lives until the next piece is here: were every buffer held by a fetch that waits for another, none would come back.
+    buffer.reset();
     if (!written) co_return written;
     auto length = progress_->length.load();
     auto in_file = writer_->written();
