@@ -55,12 +55,12 @@ class Bench:
             yield turn
 
     def fill(self, server, kind, references):
-        """Pulls each once, so that the server has it."""
+        """Pulls each once, all at the same time."""
         urls = [server.url(kind, reference) for reference in references]
         with tempfile.NamedTemporaryFile("w", dir=self.work, suffix=".urls") as file:
             file.write("\n".join(urls) + "\n")
             file.flush()
-            self.herd("--get", "--clients", len(urls), "--url-file", file.name)
+            return self.herd("--get", "--clients", len(urls), "--url-file", file.name)
 
 
 # ---- a: many clients, one cold blob
@@ -131,6 +131,30 @@ def cold_50(bench):
 
 def cold_1000(bench):
     return cold_herd(bench, 1000, 20 * MB, 5 * MB, 0.1)
+
+
+def cold_distinct(bench):
+    """Many clients, each with a cold blob of its own, from an upstream that is slow on every connection: nobody may wait for a resource that
+    somebody else's slow download holds."""
+    count, size, rate = 200, 4 * MB, 2 * MB
+    blobs = [bench.corpus.blob(f"distinct-{index}", size) for index in range(count)]
+    stretch, first_byte, gets = [], [], []
+    for _ in bench.repeat("cold distinct"):
+        with bench.upstream(rate) as upstream:
+            single = bench.watched([upstream], "--get", upstream.url("blobs", blobs[0]))["last_done_s"]
+            if not bench.entrepot_binary:
+                break
+            before = upstream.stats()["total"]["gets"]
+            with bench.entrepot(upstream) as entrepot:
+                got = bench.fill(entrepot, "blobs", blobs)
+            stretch.append(got["last_done_s"] / single)
+            first_byte.append(got["first_byte_s"]["p50"])
+            gets.append((upstream.stats()["total"]["gets"] - before) / count)
+    return [
+        Figure("cold distinct", f"{count} clients, {count} blobs of {size // MB} MB at {rate // MB} MB/s: upstream GETs per blob", "", gets, asked="1", below=1, above=1),
+        Figure("cold distinct", "first body byte, median", "s", first_byte),
+        Figure("cold distinct", "last client done / one direct download", "x", stretch, asked="<= 1.05", below=1.05),
+    ]
 
 
 # ---- b and c: hot blobs and manifests
@@ -444,5 +468,5 @@ def fetch(url):
         raise RuntimeError(f"{url}: status {answer.status}, {got} of {expected} bytes")
 
 
-ROWS = {"cold-50": cold_50, "cold-1000": cold_1000, "hot-blob": hot_blob, "hot-manifest": hot_manifest, "sha256": sha256, "fill": fill,
+ROWS = {"cold-50": cold_50, "cold-1000": cold_1000, "cold-distinct": cold_distinct, "hot-blob": hot_blob, "hot-manifest": hot_manifest, "sha256": sha256, "fill": fill,
         "cold-reads": cold_reads, "idle": idle, "start": start, "image": image}
