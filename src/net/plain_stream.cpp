@@ -19,6 +19,9 @@ constexpr std::size_t upstream_buffer_bytes = 16 * KiB;  // memory behind receiv
 constexpr Duration linger_time_max = seconds(1);
 constexpr std::size_t linger_bytes_max = 64 * KiB;
 
+/// `= {}` would keep the capacity, and an idle connection owns nothing.
+void free_memory(std::vector<std::byte>& bytes) noexcept { std::vector<std::byte>().swap(bytes); }
+
 /// What both ends of TCP have in common: the descriptor, sending, and the end.
 class SocketStream : public Stream {
   public:
@@ -285,7 +288,7 @@ Task<Result<Chunk>> ClientStream::receive_into_spare(Instant deadline) {
     int received = co_await receive_some(socket_, MutableBytes(lent_), deadline);
     starved_ = false;
     if (received > 0) co_return lend_bytes(Bytes(lent_).first(static_cast<std::size_t>(received)), own_memory);
-    lent_ = {};
+    free_memory(lent_);
     if (interrupted()) co_return error_of(-ECONNABORTED);
     if (received < 0) co_return error_of(received);
     ended_ = true;
@@ -297,7 +300,7 @@ Bytes ClientStream::receive_now_into_spare() {
     lent_.resize(spare_bytes);
     auto received = ring_.receive_now(socket_, MutableBytes(lent_), 0);
     if (received > 0) return Bytes(lent_).first(static_cast<std::size_t>(received));
-    lent_ = {};
+    free_memory(lent_);
     return {};
 }
 
@@ -314,7 +317,7 @@ Task<Result<std::size_t>> ClientStream::receive_into(MutableBytes into, Instant 
 void ClientStream::give_back(std::uint32_t token) noexcept {
     ASSERT(lent());
     --lent_count_;
-    if (token == own_memory) lent_ = {};
+    if (token == own_memory) free_memory(lent_);
     else ring_.give_back(token);
 }
 
@@ -324,7 +327,7 @@ Task<void> ClientStream::stop_receiving() {
     partly_read_.release();
     ASSERT(!lent());
     while (held_count_ > 0) lend().release();
-    spill_ = {};
+    free_memory(spill_);
 }
 
 /// A connection that we opened. Bytes are received into the caller's memory; receive() borrows memory of its own only while a chunk is lent.
