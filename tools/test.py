@@ -115,23 +115,30 @@ def clang():
     return next((path for path in map(shutil.which, ("clang++", "clang++-19", "clang++-16", "clang++-15", "clang++-14")) if path), None)
 
 
-def fuzz():
-    """Builds each tests/fuzz/NAME_fuzz.cpp with clang's sanitizers and lets it run on its corpus, two at a time."""
-    targets = sorted(glob.glob(f"{ROOT}/tests/fuzz/*_fuzz.cpp"))
-    if not targets:
-        return failed("there are no fuzz targets")
+def fuzz_targets():
+    return sorted(glob.glob(f"{ROOT}/tests/fuzz/*_fuzz.cpp"))
+
+
+def build_fuzz():
+    """Each tests/fuzz/NAME_fuzz.cpp with clang's sanitizers. Returns what went wrong, or nothing."""
     compiler = clang()
     if not compiler:
+        return ""
+    os.makedirs(f"{BUILD}/fuzz", exist_ok=True)
+    write_fuzz_ninja(f"{BUILD}/fuzz/build.ninja", compiler, fuzz_targets())
+    status, output = run(["ninja", "-C", f"{BUILD}/fuzz"])
+    return output if status else ""
+
+
+def fuzz():
+    """Lets each target run on its corpus, as many at once as there are cores."""
+    targets = fuzz_targets()
+    if not targets:
+        return failed("there are no fuzz targets")
+    if not clang():
         for target in targets:
             skipped(f"{os.path.basename(target)}: no clang on this machine")
         return Counts(skipped=len(targets))
-    directory = f"{BUILD}/fuzz"
-    os.makedirs(directory, exist_ok=True)
-    write_fuzz_ninja(f"{directory}/build.ninja", compiler, targets)
-    status, output = run(["ninja", "-C", directory])
-    if status:
-        say(output[-6000:])
-        return Counts(failed=len(targets))
     counts = Counts()
     with concurrent.futures.ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
         for one in pool.map(fuzz_one, targets):
@@ -208,7 +215,34 @@ def clients():
     return stories("--in", f"{ROOT}/tests/clients", "--jobs", str(os.cpu_count() or 2))
 
 
-PARTS = {"unit": unit, "sim": sim, "fuzz": fuzz, "scenario": scenario, "clients": clients}
+# ---- what is built, and when
+
+def build_tests():
+    """What tools/build left out: unit tests, simulator, benchmarks."""
+    status, output = run(["ninja", "-C", BUILD])
+    return output if status else ""
+
+
+class Meanwhile:
+    """Builds in the background: scenarios mostly wait, so the compiler has the cores nearly to itself."""
+
+    def __init__(self, *builds):
+        self.pool = concurrent.futures.ThreadPoolExecutor(1)
+        self.running = [self.pool.submit(one) for one in builds]
+
+    def wait(self):
+        counts = Counts()
+        for one in self.running:
+            trouble = one.result()
+            if trouble:
+                say(trouble[-6000:])
+                counts.add(failed("the tests were not built"))
+        self.running = []
+        return counts
+
+
+PARTS = {"scenario": scenario, "unit": unit, "sim": sim, "fuzz": fuzz, "clients": clients}
+BUILDS = {"unit": build_tests, "sim": build_tests, "fuzz": build_fuzz}      # what a part needs beyond the programs
 
 
 def main():
@@ -218,10 +252,14 @@ def main():
     for part in arguments.parts:
         if part not in PARTS:
             parser.error(f"there is no part '{part}'; there are: {' '.join(PARTS)}")
+    chosen = [part for part in PARTS if not arguments.parts or part in arguments.parts]
+    builds = Meanwhile(*dict.fromkeys(BUILDS[part] for part in chosen if part in BUILDS))
     counts = Counts()
-    for part in arguments.parts or PARTS:
+    for part in chosen:
         say(f"== {part}")
         started = time.monotonic()
+        if part in BUILDS:
+            counts.add(builds.wait())
         counts.add(PARTS[part]())
         say(f"     {part} took {time.monotonic() - started:.0f} s")
     say(str(counts))

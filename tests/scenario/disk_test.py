@@ -227,5 +227,6 @@ def test_two_volumes_share_the_blobs(make_cache, upstream, directory):
     blobs = [upstream.offers("50KiB") for _ in range(40)]
     for blob in blobs:
         assert cache.get(blob).digest() == blob.digest
+    cache.keeps(*blobs)
     held = [sum(1 for blob in blobs if os.path.exists(f"{volume}/blobs/{blob.digest.replace(':', '/')}")) for volume in volumes]
     assert sum(held) == 40 and min(held) >= 5, held
