@@ -11,6 +11,18 @@ namespace {
 constexpr Duration patience = std::chrono::minutes(15);
 constexpr unsigned connections_max = 40;  // of one client, so that a run ends whatever breaks
 
+std::string difference(const std::string& wanted, const std::string& found) {
+    if (wanted.size() != found.size()) return fmt::format(": {} bytes instead of {}", found.size(), wanted.size());
+    std::size_t first = wanted.size(), last = 0, count = 0;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        if (wanted[i] == found[i]) continue;
+        first = std::min(first, i);
+        last = i;
+        ++count;
+    }
+    return fmt::format(": {} bytes between {} and {} are wrong", count, first, last);
+}
+
 const char* name_of(Ask::What what) {
     constexpr const char* names[] = {"version", "blob", "manifest", "tag", "unknown_blob", "bad_digest", "push"};
     return names[static_cast<int>(what)];
@@ -36,6 +48,7 @@ void Judge::fail(const Ask& ask, const Answer& answer, const std::string& why) c
 }
 
 void Judge::judge(const Ask& ask, const Answer& answer) {
+    if (world_.verbose) fmt::print(stderr, "             answered {} {}: {}\n", ask.method, ask.target, answer.head.field("x-entrepot-cache"));
     world_.note("answer", static_cast<std::uint64_t>(answer.status), answer.body.size());
     ++world_.counts[fmt::format("{} {} {}", ask.method, name_of(ask.what), answer.status)];
     if (answer.timed_out && !excuses_.silence) fail(ask, answer, "a request does not end");
@@ -104,7 +117,9 @@ void Judge::judge_content(const Ask& ask, const Answer& answer) const {
         return;
     }
     if (!answer.complete) return;
-    if (Digest::of(bytes_of(answer.body), content.digest.algorithm()) != content.digest) fail(ask, answer, "a complete body does not match its digest");
+    if (Digest::of(bytes_of(answer.body), content.digest.algorithm()) != content.digest) {
+        fail(ask, answer, "a complete body does not match its digest" + difference(content.bytes, answer.body));
+    }
     if (answer.body != content.bytes) fail(ask, answer, "a body matches its digest and is another one");
 }
 
@@ -218,7 +233,7 @@ Task<void> SimClients::read_length(Wire& wire, Answer& answer, std::uint64_t len
             answer.left = true;
             co_return;
         }
-        if (manner.slow) co_await Sleep(random.span(milliseconds(0), milliseconds(500)));
+        if (manner.slow) co_await Sleep(random.span(milliseconds(0), milliseconds(60)));  // above 8 KiB/s: slower ones may be cut off
         bool more = co_await wire.fill(Loop::current().time() + patience, manner.slow ? 4 * KiB + random.skewed(64 * KiB) : 64 * KiB);
         answer.timed_out = wire.timed_out();
         if (!more) co_return;

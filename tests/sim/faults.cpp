@@ -39,10 +39,12 @@ Faults Faults::draw(Random& random) {
 }
 
 void Faults::heal() {
-    for (double* fault : {&read_error, &write_error, &write_no_space, &sync_error, &name_error, &interrupted, &accept_error, &connect_refused,
-                          &connect_black_hole, &connection_doomed, &connection_silent, &lookup_failure}) {
-        *fault = 0;
-    }
+    heal_disk();
+    for (double* fault : {&interrupted, &accept_error, &connect_refused, &connect_black_hole, &connection_doomed, &connection_silent, &lookup_failure}) *fault = 0;
+}
+
+void Faults::heal_disk() {
+    for (double* fault : {&read_error, &write_error, &write_no_space, &sync_error, &name_error}) *fault = 0;
 }
 
 }  // namespace entrepot::sim

@@ -49,6 +49,7 @@ struct Faults {
     static Faults draw(Random& random);
     /// Takes away every fault that could make a request fail; what only varies order, sizes and time stays.
     void heal();
+    void heal_disk();
 };
 
 }  // namespace entrepot::sim

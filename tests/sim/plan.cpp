@@ -12,6 +12,8 @@ Plan Plan::draw(std::uint64_t seed) {
     plan.faults = Faults::draw(random);
     plan.upstream = UpstreamFaults::draw(random, !plan.healthy);
     if (plan.healthy) plan.faults.heal();
+    // Without a length clients wait for the whole body; a healthy upstream is not slow about it as well.
+    if (plan.healthy && plan.upstream.chunked + plan.upstream.until_close > 0) plan.upstream.slow = plan.faults.long_delay = 0;
     plan.disk_bytes = 64 * MiB;
     plan.capacity_bytes = 48 * MiB;
     plan.roomy = plan.healthy || random.chance(0.7);

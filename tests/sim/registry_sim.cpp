@@ -100,6 +100,7 @@ Task<void> SimRegistry::serve(void* context, std::unique_ptr<Wire> wire) {
         auto method = head->first_line.substr(0, first_space);
         auto target = head->first_line.substr(first_space + 1, last_space - first_space - 1);
         self.check_request(site.host, *head);
+        if (self.world_.verbose) fmt::print(stderr, "             upstream is asked {} {}{}\n", host_names[static_cast<int>(site.host)], head->first_line, head->has("range") ? " with a range" : "");
         keep = co_await self.answer(site.host, *wire, method, target, *head);
     }
     if (wire->is_open()) wire->close();
@@ -234,6 +235,7 @@ Task<bool> SimRegistry::answer_content(Wire& wire, const std::string& method, co
         co_return kept;
     }
     body.traffic = &traffic;
+    body.total = total;
     body.bytes = content.bytes.substr(start.value_or(0));
     body.deed = draw_deed();
     if (body.deed == Deed::corrupt && !body.bytes.empty()) {
@@ -254,7 +256,7 @@ Task<bool> SimRegistry::answer_content(Wire& wire, const std::string& method, co
 
 Task<bool> SimRegistry::send_body(Wire& wire, Body body) {
     auto* traffic = body.traffic;
-    if (traffic) world_.note("upstream sends content (deed, bytes)", static_cast<std::uint64_t>(body.deed), body.bytes.size());
+    if (traffic) world_.note("upstream sends content (deed, bytes)", static_cast<std::uint64_t>(body.deed) * 100'000'000 + body.total, body.bytes.size());
     auto deadline = Loop::current().time() + std::chrono::minutes(10);
     if (traffic) traffic->running_max = std::max(traffic->running_max, ++traffic->running);
     bool sent = co_await wire.send(body.head, deadline);

@@ -71,6 +71,7 @@ class SimRegistry {
         bool chunked = false, closes = false;
         Deed deed = Deed::right;
         Traffic* traffic = nullptr;
+        std::uint64_t total = 0;
     };
 
     static Task<void> serve(void* context, std::unique_ptr<Wire> wire);
