@@ -78,6 +78,7 @@ bool is_field_value(std::string_view value) noexcept {
 }
 
 void HeadWriter::put(std::string_view text) noexcept {
+    if (text.empty()) return;  // its pointer may be null, which memcpy does not take
     if (failed_ || static_cast<std::size_t>(end_ - at_) < text.size()) {
         failed_ = true;
         return;
