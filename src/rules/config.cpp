@@ -286,7 +286,10 @@ class ConfigReader {
         if (config_.rules.empty()) config_.rules = default_rules();
         auto table = RuleTable::build(config_.rules, config_.rule_options);
         if (!table) return refuse_rule(table.error());
-        for (std::size_t i = 0; i < rule_lines_.size(); ++i) check_credential(table->rules()[i], rule_lines_[i]);
+        for (std::size_t i = 0; i < rule_lines_.size(); ++i) {
+            check_credential(table->rules()[i], rule_lines_[i]);
+            check_address(table->rules()[i], rule_lines_[i]);
+        }
         config_.warnings.assign(table->warnings().begin(), table->warnings().end());
         for (std::size_t i = 0; i < config_.rules.size(); ++i) config_.rules[i] = table->rules()[i].text();
         warn_of_plain_http();
@@ -296,6 +299,17 @@ class ConfigReader {
         std::string message = refusal.message;
         if (refusal.other) message.append(fmt::format(" (line {})", rule_lines_[*refusal.other]));
         problem_.note(refusal.rule < rule_lines_.size() ? rule_lines_[refusal.rule] : 0, std::move(message));
+    }
+
+    // A source on a private address that no [[upstream]] allows could be cached from never: better said now than at each pull.
+    void check_address(const CacheRule& rule, unsigned line) {
+        const auto authority = parse_endpoint(fmt::format("https://{}", rule.login_server()));
+        if (!authority || !is_private_host(authority->host)) return;
+        const bool declared = std::any_of(config_.upstreams.begin(), config_.upstreams.end(),
+                                          [&](const UpstreamConfig& upstream) { return upstream.login_server == rule.login_server(); });
+        if (declared) return;
+        problem_.note(line, fmt::format("cache rule \"{}\": its source {} is a private address; add an [[upstream]] for it with allow_private = true",
+                                        rule.name(), rule.login_server()));
     }
 
     void check_credential(const CacheRule& rule, unsigned line) {

@@ -2,6 +2,7 @@
 
 #include "entrepot/base/log.h"
 #include "entrepot/io/blocking.h"
+#include "entrepot/oci/manifest.h"
 #include "entrepot/oci/name.h"
 #include "store/small_file.h"
 #include "store/warehouse.h"
@@ -101,18 +102,53 @@ Task<void> Warehouse::write_index() {
 /// The ledger is new: the tags that the volumes remember come back.
 Task<void> Warehouse::read_tags() {
     std::vector<LedgerChange> changes;
+    std::size_t count = 0;
     for (auto& volume : volumes_) {
         std::string path = "index.json";
         auto text = co_await read_small_file(volume->root(), path, index_bytes_max);
         if (!text) continue;
-        for (auto& tag : parse_index(*text)) changes.push_back(std::move(tag));
+        for (auto& tag : parse_index(*text)) {
+            std::unordered_set<Digest, DigestHash> seen;
+            co_await restore_manifest(tag.repository, tag.record.digest, tag.record.media_type, seen, changes);
+            changes.push_back(std::move(tag));
+            ++count;
+        }
     }
-    auto count = changes.size();
     if (count == 0) co_return;
     auto applied = co_await ledger_->apply(std::move(changes));
     if (applied) log_info("the ledger is new: took {} tags from index.json", count);
     // Their manifests are findable only after the sweep: until then index.json must not be written without them.
     index_version_ = ledger_->tags_version();
+}
+
+/// A tag's manifest and, for an index, its children: what they are and what they reference is read again from their own bytes, which their digest proves. Who may have them
+/// is known for anonymous rules only, since index.json does not name credentials: others are confirmed by upstream.
+Task<void> Warehouse::restore_manifest(const std::string& repository, Digest digest, std::string media_type, std::unordered_set<Digest, DigestHash>& seen,
+                                       std::vector<LedgerChange>& changes) {
+    if (seen.size() >= restored_manifests_max || !seen.insert(digest).second) co_return;
+    auto body = co_await read_manifest(digest);
+    auto manifest = parse_manifest(body);
+    if (body.empty() || !manifest) co_return;
+    ManifestRecord record;
+    record.media_type = media_type;
+    changes.push_back(PutGrant{"", repository, digest});
+    for (auto& descriptor : manifest->descriptors) {
+        if (descriptor.role == DescriptorRole::subject || descriptor.foreign) continue;
+        record.references.push_back(descriptor.digest);
+        changes.push_back(PutGrant{"", repository, descriptor.digest});
+        if (descriptor.role == DescriptorRole::manifest) co_await restore_manifest(repository, descriptor.digest, descriptor.media_type, seen, changes);
+    }
+    changes.push_back(PutManifest{digest, std::move(record)});
+}
+
+/// The bytes of a stored manifest, whichever volume has it; empty when none has what the digest says.
+Task<std::string> Warehouse::read_manifest(Digest digest) {
+    auto path = fmt::format("blobs/{}/{}", digest.algorithm_name(), digest.hex());
+    for (auto& volume : volumes_) {
+        auto body = co_await read_small_file(volume->root(), path, manifest_bytes_max);
+        if (body && Digest::of(bytes_of(*body), digest.algorithm()) == digest) co_return *std::move(body);
+    }
+    co_return std::string();
 }
 
 }  // namespace entrepot

@@ -160,6 +160,10 @@ class Warehouse final : public Store {
     Task<void> adopt(Walk& walk);
 
     // index_json.cpp
+    static constexpr std::size_t restored_manifests_max = 1024;  // of one tag: an index and its children
+    Task<void> restore_manifest(const std::string& repository, Digest digest, std::string media_type, std::unordered_set<Digest, DigestHash>& seen,
+                                std::vector<LedgerChange>& changes);
+    Task<std::string> read_manifest(Digest digest);
     Task<void> write_index();
     Task<void> read_tags();
 
