@@ -5,6 +5,11 @@
 #include "entrepot/oci/manifest.h"
 
 namespace entrepot {
+namespace {
+
+constexpr Duration keeping_check_interval = milliseconds(1);
+
+}  // namespace
 
 UpstreamFailure upstream_failure(Fault fault, Code code, std::string why) {
     UpstreamFailure failure;
@@ -152,7 +157,9 @@ Task<Fetched<std::string>> Manifests::read_body(UpstreamExchange& exchange) {
 }
 
 Task<void> Manifests::keep(Source source, ManifestContent content) {
-    if (!keeping_.insert(content.digest).second) co_return;  // somebody stores the same bytes right now
+    // Somebody stores the same bytes right now: this source's grant follows, and the caller may rely on both.
+    while (keeping_.contains(content.digest)) co_await Sleep(keeping_check_interval);
+    keeping_.insert(content.digest);
     auto known = co_await tools_.store.open(content.digest);
     Result<void> stored;
     if (!known) stored = co_await write(content);
