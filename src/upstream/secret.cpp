@@ -2,10 +2,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <mbedtls/base64.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -106,6 +106,21 @@ Result<Text, std::string> read_checked(const std::string& reference) {
     return text;
 }
 
+constexpr std::size_t base64_length(std::size_t bytes) { return (bytes + 2) / 3 * 4; }
+
+/// RFC 4648 section 4.
+void append_base64(std::string& out, std::string_view bytes) {
+    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (std::size_t at = 0; at < bytes.size(); at += 3) {
+        auto byte = [&](std::size_t offset) {
+            return at + offset < bytes.size() ? static_cast<unsigned char>(bytes[at + offset]) : 0u;
+        };
+        auto group = byte(0) << 16 | byte(1) << 8 | byte(2);
+        auto known = std::min<std::size_t>(bytes.size() - at, 3) + 1;  // digits; the rest is padding
+        for (std::size_t i = 0; i < 4; ++i) out += i < known ? digits[group >> (18 - 6 * i) & 63] : '=';
+    }
+}
+
 }  // namespace
 
 void wipe(std::string& text) noexcept {
@@ -121,15 +136,10 @@ Secret::~Secret() {
 
 std::string Secret::basic_header() const {
     auto pair = user_ + ":" + password_;
-    std::string encoded(pair.size() * 4 / 3 + 8, '\0');
-    std::size_t written = 0;
-    int failed = mbedtls_base64_encode(reinterpret_cast<unsigned char*>(encoded.data()), encoded.size(), &written,
-                                       reinterpret_cast<const unsigned char*>(pair.data()), pair.size());
-    ASSERT(!failed);
-    encoded.resize(written);
-    std::string header = "Basic " + encoded;
+    std::string header = "Basic ";
+    header.reserve(header.size() + base64_length(pair.size()));  // no copy is left behind in outgrown memory
+    append_base64(header, pair);
     wipe(pair);
-    wipe(encoded);
     return header;
 }
 

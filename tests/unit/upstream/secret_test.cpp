@@ -95,6 +95,10 @@ TEST_CASE("secret: environment and systemd credentials are read where they are")
 TEST_CASE("secret: the Basic header is RFC 7617's, and a user name with a colon has none") {
     CHECK(Secret("Aladdin", "open sesame").basic_header() == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     CHECK(Secret("$oauthtoken", std::string(3000, 'k')).basic_header().size() == 6 + 4 * ((12 + 3000 + 2) / 3));
+    // RFC 4648 section 10, behind "f:"
+    CHECK(Secret("f", "").basic_header() == "Basic Zjo=");
+    CHECK(Secret("f", "f").basic_header() == "Basic Zjpm");
+    CHECK(Secret("f", "\xff\xfe").basic_header() == "Basic Zjr//g==");
     SecretFiles files;
     auto secret = read_secret(files.write("user", "la:b"), files.write("password", "x"));
     CHECK(says(why(secret), "holds a colon"));
