@@ -25,7 +25,8 @@ namespace {
 const std::string digest = "sha256:23d0ba9d0c4b1ee2a83f8e5d2f1b4a0c9e6d7f8a1b2c3d4e5f60718293a4b5c6";
 
 const std::string containerd_get =
-    "GET /v2/library/busybox/blobs/" + digest + "?ns=docker.io HTTP/1.1\r\nHost: 127.0.0.1:5110\r\n"
+    "GET /v2/library/busybox/blobs/" + digest +
+    "?ns=docker.io HTTP/1.1\r\nHost: 127.0.0.1:5110\r\n"
     "User-Agent: containerd/1.6.20~ds1\r\nAccept: application/vnd.oci.image.layer.v1.tar+gzip, */*\r\n"
     "Accept-Encoding: gzip\r\n\r\n";
 
@@ -40,7 +41,8 @@ const std::string docker_head =
 
 const std::string upstream_answer =
     "HTTP/1.1 200 OK\r\nContent-Length: 1031739\r\nContent-Type: application/octet-stream\r\nDocker-Content-Digest: " + digest +
-    "\r\nDocker-Distribution-Api-Version: registry/2.0\r\nEtag: \"" + digest + "\"\r\nCache-Control: max-age=31536000\r\n"
+    "\r\nDocker-Distribution-Api-Version: registry/2.0\r\nEtag: \"" + digest +
+    "\"\r\nCache-Control: max-age=31536000\r\n"
     "Accept-Ranges: bytes\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
 
 // The best of ten runs: what the code costs, not what the machine was doing besides.
@@ -63,12 +65,10 @@ void must(bool holds) {
 void measure_requests(long rounds) {
     RequestHead head;
     RequestHeadParser parser;
-    measure("request head: containerd GET blob", containerd_get.size(), rounds, [&] {
-        must(parser.parse(containerd_get, head).state == ParseState::complete);
-    });
-    measure("request head: docker HEAD, 6 Accept lines", docker_head.size(), rounds, [&] {
-        must(parser.parse(docker_head, head).state == ParseState::complete);
-    });
+    measure("request head: containerd GET blob", containerd_get.size(), rounds,
+            [&] { must(parser.parse(containerd_get, head).state == ParseState::complete); });
+    measure("request head: docker HEAD, 6 Accept lines", docker_head.size(), rounds,
+            [&] { must(parser.parse(docker_head, head).state == ParseState::complete); });
     measure("request head: docker HEAD, one byte at a time", docker_head.size(), rounds / 100 + 1, [&] {
         for (std::size_t size = 1; size < docker_head.size(); ++size)
             must(parser.parse({docker_head.data(), size}, head).state == ParseState::incomplete);
@@ -82,9 +82,8 @@ void measure_requests(long rounds) {
 void measure_responses(long rounds) {
     ResponseHead head;
     ResponseHeadParser parser;
-    measure("response head: registry's answer to GET blob", upstream_answer.size(), rounds, [&] {
-        must(parser.parse(upstream_answer, head).state == ParseState::complete);
-    });
+    measure("response head: registry's answer to GET blob", upstream_answer.size(), rounds,
+            [&] { must(parser.parse(upstream_answer, head).state == ParseState::complete); });
     std::array<char, 1024> buffer;
     DateText date;
     measure("head writer: our answer to GET blob", 0, rounds, [&] {

@@ -57,7 +57,8 @@ void time_reads(const Ledger& ledger) {
     std::uint64_t found = 0;
     begun = now();
     for (auto& digest : digests) found += ledger.find_blob(digest).has_value();
-    fmt::print("find_blob with sums         {:8.0f} ns ({} found)\n", seconds_since(begun) * 1e9 / static_cast<double>(digests.size()), found);
+    fmt::print("find_blob with sums         {:8.0f} ns ({} found)\n",
+               seconds_since(begun) * 1e9 / static_cast<double>(digests.size()), found);
     begun = now();
     for (auto& digest : digests) found += ledger.granted("", "bench.test/team/app-1", digest);
     fmt::print("granted                     {:8.0f} ns\n", seconds_since(begun) * 1e9 / static_cast<double>(digests.size()));

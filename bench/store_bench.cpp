@@ -23,13 +23,15 @@ double seconds_since(Instant start) { return std::chrono::duration<double>(now()
 double thread_cpu_seconds() {
     rusage used{};
     ::getrusage(RUSAGE_THREAD, &used);
-    return static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+    return static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
 
 double process_cpu_seconds() {
     rusage used{};
     ::getrusage(RUSAGE_SELF, &used);
-    return static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+    return static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
 
 /// Every chunk begins with its number, so that no two of a blob are equal.
@@ -107,8 +109,8 @@ struct Bench {
         bool stored = wait(put(store, buffer, digest, bytes, 1));
         auto took = seconds_since(begun);
         auto gigabytes = static_cast<double>(bytes) / 1e9;
-        fmt::print("fill with digest, durable   {:8.2f} GB/s, {:.2f} CPU-s/GB on the loop, {:.2f} with kernel workers\n", gigabytes / took, (thread_cpu_seconds() - own) / gigabytes,
-                   (process_cpu_seconds() - all) / gigabytes);
+        fmt::print("fill with digest, durable   {:8.2f} GB/s, {:.2f} CPU-s/GB on the loop, {:.2f} with kernel workers\n",
+                   gigabytes / took, (thread_cpu_seconds() - own) / gigabytes, (process_cpu_seconds() - all) / gigabytes);
         begun = now();
         bool read = stored && wait(read_back(store, buffer, digest));
         fmt::print("read_chunk, from page cache {:8.2f} GB/s\n", gigabytes / seconds_since(begun));
@@ -119,7 +121,8 @@ struct Bench {
         int stored = 0;
         auto begun = now();
         TaskGroup group;
-        for (int i = 0; i < tasks; ++i) group.start(put_small(store, pool, tasks * 10'000 + i * (small_blobs / tasks), small_blobs / tasks, stored));
+        for (int i = 0; i < tasks; ++i)
+            group.start(put_small(store, pool, tasks * 10'000 + i * (small_blobs / tasks), small_blobs / tasks, stored));
         while (group.running() > 0) loop.turn(now() + seconds(1));
         fmt::print("2 KiB blobs, {:2} at a time   {:8.0f} a second, durable\n", tasks, small_blobs / seconds_since(begun));
         return stored == small_blobs;

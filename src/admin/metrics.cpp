@@ -43,7 +43,9 @@ class MetricsWriter {
         for (std::size_t kind = 0; kind < request_kinds; ++kind) {
             for (std::size_t status = 100; status < RegistryCounters::statuses; ++status) {
                 auto count = sum([&](auto& shard) { return shard.registry->requests[kind][status].value(); });
-                if (count) fmt::format_to(out_, "entrepot_requests_total{{kind=\"{}\",status=\"{}\"}} {}\n", request_kind_names[kind], status, count);
+                if (count)
+                    fmt::format_to(out_, "entrepot_requests_total{{kind=\"{}\",status=\"{}\"}} {}\n", request_kind_names[kind],
+                                   status, count);
             }
         }
         family("entrepot_served_bytes_total", "counter", "Body bytes handed to the kernel for clients, by where they came from.");
@@ -66,8 +68,10 @@ class MetricsWriter {
                 for (std::size_t status = 0; status < std::size(classes); ++status) {
                     auto count = counters.by_status[kind][status].load(std::memory_order_relaxed);
                     if (count) {
-                        fmt::format_to(out_, "entrepot_upstream_requests_total{{login_server=\"{}\",kind=\"{}\",status=\"{}\"}} {}\n",
-                                       sources_.upstreams->at(i).login_server, name_of(static_cast<UpstreamKind>(kind)), classes[status], count);
+                        fmt::format_to(out_,
+                                       "entrepot_upstream_requests_total{{login_server=\"{}\",kind=\"{}\",status=\"{}\"}} {}\n",
+                                       sources_.upstreams->at(i).login_server, name_of(static_cast<UpstreamKind>(kind)),
+                                       classes[status], count);
                     }
                 }
             }
@@ -75,25 +79,36 @@ class MetricsWriter {
         family("entrepot_upstream_bytes_total", "counter", "Body bytes received from upstreams.");
         for (std::size_t i = 0; i < sources_.upstreams->count(); ++i) {
             auto bytes = sources_.upstreams->counters(i).bytes.load(std::memory_order_relaxed);
-            if (bytes) fmt::format_to(out_, "entrepot_upstream_bytes_total{{login_server=\"{}\"}} {}\n", sources_.upstreams->at(i).login_server, bytes);
+            if (bytes)
+                fmt::format_to(out_, "entrepot_upstream_bytes_total{{login_server=\"{}\"}} {}\n",
+                               sources_.upstreams->at(i).login_server, bytes);
         }
         family("entrepot_ratelimit_remaining", "gauge", "What the upstream last said is left of our rate limit.");
         for (std::size_t i = 0; i < sources_.upstreams->count(); ++i) {
             auto left = sources_.upstreams->counters(i).ratelimit_remaining.load(std::memory_order_relaxed);
-            if (left >= 0) fmt::format_to(out_, "entrepot_ratelimit_remaining{{login_server=\"{}\"}} {}\n", sources_.upstreams->at(i).login_server, left);
+            if (left >= 0)
+                fmt::format_to(out_, "entrepot_ratelimit_remaining{{login_server=\"{}\"}} {}\n",
+                               sources_.upstreams->at(i).login_server, left);
         }
     }
 
     void cache() {
         family("entrepot_fetches_total", "counter", "Blob downloads from upstreams, by how they ended.");
-        fmt::format_to(out_, "entrepot_fetches_total{{result=\"stored\"}} {}\n", sum([](auto& shard) { return shard.cache->fetches_stored.value(); }));
-        fmt::format_to(out_, "entrepot_fetches_total{{result=\"unstored\"}} {}\n", sum([](auto& shard) { return shard.cache->fetches_unstored.value(); }));
-        fmt::format_to(out_, "entrepot_fetches_total{{result=\"failed\"}} {}\n", sum([](auto& shard) { return shard.cache->fetches_failed.value(); }));
+        fmt::format_to(out_, "entrepot_fetches_total{{result=\"stored\"}} {}\n",
+                       sum([](auto& shard) { return shard.cache->fetches_stored.value(); }));
+        fmt::format_to(out_, "entrepot_fetches_total{{result=\"unstored\"}} {}\n",
+                       sum([](auto& shard) { return shard.cache->fetches_unstored.value(); }));
+        fmt::format_to(out_, "entrepot_fetches_total{{result=\"failed\"}} {}\n",
+                       sum([](auto& shard) { return shard.cache->fetches_failed.value(); }));
         cache_single("entrepot_fetches_running", "gauge", "Blob downloads in flight.", &CacheCounters::running_fetches);
-        cache_single("entrepot_fetch_followers_total", "counter", "Requests that joined a running download.", &CacheCounters::followers);
-        cache_single("entrepot_fetch_resumes_total", "counter", "Broken downloads continued with Range.", &CacheCounters::resumes);
-        cache_single("entrepot_digest_mismatches_total", "counter", "Downloads whose bytes did not match their digest.", &CacheCounters::digest_mismatches);
-        cache_single("entrepot_stale_served_total", "counter", "Answers given from the ledger because upstream could not be asked.", &CacheCounters::stale_served);
+        cache_single("entrepot_fetch_followers_total", "counter", "Requests that joined a running download.",
+                     &CacheCounters::followers);
+        cache_single("entrepot_fetch_resumes_total", "counter", "Broken downloads continued with Range.",
+                     &CacheCounters::resumes);
+        cache_single("entrepot_digest_mismatches_total", "counter", "Downloads whose bytes did not match their digest.",
+                     &CacheCounters::digest_mismatches);
+        cache_single("entrepot_stale_served_total", "counter",
+                     "Answers given from the ledger because upstream could not be asked.", &CacheCounters::stale_served);
         cache_single("entrepot_hot_blobs", "gauge", "Blobs open or in memory on the shards.", &CacheCounters::hot_blobs);
         cache_single("entrepot_hot_bytes", "gauge", "Bytes of small bodies in memory.", &CacheCounters::hot_bytes);
     }
@@ -103,11 +118,14 @@ class MetricsWriter {
 
     void store() {
         auto& counters = *sources_.store;
-        auto value = [](const std::atomic<std::uint64_t>& counter) { return static_cast<double>(counter.load(std::memory_order_relaxed)); };
+        auto value = [](const std::atomic<std::uint64_t>& counter) {
+            return static_cast<double>(counter.load(std::memory_order_relaxed));
+        };
         single("entrepot_store_bytes", "gauge", "Bytes of stored blobs.", value(counters.bytes));
         single("entrepot_store_capacity_bytes", "gauge", "Bytes the store may hold.", value(counters.capacity_bytes));
         single("entrepot_store_blobs", "gauge", "Stored blobs.", value(counters.blobs));
-        single("entrepot_store_partial_bytes", "gauge", "Bytes of partial files kept for a resume.", value(counters.partial_bytes));
+        single("entrepot_store_partial_bytes", "gauge", "Bytes of partial files kept for a resume.",
+               value(counters.partial_bytes));
         single("entrepot_evictions_total", "counter", "Blobs evicted to make room.", value(counters.evictions));
         single("entrepot_evicted_bytes_total", "counter", "Bytes evicted to make room.", value(counters.evicted_bytes));
         single("entrepot_quarantined_total", "counter", "Stored blobs found damaged.", value(counters.quarantined));
@@ -120,7 +138,8 @@ class MetricsWriter {
         for (int bucket = 0; bucket < Loop::stall_buckets; ++bucket) {
             cumulative += sum([&](auto& shard) { return shard.loop->stalls[bucket].load(std::memory_order_relaxed); });
             double bound = static_cast<double>(65536ull << bucket) / 1e9;
-            if (bucket + 1 < Loop::stall_buckets) fmt::format_to(out_, "entrepot_loop_stall_seconds_bucket{{le=\"{:.6f}\"}} {}\n", bound, cumulative);
+            if (bucket + 1 < Loop::stall_buckets)
+                fmt::format_to(out_, "entrepot_loop_stall_seconds_bucket{{le=\"{:.6f}\"}} {}\n", bound, cumulative);
         }
         total_ns = sum([](auto& shard) { return shard.loop->stall_sum_ns.load(std::memory_order_relaxed); });
         fmt::format_to(out_, "entrepot_loop_stall_seconds_bucket{{le=\"+Inf\"}} {}\n", cumulative);
@@ -128,11 +147,14 @@ class MetricsWriter {
         fmt::format_to(out_, "entrepot_loop_stall_seconds_count {}\n", cumulative);
         std::uint64_t longest = 0;
         for (auto& shard : sources_.shards) longest = std::max(longest, shard.loop->stall_max_ns.load(std::memory_order_relaxed));
-        single("entrepot_loop_stall_max_seconds", "gauge", "The longest stall since the start.", static_cast<double>(longest) / 1e9);
-        single("entrepot_buffers_out", "gauge", "Transfer buffers in use.", static_cast<double>(sum([](auto& shard) { return shard.buffers->out(); })));
+        single("entrepot_loop_stall_max_seconds", "gauge", "The longest stall since the start.",
+               static_cast<double>(longest) / 1e9);
+        single("entrepot_buffers_out", "gauge", "Transfer buffers in use.",
+               static_cast<double>(sum([](auto& shard) { return shard.buffers->out(); })));
         single("entrepot_operations_in_flight", "gauge", "Kernel requests in flight.",
                static_cast<double>(sum([](auto& shard) { return const_cast<Loop*>(shard.loop)->ring().in_flight(); })));
-        single("entrepot_uptime_seconds", "gauge", "Since the start.", static_cast<double>((now() - sources_.started).count()) / 1e9);
+        single("entrepot_uptime_seconds", "gauge", "Since the start.",
+               static_cast<double>((now() - sources_.started).count()) / 1e9);
     }
 
     const MetricSources& sources_;
@@ -156,8 +178,8 @@ std::string status_document(const MetricSources& sources, bool ready) {
     return fmt::format(
         "{{\"version\":\"{}\",\"ready\":{},\"uptimeSeconds\":{},\"shards\":{},\"connections\":{},\"store\":{{\"bytes\":{},\"capacityBytes\":{},\"blobs\":{},"
         "\"evictions\":{}}},\"servedBytes\":{{\"hit\":{},\"other\":{}}}}}\n",
-        sources.version, ready, std::chrono::duration_cast<seconds>(now() - sources.started).count(), sources.shards.size(), connections, store.bytes.load(),
-        store.capacity_bytes.load(), store.blobs.load(), store.evictions.load(), hits, others);
+        sources.version, ready, std::chrono::duration_cast<seconds>(now() - sources.started).count(), sources.shards.size(),
+        connections, store.bytes.load(), store.capacity_bytes.load(), store.blobs.load(), store.evictions.load(), hits, others);
 }
 
 }  // namespace entrepot

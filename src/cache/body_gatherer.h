@@ -33,14 +33,16 @@ class BodyGatherer {
   private:
     Task<void> read();
     Piece take() noexcept;
-    std::size_t room() const noexcept { return BufferPool::buffer_bytes - static_cast<std::size_t>(offset_ % BufferPool::buffer_bytes); }
+    std::size_t room() const noexcept {
+        return BufferPool::buffer_bytes - static_cast<std::size_t>(offset_ % BufferPool::buffer_bytes);
+    }
 
     UpstreamExchange& exchange_;
     BufferPool& buffers_;
-    std::uint64_t offset_;               // in the file, of the buffer's first byte
+    std::uint64_t offset_;  // in the file, of the buffer's first byte
     std::shared_ptr<Buffer> buffer_;
-    std::size_t filled_ = 0, taken_ = 0; // of the buffer
-    Instant oldest_{};                   // when the first byte that is not taken yet came
+    std::size_t filled_ = 0, taken_ = 0;  // of the buffer
+    Instant oldest_{};                    // when the first byte that is not taken yet came
     std::optional<Task<void>> reading_;
     Condition arrived_;
     std::optional<Result<std::size_t>> got_;

@@ -15,10 +15,13 @@ constexpr Duration touch_interval = seconds(5);  // the eviction needs no better
 constexpr Duration housekeeping_interval = seconds(1);
 constexpr Duration keeping_check_interval = milliseconds(1);
 
-std::uint64_t tag_hash(const Source& source, std::string_view tag) noexcept { return XXH3_64bits_withSeed(tag.data(), tag.size(), source.key); }
+std::uint64_t tag_hash(const Source& source, std::string_view tag) noexcept {
+    return XXH3_64bits_withSeed(tag.data(), tag.size(), source.key);
+}
 
 bool names(std::string_view name, const Source& source, std::string_view tag) noexcept {
-    return name.size() == source.ledger_name.size() + 1 + tag.size() && name.starts_with(source.ledger_name) && name.ends_with(tag);
+    return name.size() == source.ledger_name.size() + 1 + tag.size() && name.starts_with(source.ledger_name) &&
+           name.ends_with(tag);
 }
 
 UpstreamRequest blob_request(const Source& source, const Digest& digest) {
@@ -34,14 +37,10 @@ UpstreamRequest blob_request(const Source& source, const Digest& digest) {
 }  // namespace
 
 Cache::Cache(CacheTeam& team, Loop& loop, FetchTools& tools, CacheCounters& counters, const Options& options)
-    : team_(team),
-      loop_(loop),
-      tools_(tools),
-      counters_(counters),
-      options_(options),
-      hot_(options.hot, counters),
-      manifests_(tools),
-      tags_(tools, manifests_, [this](Source source, ManifestContent content) { return keep_manifest(std::move(source), std::move(content)); }) {}
+    : team_(team), loop_(loop), tools_(tools), counters_(counters), options_(options), hot_(options.hot, counters),
+      manifests_(tools), tags_(tools, manifests_, [this](Source source, ManifestContent content) {
+          return keep_manifest(std::move(source), std::move(content));
+      }) {}
 
 Cache::~Cache() { ASSERT(fetches_.empty()); }
 
@@ -153,7 +152,8 @@ Task<Fetched<BlobSource>> Cache::open_blob(Source source, Digest digest) {
     Follower follower(std::move(located.subscription));
     auto known = co_await follower.until_length_known(loop_.time() + options_.head_deadline);
     // With no byte to hold back the head alone would be a complete answer: it waits for the digest.
-    if (known && follower.progress().length == 0) known = co_await follower.until_beyond(0, loop_.time() + options_.head_deadline);
+    if (known && follower.progress().length == 0)
+        known = co_await follower.until_beyond(0, loop_.time() + options_.head_deadline);
     if (!known) co_return upstream_failure(Fault::upstream, Code::timeout, "upstream did not begin to answer in time");
     if (follower.state() == FetchState::failed) {
         auto& failure = follower.progress().failure;
@@ -318,7 +318,8 @@ Task<Fetched<HotRef>> Cache::load_manifest(const Source& source, const Digest& d
     auto content = co_await run_on(owner.loop_, work);
     if (!content) co_return content.error();
     bool brought = content->way != ManifestContent::Way::found;
-    if (brought && served != Served::stale) served = content->way == ManifestContent::Way::fetched ? Served::fetch : Served::follow;
+    if (brought && served != Served::stale)
+        served = content->way == ManifestContent::Way::fetched ? Served::fetch : Served::follow;
     co_return make_hot(source, *content);
 }
 
@@ -343,7 +344,8 @@ Task<void> Cache::keep_here(Source source, ManifestContent content) {
     co_await manifests_.keep(std::move(source), std::move(content));
 }
 
-Task<Fetched<Document>> Cache::ask_document(Source source, UpstreamKind kind, std::string resource, std::string query, std::size_t bytes_max) {
+Task<Fetched<Document>> Cache::ask_document(Source source, UpstreamKind kind, std::string resource, std::string query,
+                                            std::size_t bytes_max) {
     UpstreamRequest request;
     request.upstream = source.upstream;
     request.credential = source.credential;

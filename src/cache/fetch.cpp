@@ -51,7 +51,8 @@ Task<Result<void>> Follower::until_length_known(Instant deadline) {
 Task<Result<void>> Follower::until_beyond(std::uint64_t offset, Instant deadline) {
     for (;;) {
         auto state_now = state();
-        if (available() > offset || state_now == FetchState::complete || state_now == FetchState::failed) co_return Result<void>();
+        if (available() > offset || state_now == FetchState::complete || state_now == FetchState::failed)
+            co_return Result<void>();
         bool notified = co_await subscription_->changed.wait(deadline);
         if (!notified) co_return Error{Fault::upstream, Code::timeout};
     }
@@ -61,7 +62,8 @@ Fetch::AnnounceTimer::AnnounceTimer(Fetch& owner) noexcept
     : Timer([](Timer& timer) { static_cast<AnnounceTimer&>(timer).fetch.announce(); }), fetch(owner) {}
 
 Fetch::Fetch(FetchTools& tools, const Digest& digest, Source source)
-    : tools_(tools), source_(std::move(source)), progress_(std::make_shared<FetchProgress>()), digester_(digest.algorithm()), announce_timer_(*this) {
+    : tools_(tools), source_(std::move(source)), progress_(std::make_shared<FetchProgress>()), digester_(digest.algorithm()),
+      announce_timer_(*this) {
     progress_->digest = digest;
     tools_.counters.running_fetches.add();
 }
@@ -169,7 +171,8 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
         auto before = received_;
         auto wanted = request();
         auto answer = co_await tools_.upstreams.ask(std::move(wanted));
-        if (!answer && (received_ == 0 || breaks >= breaks_without_progress_max || !asking_again_may_help(answer.error().error))) co_return answer.error();
+        if (!answer && (received_ == 0 || breaks >= breaks_without_progress_max || !asking_again_may_help(answer.error().error)))
+            co_return answer.error();
         Error broke{Fault::upstream, Code::closed};
         if (answer) {
             auto exchange = *std::move(answer);
@@ -182,7 +185,9 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
             if (pumped) break;
             broke = pumped.error();
         }
-        if (broke.fault != Fault::upstream) co_return failure_of(broke, std::string(broke.fault == Fault::shutdown ? "the server is stopping" : "the store refuses the blob"));
+        if (broke.fault != Fault::upstream)
+            co_return failure_of(
+                broke, std::string(broke.fault == Fault::shutdown ? "the server is stopping" : "the store refuses the blob"));
         // Nothing but the blob hashes to its name: all of it is here, whatever became of the end of the response. (A store that failed is behind us: its file is not whole.)
         bool may_be_whole = progress_->length == length_unknown || received_ == progress_->length;
         if (may_be_whole && received_ > before && digester_.finish() == digest()) break;
@@ -196,7 +201,8 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
     auto found = digester_.finish();
     if (!(found == digest())) {
         tools_.upstreams.distrust(*source_.upstream, endpoint);
-        co_return failure_of({Fault::upstream, Code::wrong_digest}, fmt::format("upstream sent bytes that hash to {}", found.text()));
+        co_return failure_of({Fault::upstream, Code::wrong_digest},
+                             fmt::format("upstream sent bytes that hash to {}", found.text()));
     }
     co_return Result<void, UpstreamFailure>();
 }
@@ -205,7 +211,8 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
 Task<Result<void, UpstreamFailure>> Fetch::take_head(UpstreamExchange& exchange) {
     auto total = exchange.total_length();
     if (progress_->length != length_unknown && total && *total != progress_->length) {
-        co_return failure_of({Fault::upstream, Code::wrong_length}, fmt::format("upstream changed the length from {} to {}", progress_->length.load(), *total));
+        co_return failure_of({Fault::upstream, Code::wrong_length},
+                             fmt::format("upstream changed the length from {} to {}", progress_->length.load(), *total));
     }
     if (exchange.status() == 206 && exchange.range_start() != received_) {
         co_return failure_of({Fault::upstream, Code::bad_message}, "upstream answered with another range than asked for");
@@ -285,7 +292,8 @@ Task<Result<void>> Fetch::write_and_announce(std::shared_ptr<Buffer> buffer, Byt
     auto length = progress_->length.load();
     auto in_file = writer_->written();
     // Without a known length any byte may be among the last.
-    auto limit = length == length_unknown ? (in_file > withheld_bytes ? in_file - withheld_bytes : 0) : (length > withheld_bytes ? length - withheld_bytes : 0);
+    auto limit = length == length_unknown ? (in_file > withheld_bytes ? in_file - withheld_bytes : 0)
+                                          : (length > withheld_bytes ? length - withheld_bytes : 0);
     advance_available(std::max(progress_->available.load(std::memory_order_relaxed), std::min(in_file, limit)));
     co_return written;
 }
@@ -298,7 +306,8 @@ Task<void> Fetch::publish() {
     auto published = co_await writer_->publish();
     if (!published) {
         tools_.counters.fetches_unstored.add();
-        log_warning("{} was delivered but not stored: {} ({})", digest().text(), name_of(published.error().code), published.error().detail);
+        log_warning("{} was delivered but not stored: {} ({})", digest().text(), name_of(published.error().code),
+                    published.error().detail);
         co_return;
     }
     std::vector<LedgerChange> changes;

@@ -18,26 +18,33 @@ UpstreamFailure upstream_failure(Fault fault, Code code, std::string why) {
     return failure;
 }
 
-Fetched<ManifestContent> inspect_manifest(std::string body, std::string_view content_type, std::string_view claimed_digest, std::string_view reference) {
+Fetched<ManifestContent> inspect_manifest(std::string body, std::string_view content_type, std::string_view claimed_digest,
+                                          std::string_view reference) {
     auto bytes = bytes_of(body);
     auto wanted = Digest::parse(reference);
     auto claimed = Digest::parse(claimed_digest);
     ManifestContent content;
-    content.digest = wanted ? Digest::of(bytes, wanted->algorithm()) : Digest::of(bytes, claimed ? claimed->algorithm() : DigestAlgorithm::sha256);
+    content.digest = wanted ? Digest::of(bytes, wanted->algorithm())
+                            : Digest::of(bytes, claimed ? claimed->algorithm() : DigestAlgorithm::sha256);
     if (wanted && !(content.digest == *wanted)) {
-        return upstream_failure(Fault::upstream, Code::wrong_digest, fmt::format("upstream sent a manifest that hashes to {}", content.digest.text()));
+        return upstream_failure(Fault::upstream, Code::wrong_digest,
+                                fmt::format("upstream sent a manifest that hashes to {}", content.digest.text()));
     }
     // The body decides what it is; a header that claims otherwise means that one of the two was tampered with.
     if (!wanted && claimed && !(content.digest == *claimed)) {
-        return upstream_failure(Fault::upstream, Code::wrong_digest,
-                                fmt::format("upstream claims digest {} for a manifest that hashes to {}", claimed->text(), content.digest.text()));
+        return upstream_failure(
+            Fault::upstream, Code::wrong_digest,
+            fmt::format("upstream claims digest {} for a manifest that hashes to {}", claimed->text(), content.digest.text()));
     }
     auto manifest = parse_manifest(body);
-    if (!manifest) return upstream_failure(Fault::upstream, Code::bad_message, fmt::format("upstream sent no usable manifest: {}", name_of(manifest.error())));
+    if (!manifest)
+        return upstream_failure(Fault::upstream, Code::bad_message,
+                                fmt::format("upstream sent no usable manifest: {}", name_of(manifest.error())));
     auto media_type = served_media_type(*manifest, content_type);
     if (!media_type) {
-        return upstream_failure(Fault::upstream, Code::bad_message,
-                                fmt::format("upstream sent a manifest as \"{}\": {}", escaped(content_type, 100), name_of(media_type.error())));
+        return upstream_failure(
+            Fault::upstream, Code::bad_message,
+            fmt::format("upstream sent a manifest as \"{}\": {}", escaped(content_type, 100), name_of(media_type.error())));
     }
     content.media_type = *std::move(media_type);
     content.size = body.size();
@@ -141,7 +148,8 @@ Task<Fetched<ManifestContent>> Manifests::fetch_now(const Source& source, const 
 }
 
 Task<Fetched<std::string>> Manifests::read_body(UpstreamExchange& exchange) {
-    auto too_large = upstream_failure(Fault::upstream, Code::too_large, fmt::format("upstream's manifest is larger than {} MiB", manifest_bytes_max / MiB));
+    auto too_large = upstream_failure(Fault::upstream, Code::too_large,
+                                      fmt::format("upstream's manifest is larger than {} MiB", manifest_bytes_max / MiB));
     auto length = exchange.content_length();
     if (length && *length > manifest_bytes_max) co_return too_large;
     auto buffer = co_await tools_.buffers.take(Loop::current().time() + seconds(30));
@@ -180,7 +188,9 @@ Task<void> Manifests::keep(Source source, ManifestContent content) {
         changes.push_back(PutManifest{content.digest, std::move(record)});
         stored = co_await tools_.store.ledger().apply(std::move(changes));
     }
-    if (!stored) log_warning("manifest {} of {} was served but not stored: {}", content.digest.text(), source.ledger_name, name_of(stored.error().code));
+    if (!stored)
+        log_warning("manifest {} of {} was served but not stored: {}", content.digest.text(), source.ledger_name,
+                    name_of(stored.error().code));
     keeping_.erase(content.digest);
 }
 

@@ -7,7 +7,8 @@
 
 namespace entrepot {
 
-Source make_source(const UpstreamSpec& upstream, const CredentialSpec* credential, std::string_view repository, Duration tag_ttl) {
+Source make_source(const UpstreamSpec& upstream, const CredentialSpec* credential, std::string_view repository,
+                   Duration tag_ttl) {
     Source source;
     source.upstream = &upstream;
     source.credential = credential;
@@ -16,7 +17,8 @@ Source make_source(const UpstreamSpec& upstream, const CredentialSpec* credentia
     source.ledger_name.append(upstream.login_server).append(1, '/').append(repository);
     source.tag_ttl = tag_ttl;
     // The seed is the process's secret: a stranger cannot choose two repositories that share a key.
-    auto scope_hash = credential ? XXH3_64bits_withSeed(credential->name.data(), credential->name.size(), hash_seed()) : hash_seed();
+    auto scope_hash =
+        credential ? XXH3_64bits_withSeed(credential->name.data(), credential->name.size(), hash_seed()) : hash_seed();
     source.key = XXH3_64bits_withSeed(source.ledger_name.data(), source.ledger_name.size(), scope_hash);
     return source;
 }

@@ -75,7 +75,8 @@ Task<Fetched<TagAnswer>> Tags::resolve(Source source, std::string tag) {
     co_return *shared->outcome;
 }
 
-Task<void> Tags::refresh(Source source, std::string tag, std::string key, std::optional<TagRecord> known, std::shared_ptr<Refresh> shared) {
+Task<void> Tags::refresh(Source source, std::string tag, std::string key, std::optional<TagRecord> known,
+                         std::shared_ptr<Refresh> shared) {
     auto answer = co_await ask(source, tag, known);
     std::vector<LedgerChange> changes;
     std::optional<ManifestContent> fetched;
@@ -139,7 +140,8 @@ Task<Fetched<TagAnswer>> Tags::ask(const Source& source, const std::string& tag,
     co_return answer;
 }
 
-Task<std::optional<Digest>> Tags::ask_head(const Source& source, const std::string& tag, std::optional<UpstreamFailure>& failure) {
+Task<std::optional<Digest>> Tags::ask_head(const Source& source, const std::string& tag,
+                                           std::optional<UpstreamFailure>& failure) {
     UpstreamRequest request;
     request.upstream = source.upstream;
     request.credential = source.credential;

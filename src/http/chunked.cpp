@@ -28,9 +28,7 @@ void ChunkedDecoder::take(unsigned char byte) noexcept {
         case Stage::size_first:
         case Stage::size: return take_size(byte);
         case Stage::extension: return take_extension(byte);
-        case Stage::size_lf:
-            expect('\n', left_ == 0 ? Stage::trailer_first : Stage::data);
-            return;
+        case Stage::size_lf: expect('\n', left_ == 0 ? Stage::trailer_first : Stage::data); return;
         case Stage::data_cr: return expect('\r', Stage::data_lf);
         case Stage::data_lf: return expect('\n', Stage::size_first);
         case Stage::trailer_first:

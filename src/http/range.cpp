@@ -52,9 +52,7 @@ std::optional<BlobPart> RangeRequest::within(std::uint64_t blob_bytes) const noe
 }
 
 // RFC 9110 section 13.1.5 asks for the strong comparison; our own tags are all strong.
-bool if_range_holds(std::string_view if_range, std::string_view etag) noexcept {
-    return if_range.empty() || if_range == etag;
-}
+bool if_range_holds(std::string_view if_range, std::string_view etag) noexcept { return if_range.empty() || if_range == etag; }
 
 std::optional<ContentRange> parse_content_range(std::string_view value) noexcept {
     constexpr std::string_view unit = "bytes ";

@@ -72,7 +72,7 @@ std::uint16_t read_target(std::string_view target, RequestHead& out) noexcept {
     if (target.front() != '/') {
         const std::size_t scheme_bytes = scan::equals_lower(target.substr(0, 7), "http://")    ? 7
                                          : scan::equals_lower(target.substr(0, 8), "https://") ? 8
-                                                                                              : 0;
+                                                                                               : 0;
         if (scheme_bytes == 0) return bad_request;
         target.remove_prefix(scheme_bytes);
         const std::size_t host_bytes = std::min(target.find_first_of("/?"), target.size());
@@ -105,8 +105,8 @@ void RequestHead::clear() noexcept {
     version_minor = 1;
     chunked = expect_continue = connection_close = connection_keep_alive = false;
     content_length.reset();
-    for (auto* view : {&target, &path, &query, &host, &range, &if_range, &authorization, &user_agent, &content_type, &origin,
-                       &sec_fetch_site})
+    for (auto* view :
+         {&target, &path, &query, &host, &range, &if_range, &authorization, &user_agent, &content_type, &origin, &sec_fetch_site})
         *view = {};
     accept.clear();
     if_none_match.clear();

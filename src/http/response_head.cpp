@@ -39,8 +39,8 @@ void ResponseHead::clear() noexcept {
     version_minor = 1;
     chunked = connection_close = connection_keep_alive = false;
     content_length.reset();
-    for (auto* view : {&content_type, &location, &docker_content_digest, &etag, &accept_ranges, &content_range,
-                       &content_encoding, &retry_after, &ratelimit_limit, &ratelimit_remaining, &oci_filters_applied, &date})
+    for (auto* view : {&content_type, &location, &docker_content_digest, &etag, &accept_ranges, &content_range, &content_encoding,
+                       &retry_after, &ratelimit_limit, &ratelimit_remaining, &oci_filters_applied, &date})
         *view = {};
     www_authenticate.clear();
     link.clear();

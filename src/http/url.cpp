@@ -19,7 +19,7 @@ constexpr std::string_view scheme_http = "http";
 constexpr std::string_view scheme_https = "https";
 
 struct Authority {
-    std::string_view host;  // without brackets
+    std::string_view host;   // without brackets
     std::uint16_t port = 0;  // 0: none given
     bool is_v6 = false;
 };
@@ -122,9 +122,8 @@ bool has_scheme(std::string_view text) noexcept {
 // Path and query may hold what some signers leave unescaped ("|", "{}", "^", "`"), but nothing that could end a request line
 // or that others read as another character: blanks, control bytes, non-ASCII, quotes, angle brackets, backslash.
 bool is_valid_rest(std::string_view rest) noexcept {
-    return std::all_of(rest.begin(), rest.end(), [](char c) {
-        return c > 0x20 && c < 0x7f && c != '"' && c != '<' && c != '>' && c != '\\' && c != '#';
-    });
+    return std::all_of(rest.begin(), rest.end(),
+                       [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '<' && c != '>' && c != '\\' && c != '#'; });
 }
 
 void set_rest(Url& url, std::string_view path_and_query) {
@@ -264,7 +263,11 @@ std::string percent_encode(std::string_view text) {
 std::optional<std::string> percent_decode(std::string_view text) {
     std::string out;
     out.reserve(text.size());
-    if (!decode_into(text, [&](char c) { out += c; return true; })) return std::nullopt;
+    if (!decode_into(text, [&](char c) {
+            out += c;
+            return true;
+        }))
+        return std::nullopt;
     return out;
 }
 

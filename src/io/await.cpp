@@ -171,8 +171,7 @@ bool Condition::notify_one() noexcept {
 }
 
 void Condition::notify_all() noexcept {
-    while (notify_one()) {
-    }
+    while (notify_one()) {}
 }
 
 Task<bool> Semaphore::acquire(Instant deadline) {

@@ -7,7 +7,7 @@ namespace entrepot {
 namespace {
 
 constexpr std::size_t class_bytes = 64;
-constexpr std::size_t class_count = 64;     // frames up to 4 KiB are pooled
+constexpr std::size_t class_count = 64;            // frames up to 4 KiB are pooled
 constexpr std::size_t pooled_per_class_max = 512;  // beyond that a burst's frames go back to the allocator
 
 struct FreeFrame {
@@ -45,7 +45,7 @@ void* allocate_frame(std::size_t bytes) {
         --pool.pooled[index];
         return frame;
     }
-    return ::operator new(index * class_bytes);
+    return ::operator new(index* class_bytes);
 }
 
 void free_frame(void* frame, std::size_t bytes) noexcept {

@@ -61,8 +61,7 @@ void Loop::run_ready() {
 
 void Loop::post(Message& message) noexcept {
     message.next = inbox_.load(std::memory_order_relaxed);
-    while (!inbox_.compare_exchange_weak(message.next, &message, std::memory_order_seq_cst, std::memory_order_relaxed)) {
-    }
+    while (!inbox_.compare_exchange_weak(message.next, &message, std::memory_order_seq_cst, std::memory_order_relaxed)) {}
     if (asleep_.exchange(false, std::memory_order_seq_cst)) ring_->wake();
 }
 

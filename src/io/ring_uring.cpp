@@ -55,7 +55,8 @@ std::string explain_setup_failure(int error) {
             return "the kernel refuses io_uring to this process: check that sysctl kernel.io_uring_disabled is 0 (or 1 with this user in "
                    "kernel.io_uring_group), and that a container's seccomp profile allows io_uring_setup, io_uring_enter and io_uring_register";
         case ENOSYS: return "this kernel has no io_uring: entrepot needs Linux 6.1 or newer with CONFIG_IO_URING";
-        case EINVAL: return "this kernel's io_uring is too old: entrepot needs Linux 6.1 or newer (SINGLE_ISSUER and DEFER_TASKRUN)";
+        case EINVAL:
+            return "this kernel's io_uring is too old: entrepot needs Linux 6.1 or newer (SINGLE_ISSUER and DEFER_TASKRUN)";
         case ENOMEM: return "not enough locked memory for an io_uring: raise LimitMEMLOCK (ulimit -l)";
         default: return fmt::format("io_uring_setup failed: {}", std::strerror(error));
     }
@@ -68,13 +69,15 @@ int register_call(int ring, unsigned opcode, const void* argument, unsigned coun
 /// The in-kernel allow-list of this ring: a request we never make is refused even if memory corruption tried to make it. Debian 12's shared
 /// liburing 2.3 declares the helper but does not export it, hence the raw call.
 int restrict_ring(int ring) {
-    constexpr std::uint8_t operations[] = {
-        IORING_OP_ACCEPT,   IORING_OP_RECV,          IORING_OP_SEND,     IORING_OP_CONNECT,  IORING_OP_POLL_ADD, IORING_OP_READ,
-        IORING_OP_WRITE,    IORING_OP_READ_FIXED,    IORING_OP_WRITE_FIXED, IORING_OP_OPENAT2, IORING_OP_FSYNC,  IORING_OP_SYNC_FILE_RANGE,
-        IORING_OP_FALLOCATE, IORING_OP_RENAMEAT,     IORING_OP_UNLINKAT, IORING_OP_MKDIRAT,  IORING_OP_ASYNC_CANCEL, IORING_OP_NOP};
-    constexpr std::uint8_t registrations[] = {IORING_REGISTER_BUFFERS,         IORING_UNREGISTER_BUFFERS,  IORING_REGISTER_PBUF_RING,
-                                              IORING_UNREGISTER_PBUF_RING,     IORING_REGISTER_ENABLE_RINGS, IORING_REGISTER_IOWQ_MAX_WORKERS,
-                                              IORING_REGISTER_RING_FDS,        IORING_UNREGISTER_RING_FDS};
+    constexpr std::uint8_t operations[] = {IORING_OP_ACCEPT,    IORING_OP_RECV,         IORING_OP_SEND,
+                                           IORING_OP_CONNECT,   IORING_OP_POLL_ADD,     IORING_OP_READ,
+                                           IORING_OP_WRITE,     IORING_OP_READ_FIXED,   IORING_OP_WRITE_FIXED,
+                                           IORING_OP_OPENAT2,   IORING_OP_FSYNC,        IORING_OP_SYNC_FILE_RANGE,
+                                           IORING_OP_FALLOCATE, IORING_OP_RENAMEAT,     IORING_OP_UNLINKAT,
+                                           IORING_OP_MKDIRAT,   IORING_OP_ASYNC_CANCEL, IORING_OP_NOP};
+    constexpr std::uint8_t registrations[] = {
+        IORING_REGISTER_BUFFERS,      IORING_UNREGISTER_BUFFERS,        IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING,
+        IORING_REGISTER_ENABLE_RINGS, IORING_REGISTER_IOWQ_MAX_WORKERS, IORING_REGISTER_RING_FDS,  IORING_UNREGISTER_RING_FDS};
     std::vector<io_uring_restriction> list;
     auto add = [&list](std::uint16_t kind, std::uint8_t value) {
         io_uring_restriction entry{};
@@ -142,7 +145,8 @@ class UringRing final : public Ring {
     std::size_t in_flight_ = 0;
     bool file_requests_queued_ = false;
     std::vector<open_how> open_hows_;  // one per queued SQE slot; the kernel copies it at submission
-    std::deque<Queued> held_back_;  // what the full queue could not take while the kernel was busy; bounded by the operations alive
+    std::deque<Queued>
+        held_back_;  // what the full queue could not take while the kernel was busy; bounded by the operations alive
     Request doorbell_request_;
     bool cachestat_works_ = true;
 };
@@ -158,14 +162,17 @@ UringRing::~UringRing() {
 Result<void, std::string> UringRing::start() {
     io_uring_params parameters{};
     // R_DISABLED until the restrictions are in place; SINGLE_ISSUER then belongs to the thread that enables, which is this one.
-    parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
-                       IORING_SETUP_R_DISABLED;
+    parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
+                       IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED;
     parameters.cq_entries = options_.completions;
-    if (int error = io_uring_queue_init_params(options_.entries, &ring_, &parameters); error < 0) return explain_setup_failure(-error);
+    if (int error = io_uring_queue_init_params(options_.entries, &ring_, &parameters); error < 0)
+        return explain_setup_failure(-error);
     ring_open_ = true;
     open_hows_.resize(parameters.sq_entries);
-    if (int error = restrict_ring(ring_.ring_fd); error < 0) log_warning("io_uring restrictions are not available: {}", std::strerror(-error));
-    if (int error = register_call(ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0); error < 0) return explain_setup_failure(-error);
+    if (int error = restrict_ring(ring_.ring_fd); error < 0)
+        log_warning("io_uring restrictions are not available: {}", std::strerror(-error));
+    if (int error = register_call(ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0); error < 0)
+        return explain_setup_failure(-error);
     unsigned workers[2] = {options_.workers_max, options_.workers_max};
     io_uring_register_iowq_max_workers(&ring_, workers);
     io_uring_register_ring_fd(&ring_);
@@ -179,7 +186,8 @@ Result<void, std::string> UringRing::provide_buffers() {
     unsigned count = options_.provided_buffers;
     buffer_ring_bytes_ = std::size_t{count} * sizeof(io_uring_buf);
     void* ring_memory = ::mmap(nullptr, buffer_ring_bytes_, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
-    void* memory = ::mmap(nullptr, std::size_t{count} * options_.provided_buffer_bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+    void* memory = ::mmap(nullptr, std::size_t{count} * options_.provided_buffer_bytes, PROT_READ | PROT_WRITE,
+                          MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
     if (ring_memory == MAP_FAILED || memory == MAP_FAILED) return std::string("out of memory for receive buffers");
     buffer_ring_ = static_cast<io_uring_buf_ring*>(ring_memory);
     buffers_ = static_cast<std::byte*>(memory);
@@ -190,8 +198,9 @@ Result<void, std::string> UringRing::provide_buffers() {
     if (int error = io_uring_register_buf_ring(&ring_, &registration, 0); error < 0) return explain_setup_failure(-error);
     io_uring_buf_ring_init(buffer_ring_);
     for (unsigned id = 0; id < count; ++id) {
-        io_uring_buf_ring_add(buffer_ring_, buffers_ + std::size_t{id} * options_.provided_buffer_bytes, options_.provided_buffer_bytes,
-                              static_cast<unsigned short>(id), io_uring_buf_ring_mask(count), static_cast<int>(id));
+        io_uring_buf_ring_add(buffer_ring_, buffers_ + std::size_t{id} * options_.provided_buffer_bytes,
+                              options_.provided_buffer_bytes, static_cast<unsigned short>(id), io_uring_buf_ring_mask(count),
+                              static_cast<int>(id));
     }
     io_uring_buf_ring_advance(buffer_ring_, static_cast<int>(count));
     return {};
@@ -259,7 +268,8 @@ void UringRing::prepare(io_uring_sqe* entry, const Request& request) {
             return;
         case Request::Kind::receive: io_uring_prep_recv(entry, request.fd, request.address, request.length, 0); return;
         case Request::Kind::send:
-            io_uring_prep_send(entry, request.fd, request.address, request.length, static_cast<int>(request.flags) | MSG_NOSIGNAL);
+            io_uring_prep_send(entry, request.fd, request.address, request.length,
+                               static_cast<int>(request.flags) | MSG_NOSIGNAL);
             return;
         case Request::Kind::connect:
             io_uring_prep_connect(entry, request.fd, static_cast<const sockaddr*>(request.address), request.length);
@@ -365,7 +375,8 @@ std::byte* UringRing::provided_buffer(std::uint32_t flags) noexcept {
 
 void UringRing::give_back(std::uint32_t flags) noexcept {
     auto id = static_cast<unsigned short>(flags >> IORING_CQE_BUFFER_SHIFT);
-    io_uring_buf_ring_add(buffer_ring_, provided_buffer(flags), options_.provided_buffer_bytes, id, io_uring_buf_ring_mask(options_.provided_buffers), 0);
+    io_uring_buf_ring_add(buffer_ring_, provided_buffer(flags), options_.provided_buffer_bytes, id,
+                          io_uring_buf_ring_mask(options_.provided_buffers), 0);
     io_uring_buf_ring_advance(buffer_ring_, 1);
 }
 
@@ -375,8 +386,9 @@ bool UringRing::register_buffers(MutableBytes region) {
     if (error == 0) return true;
     static std::atomic_flag said;
     if (!said.test_and_set()) {
-        log_warning("buffers are not registered with io_uring ({}): fills cost a little more; raise LimitMEMLOCK (ulimit -l) to {} MiB per shard",
-                    std::strerror(-error), region.size() / MiB + 1);
+        log_warning(
+            "buffers are not registered with io_uring ({}): fills cost a little more; raise LimitMEMLOCK (ulimit -l) to {} MiB per shard",
+            std::strerror(-error), region.size() / MiB + 1);
     }
     return false;
 }
@@ -398,9 +410,13 @@ int UringRing::set_option(int fd, int level, int name, const void* value, sockle
     return ::setsockopt(fd, level, name, value, length) < 0 ? -errno : 0;
 }
 
-int UringRing::local_address(int fd, sockaddr* address, socklen_t* length) { return ::getsockname(fd, address, length) < 0 ? -errno : 0; }
+int UringRing::local_address(int fd, sockaddr* address, socklen_t* length) {
+    return ::getsockname(fd, address, length) < 0 ? -errno : 0;
+}
 
-int UringRing::peer_address(int fd, sockaddr* address, socklen_t* length) { return ::getpeername(fd, address, length) < 0 ? -errno : 0; }
+int UringRing::peer_address(int fd, sockaddr* address, socklen_t* length) {
+    return ::getpeername(fd, address, length) < 0 ? -errno : 0;
+}
 
 std::int64_t UringRing::send_now(int fd, Bytes head, Bytes body, int flags) {
     flags |= MSG_DONTWAIT | MSG_NOSIGNAL;

@@ -36,7 +36,8 @@ void Timers::place(Timer& timer) noexcept {
     int highest_bit = 63 - std::countl_zero(static_cast<std::uint64_t>(timer.tick_ ^ tick_));
     int level = std::min(highest_bit / slot_bits, levels - 1);
     std::int64_t position = timer.tick_ >> (level * slot_bits);
-    if (level == levels - 1) position = std::min(position, (tick_ >> (level * slot_bits)) + slots - 1);  // beyond the range: look again later
+    if (level == levels - 1)
+        position = std::min(position, (tick_ >> (level * slot_bits)) + slots - 1);  // beyond the range: look again later
     auto slot = static_cast<std::uint8_t>(position & (slots - 1));
     timer.level_ = static_cast<std::uint8_t>(level);
     timer.slot_ = slot;

@@ -70,7 +70,8 @@ constexpr int wake_main = SIGUSR2;  // a shard's thread ended: look again
 class ShardThreads {
   public:
     ShardThreads(Box& box, std::vector<Core> cores, pthread_t waiter)
-        : box_(box), cores_(std::move(cores)), made_(static_cast<std::ptrdiff_t>(cores_.size()) + 1), connected_(static_cast<std::ptrdiff_t>(cores_.size()) + 1),
+        : box_(box), cores_(std::move(cores)), made_(static_cast<std::ptrdiff_t>(cores_.size()) + 1),
+          connected_(static_cast<std::ptrdiff_t>(cores_.size()) + 1),
           ended_(static_cast<std::ptrdiff_t>(cores_.size()), &stop_lanes), errors_(cores_.size()), waiter_(waiter) {}
 
     /// Makes every shard and connects them. The first error ends all threads again.
@@ -123,16 +124,15 @@ class ShardThreads {
                 if (!started) {
                     start_error_ = started.error();
                     box_.stop();
-                }
-                else announce();
+                } else announce();
             });
         }
         box_.shard(index).loop().run();
     }
 
     void announce() {
-        log_info("ready: {} shard{}, registry on {}, admin on {}", box_.shard_count(), box_.shard_count() == 1 ? "" : "s", box_.shard(0).address(0).text(),
-                 box_.shard(0).admin_address().text());
+        log_info("ready: {} shard{}, registry on {}, admin on {}", box_.shard_count(), box_.shard_count() == 1 ? "" : "s",
+                 box_.shard(0).address(0).text(), box_.shard(0).admin_address().text());
     }
 
     Box& box_;
@@ -152,7 +152,8 @@ void wait_for_the_end(Box& box, ShardThreads& threads, const sigset_t& signals) 
     while (!threads.all_ended()) {
         int signal = 0;
         sigwait(&signals, &signal);
-        if (signal == SIGHUP) log_warning("SIGHUP: this version takes a changed configuration at a restart only; the running one stays");
+        if (signal == SIGHUP)
+            log_warning("SIGHUP: this version takes a changed configuration at a restart only; the running one stays");
         if (signal != SIGTERM && signal != SIGINT) continue;
         if (stopping) {
             log_warning("second signal: ending at once");
@@ -212,7 +213,8 @@ int serve(const ServeOptions& options) {
     auto cores = read_topology(options.sysfs, allowed_cpus());
     unsigned shards = config->server.shards ? config->server.shards : static_cast<unsigned>(cores.size());
     Box::Options box_options;
-    box_options.shard.connections.connections_max = std::max<std::size_t>(64, (raise_descriptor_limit() - descriptors_reserved) / shards / 2);
+    box_options.shard.connections.connections_max =
+        std::max<std::size_t>(64, (raise_descriptor_limit() - descriptors_reserved) / shards / 2);
     auto box = Box::open(*config, std::move(box_options));
     if (!box) return fail(box.error());
 

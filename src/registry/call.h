@@ -4,9 +4,9 @@
 #include "entrepot/cache/cache.h"
 #include "entrepot/http/range.h"
 #include "entrepot/oci/request_target.h"
-#include "entrepot/server/request_counters.h"
 #include "entrepot/registry/routing.h"
 #include "entrepot/server/exchange.h"
+#include "entrepot/server/request_counters.h"
 
 namespace entrepot {
 
@@ -17,7 +17,7 @@ struct Call {
     std::shared_ptr<const Routing> routing;  // keeps `rule` alive while a new snapshot comes
     const CacheRule* rule = nullptr;
     Source source;
-    std::string ns;    // as it was given, "" when absent
+    std::string ns;  // as it was given, "" when absent
 };
 
 // Each answers one request. `target` and the head's views are valid until the exchange's head is released.

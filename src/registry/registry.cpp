@@ -29,13 +29,16 @@ std::string_view without_scheme(const RequestHead& head) {
 
 }  // namespace
 
-std::string Registry::error_body(std::uint16_t, std::string_view message) const { return entrepot::error_body(OciCode::unsupported, message); }
+std::string Registry::error_body(std::uint16_t, std::string_view message) const {
+    return entrepot::error_body(OciCode::unsupported, message);
+}
 
 Task<After> Registry::handle(Exchange& exchange) {
     auto kind = RequestKind::other;
     auto routed = route(exchange, kind);
     auto after = co_await routed;
-    if (exchange.answered > 0 && exchange.answered < RegistryCounters::statuses) counters_.requests[static_cast<std::size_t>(kind)][exchange.answered].add();
+    if (exchange.answered > 0 && exchange.answered < RegistryCounters::statuses)
+        counters_.requests[static_cast<std::size_t>(kind)][exchange.answered].add();
     if (after == After::abort) counters_.aborted.add();
     co_return after;
 }
@@ -46,13 +49,15 @@ Task<After> Registry::route(Exchange& exchange, RequestKind& kind) {
     if (!reads) {
         if (!is_api_path(head.path)) exchange.close_after();
         exchange.close_after();  // whatever body follows is not read
-        co_return co_await reply_error(exchange, 405, OciCode::unsupported, "this is a pull-through cache: it does not take pushes", {}, "Allow: GET, HEAD\r\n");
+        co_return co_await reply_error(exchange, 405, OciCode::unsupported,
+                                       "this is a pull-through cache: it does not take pushes", {}, "Allow: GET, HEAD\r\n");
     }
     QueryScratch scratch;
     auto target = parse_request_target(without_scheme(head), scratch);
     if (!target) {
         auto& refused = target.error();
-        co_return co_await reply_error(exchange, static_cast<std::uint16_t>(refused.status), refused.code, std::string(refused.message));
+        co_return co_await reply_error(exchange, static_cast<std::uint16_t>(refused.status), refused.code,
+                                       std::string(refused.message));
     }
     kind = kind_of(target->kind);
     switch (target->kind) {
@@ -60,14 +65,16 @@ Task<After> Registry::route(Exchange& exchange, RequestKind& kind) {
         case TargetKind::catalog: co_return co_await serve_catalog(exchange, cache_, *target);
         case TargetKind::upload:
             exchange.close_after();
-            co_return co_await reply_error(exchange, 405, OciCode::unsupported, "this is a pull-through cache: it does not take pushes", {}, "Allow: GET, HEAD\r\n");
+            co_return co_await reply_error(exchange, 405, OciCode::unsupported,
+                                           "this is a pull-through cache: it does not take pushes", {}, "Allow: GET, HEAD\r\n");
         default: break;
     }
 
     auto snapshot = routing_;
     auto found = snapshot->find(target->repository, target->ns);
     if (!found) {
-        auto message = fmt::format("no cache rule covers '{}'{}{}", target->repository, target->ns.empty() ? "" : " of ", target->ns);
+        auto message =
+            fmt::format("no cache rule covers '{}'{}{}", target->repository, target->ns.empty() ? "" : " of ", target->ns);
         co_return co_await reply_error(exchange, 404, OciCode::name_unknown, std::move(message), target->ns);
     }
     Call call{exchange, cache_, counters_, std::move(snapshot), found->rule, std::move(found->source), std::string(target->ns)};

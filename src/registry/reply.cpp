@@ -49,7 +49,8 @@ void begin_head(HeadWriter& writer, Exchange& exchange, std::uint16_t status, st
     if (!ns.empty()) writer.field("OCI-Namespace", ns);
 }
 
-Task<After> reply_body(Exchange& exchange, std::uint16_t status, std::string_view ns, std::string_view media_type, std::string body, std::string_view more_lines) {
+Task<After> reply_body(Exchange& exchange, std::uint16_t status, std::string_view ns, std::string_view media_type,
+                       std::string body, std::string_view more_lines) {
     HeadSpace space;
     HeadWriter writer(space);
     begin_head(writer, exchange, status, ns);
@@ -60,7 +61,8 @@ Task<After> reply_body(Exchange& exchange, std::uint16_t status, std::string_vie
     co_return sent ? exchange.finished() : After::abort;
 }
 
-Task<After> reply_error(Exchange& exchange, std::uint16_t status, OciCode code, std::string message, std::string_view ns, std::string_view more_lines) {
+Task<After> reply_error(Exchange& exchange, std::uint16_t status, OciCode code, std::string message, std::string_view ns,
+                        std::string_view more_lines) {
     auto body = error_body(code, message);
     auto reply = reply_body(exchange, status, ns, "application/json", std::move(body), more_lines);
     co_return co_await reply;
@@ -68,7 +70,8 @@ Task<After> reply_error(Exchange& exchange, std::uint16_t status, OciCode code, 
 
 Task<After> reply_failure(Call& call, const UpstreamFailure& failure, OciCode not_found_code) {
     auto answer = answer_to(failure.error, not_found_code);
-    auto message = fmt::format("{} ('{}' for cache rule '{}'): {}", answer.words, call.source.ledger_name, call.rule->name(), escaped(failure.why, 300));
+    auto message = fmt::format("{} ('{}' for cache rule '{}'): {}", answer.words, call.source.ledger_name, call.rule->name(),
+                               escaped(failure.why, 300));
     std::string lines;
     bool wait_helps = answer.status == 429 || answer.status == 503;
     auto wait_seconds = std::chrono::duration_cast<seconds>(failure.retry_after).count();
@@ -79,7 +82,8 @@ Task<After> reply_failure(Call& call, const UpstreamFailure& failure, OciCode no
 
 Task<After> reply_range_unsatisfiable(Call& call, std::uint64_t length) {
     auto lines = fmt::format("Content-Range: bytes */{}\r\n", length);
-    auto reply = reply_error(call.exchange, 416, OciCode::range_invalid, fmt::format("the range lies outside the blob of {} bytes", length), call.ns, lines);
+    auto reply = reply_error(call.exchange, 416, OciCode::range_invalid,
+                             fmt::format("the range lies outside the blob of {} bytes", length), call.ns, lines);
     co_return co_await reply;
 }
 

@@ -27,8 +27,8 @@ class EtagText {
 void begin_head(HeadWriter& writer, Exchange& exchange, std::uint16_t status, std::string_view ns);
 
 /// A whole small answer.
-Task<After> reply_body(Exchange& exchange, std::uint16_t status, std::string_view ns, std::string_view media_type, std::string body,
-                       std::string_view more_lines = {});
+Task<After> reply_body(Exchange& exchange, std::uint16_t status, std::string_view ns, std::string_view media_type,
+                       std::string body, std::string_view more_lines = {});
 Task<After> reply_error(Exchange& exchange, std::uint16_t status, OciCode code, std::string message, std::string_view ns = {},
                         std::string_view more_lines = {});
 /// What a failed upstream becomes for the client; the message names the rule, the source and the reason.

@@ -9,10 +9,12 @@ Result<std::shared_ptr<const Routing>, std::string> Routing::make(RuleTable rule
     ways.reserve(rules.rules().size());
     for (auto& rule : rules.rules()) {
         Way way{upstreams.find(rule.login_server()), nullptr};
-        if (!way.upstream) return fmt::format("cache rule '{}': no upstream is known for login server '{}'", rule.name(), rule.login_server());
+        if (!way.upstream)
+            return fmt::format("cache rule '{}': no upstream is known for login server '{}'", rule.name(), rule.login_server());
         if (!rule.credential_set().empty()) {
             way.credential = upstreams.find_credential(rule.credential_set());
-            if (!way.credential) return fmt::format("cache rule '{}': there is no credential set '{}'", rule.name(), rule.credential_set());
+            if (!way.credential)
+                return fmt::format("cache rule '{}': there is no credential set '{}'", rule.name(), rule.credential_set());
         }
         ways.push_back(way);
     }

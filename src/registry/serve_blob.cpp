@@ -7,10 +7,12 @@
 namespace entrepot {
 namespace {
 
-std::string_view blob_head(HeadWriter& writer, Call& call, const Digest& digest, std::uint64_t length, BlobPart part, Served served) {
+std::string_view blob_head(HeadWriter& writer, Call& call, const Digest& digest, std::uint64_t length, BlobPart part,
+                           Served served) {
     begin_head(writer, call.exchange, part.partial ? 206 : 200, call.ns);
     EtagText text(digest);
-    writer.prepared("Content-Type: application/octet-stream\r\nAccept-Ranges: bytes\r\nCache-Control: public, max-age=31536000, immutable\r\n");
+    writer.prepared(
+        "Content-Type: application/octet-stream\r\nAccept-Ranges: bytes\r\nCache-Control: public, max-age=31536000, immutable\r\n");
     writer.field("Content-Length", part.length).field("Docker-Content-Digest", text.digest()).field("ETag", text.etag());
     writer.field("X-Entrepot-Cache", name_of(served));
     if (part.partial) writer.content_range(part, length);
@@ -45,7 +47,8 @@ Task<After> send_whole(Call& call, const Digest& digest, BlobSource source, Blob
         auto head = blob_head(writer, call, digest, source.length, part, source.served);
         // Head and first body bytes leave in one segment, unless the bytes are not here yet: then the head must not wait for them.
         bool body_is_here = source.hot != nullptr;
-        auto sent = co_await call.exchange.stream().send(bytes_of(head), {}, body_is_here && part.length > 0, call.cache.loop().time() + send_stall_max);
+        auto sent = co_await call.exchange.stream().send(bytes_of(head), {}, body_is_here && part.length > 0,
+                                                         call.cache.loop().time() + send_stall_max);
         if (!sent) co_return After::abort;
     }
     auto done = co_await send_body(call, digest, std::move(source), part);

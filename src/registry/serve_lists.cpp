@@ -16,8 +16,8 @@ constexpr int upstream_pages_max = 100;
 
 std::string link_line(const std::string& link) { return link.empty() ? std::string() : "Link: " + link + "\r\n"; }
 
-Task<After> reply_tags(Call& call, std::span<const std::string_view> sorted, std::uint32_t n, std::string_view last, std::string path, std::string repository,
-                       std::string_view more_lines) {
+Task<After> reply_tags(Call& call, std::span<const std::string_view> sorted, std::uint32_t n, std::string_view last,
+                       std::string path, std::string repository, std::string_view more_lines) {
     auto page = page_of(sorted, n, last);
     auto lines = std::string(more_lines);
     if (page.more) lines += link_line(next_page_link(path, n, page.names.back(), call.ns));
@@ -42,7 +42,9 @@ Task<Fetched<TagSet>> collect_tags(Call& call) {
         auto asked = co_await call.cache.ask_document(call.source, UpstreamKind::tags, "tags/list", query, tags_list_bytes_max);
         if (!asked) co_return asked.error();
         auto added = tags.add_page(asked->body);
-        if (!added) co_return upstream_failure(Fault::upstream, Code::bad_message, fmt::format("upstream's tag list: {}", name_of(added.error())));
+        if (!added)
+            co_return upstream_failure(Fault::upstream, Code::bad_message,
+                                       fmt::format("upstream's tag list: {}", name_of(added.error())));
         query = next_query(asked->link);
         if (query.empty()) break;
     }
@@ -60,7 +62,9 @@ Task<After> serve_tags(Call& call, const RequestTarget& target) {
         auto tags = *std::move(collected);
         co_return co_await reply_tags(call, tags.names(), n, last, std::move(path), std::move(repository), {});
     }
-    auto known = lets_stale_through(collected.error().error) ? call.cache.ledger().list_tags(call.source.ledger_name, "", tags_max) : std::vector<std::string>();
+    auto known = lets_stale_through(collected.error().error)
+                     ? call.cache.ledger().list_tags(call.source.ledger_name, "", tags_max)
+                     : std::vector<std::string>();
     if (known.empty()) co_return co_await reply_failure(call, collected.error(), OciCode::name_unknown);
     call.cache.counters().stale_served.add();
     std::vector<std::string_view> names(known.begin(), known.end());
@@ -73,19 +77,22 @@ Task<After> serve_referrers(Call& call, const RequestTarget& target) {
     std::string artifact_type(target.artifact_type);
     call.exchange.release_head();
     ReferrerSet referrers;
-    auto asked = co_await call.cache.ask_document(call.source, UpstreamKind::referrers, "referrers/" + digest.text(), "", referrers_bytes_max);
+    auto asked = co_await call.cache.ask_document(call.source, UpstreamKind::referrers, "referrers/" + digest.text(), "",
+                                                  referrers_bytes_max);
     bool no_api = !asked && asked.error().error.code == Code::not_found;
     if (no_api) {
         // Registries without the API keep the same index under a tag (distribution-spec 1.1, "Referrers Tag Schema").
         auto tag = referrers_tag(digest);
-        asked = co_await call.cache.ask_document(call.source, UpstreamKind::referrers, "manifests/" + tag, "", referrers_bytes_max);
+        asked =
+            co_await call.cache.ask_document(call.source, UpstreamKind::referrers, "manifests/" + tag, "", referrers_bytes_max);
     }
     bool none = !asked && asked.error().error.code == Code::not_found;
     if (!asked && !none) co_return co_await reply_failure(call, asked.error(), OciCode::name_unknown);
     if (asked) {
         auto added = referrers.add_page(asked->body);
         if (!added) {
-            auto failure = upstream_failure(Fault::upstream, Code::bad_message, fmt::format("upstream's referrers: {}", name_of(added.error())));
+            auto failure = upstream_failure(Fault::upstream, Code::bad_message,
+                                            fmt::format("upstream's referrers: {}", name_of(added.error())));
             co_return co_await reply_failure(call, failure, OciCode::name_unknown);
         }
     }

@@ -19,16 +19,21 @@ Task<After> send_manifest(Call& call, ManifestAnswer answer, bool by_tag) {
         HeadWriter writer(space);
         EtagText text(answer.digest);
         begin_head(writer, call.exchange, 200, call.ns);
-        writer.field("Content-Type", answer.type()).field("Content-Length", answer.size).field("Docker-Content-Digest", text.digest());
+        writer.field("Content-Type", answer.type())
+            .field("Content-Length", answer.size)
+            .field("Docker-Content-Digest", text.digest());
         writer.field("ETag", text.etag()).field("X-Entrepot-Cache", name_of(answer.served));
         if (by_tag) writer.field("Age", static_cast<std::uint64_t>(answer.age_seconds));
         if (answer.served == Served::stale) writer.prepared(warning_stale);
         auto head = writer.finish();
-        if (!head) co_return co_await reply_error(call.exchange, 502, OciCode::manifest_invalid, "the manifest's media type cannot be written", call.ns);
+        if (!head)
+            co_return co_await reply_error(call.exchange, 502, OciCode::manifest_invalid,
+                                           "the manifest's media type cannot be written", call.ns);
         bool in_memory = answer.content && answer.content->body;
         auto body = !call.exchange.is_head_request() && in_memory ? bytes_of(*answer.content->body) : Bytes();
         bool more = !call.exchange.is_head_request() && !in_memory;
-        if (more) sent = co_await call.exchange.stream().send(bytes_of(*head), {}, true, call.cache.loop().time() + send_stall_max);
+        if (more)
+            sent = co_await call.exchange.stream().send(bytes_of(*head), {}, true, call.cache.loop().time() + send_stall_max);
         else sent = co_await call.exchange.send_last(bytes_of(*head), body);
         if (sent) call.counters.served_bytes[static_cast<std::size_t>(ServedFrom::hit)].add(body.size());
         if (!more || !sent) co_return sent ? call.exchange.finished() : After::abort;
@@ -58,7 +63,8 @@ class Wishes {
         : accept_(head.accept.values().begin(), head.accept.values().end()),
           if_none_match_(head.if_none_match.values().begin(), head.if_none_match.values().end()) {}
     Verdict judge(const ManifestAnswer& answer) const {
-        std::vector<std::string_view> accept(accept_.begin(), accept_.end()), if_none_match(if_none_match_.begin(), if_none_match_.end());
+        std::vector<std::string_view> accept(accept_.begin(), accept_.end()),
+            if_none_match(if_none_match_.begin(), if_none_match_.end());
         return entrepot::judge(accept, if_none_match, answer);
     }
 

@@ -305,11 +305,15 @@ class ConfigReader {
     void check_address(const CacheRule& rule, unsigned line) {
         const auto authority = parse_endpoint(fmt::format("https://{}", rule.login_server()));
         if (!authority || !is_private_host(authority->host)) return;
-        const bool declared = std::any_of(config_.upstreams.begin(), config_.upstreams.end(),
-                                          [&](const UpstreamConfig& upstream) { return upstream.login_server == rule.login_server(); });
+        const bool declared =
+            std::any_of(config_.upstreams.begin(), config_.upstreams.end(),
+                        [&](const UpstreamConfig& upstream) { return upstream.login_server == rule.login_server(); });
         if (declared) return;
-        problem_.note(line, fmt::format("cache rule \"{}\": its source {} is a private address; add an [[upstream]] for it with allow_private = true",
-                                        rule.name(), rule.login_server()));
+        problem_.note(
+            line,
+            fmt::format(
+                "cache rule \"{}\": its source {} is a private address; add an [[upstream]] for it with allow_private = true",
+                rule.name(), rule.login_server()));
     }
 
     void check_credential(const CacheRule& rule, unsigned line) {

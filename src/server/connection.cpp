@@ -47,7 +47,9 @@ class Connection : public ListLink {
     void release_chunk() noexcept;
     void spill_chunk() noexcept;
     Task<void> refuse();
-    std::string_view unread() const noexcept { return spilled_ ? std::string_view(spill_).substr(spill_used_) : text_of(chunk_.bytes()); }
+    std::string_view unread() const noexcept {
+        return spilled_ ? std::string_view(spill_).substr(spill_used_) : text_of(chunk_.bytes());
+    }
 
     Connections& all_;
     Stream& stream_;

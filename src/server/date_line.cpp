@@ -18,8 +18,8 @@ std::string_view date_line(const Loop& loop) noexcept {
     std::time_t seconds_now = wall_seconds();
     std::tm utc{};
     ::gmtime_r(&seconds_now, &utc);
-    line.length = std::snprintf(line.text, sizeof line.text, "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n", days[utc.tm_wday], utc.tm_mday, months[utc.tm_mon],
-                                utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+    line.length = std::snprintf(line.text, sizeof line.text, "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n", days[utc.tm_wday],
+                                utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
     line.until = loop.time() + seconds(1);
     return {line.text, static_cast<std::size_t>(line.length)};
 }

@@ -32,7 +32,8 @@ std::vector<UpstreamSpec> specs_of(const Config& config, const RuleTable& rules)
 
 std::vector<CredentialSpec> credentials_of(const Config& config) {
     std::vector<CredentialSpec> credentials;
-    for (auto& set : config.credential_sets) credentials.push_back({set.name, set.login_server, set.username.text(), set.password.text()});
+    for (auto& set : config.credential_sets)
+        credentials.push_back({set.name, set.login_server, set.username.text(), set.password.text()});
     return credentials;
 }
 
@@ -46,7 +47,8 @@ Store::Options store_options(const StoreConfig& config) {
 }
 
 Result<Address, std::string> address_of(const ListenAddress& listen) {
-    if (!listen.unix_path.empty()) return fmt::format("cannot listen on unix:{}: this version listens on TCP addresses only", listen.unix_path);
+    if (!listen.unix_path.empty())
+        return fmt::format("cannot listen on unix:{}: this version listens on TCP addresses only", listen.unix_path);
     auto address = Address::parse(listen.host, listen.port);
     if (!address) return fmt::format("cannot listen on '{}': not an IP address", listen.host);
     return *address;

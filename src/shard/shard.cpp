@@ -8,17 +8,15 @@ constexpr Duration drain_check_interval = milliseconds(10);
 }  // namespace
 
 Shard::Shard(std::unique_ptr<Ring> ring, const SharedParts& shared, const ShardOptions& options)
-    : loop_(std::move(ring)),
-      buffers_(loop_.ring(), options.buffers),
-      upstreams_(Upstreams::make(shared.upstreams)),
-      tools_{shared.store, *upstreams_, buffers_, cache_counters_},
-      cache_(shared.team, loop_, tools_, cache_counters_, options.cache),
-      registry_(cache_, shared.routing, registry_counters_),
+    : loop_(std::move(ring)), buffers_(loop_.ring(), options.buffers),
+      upstreams_(Upstreams::make(shared.upstreams)), tools_{shared.store, *upstreams_, buffers_, cache_counters_},
+      cache_(shared.team, loop_, tools_, cache_counters_, options.cache), registry_(cache_, shared.routing, registry_counters_),
       connections_(registry_, shared.tls, options.connections) {}
 
 Shard::~Shard() { loop_.enter(); }
 
-Result<std::unique_ptr<Shard>, std::string> Shard::make(std::unique_ptr<Ring> ring, const SharedParts& shared, const ShardOptions& options) {
+Result<std::unique_ptr<Shard>, std::string> Shard::make(std::unique_ptr<Ring> ring, const SharedParts& shared,
+                                                        const ShardOptions& options) {
     std::unique_ptr<Shard> shard(new Shard(std::move(ring), shared, options));
     if (shared.tls) shared.tls->prepare();  // now rather than in the first client's handshake
     for (auto& address : options.listen) {
@@ -44,7 +42,9 @@ Result<void, std::string> Shard::open_admin(const Address& address, MetricSource
     return {};
 }
 
-MetricSources::ShardSources Shard::metric_sources() const noexcept { return {&loop_, &cache_counters_, &registry_counters_, &connections_, &buffers_}; }
+MetricSources::ShardSources Shard::metric_sources() const noexcept {
+    return {&loop_, &cache_counters_, &registry_counters_, &connections_, &buffers_};
+}
 
 void Shard::start() {
     accepting_ = true;

@@ -94,7 +94,8 @@ bool bind_this_thread(const Core& core) noexcept {
     bool pinned = ::sched_setaffinity(0, bytes, mask.get()) == 0;
     // Preferred rather than bound: a full node must not kill the process.
     unsigned long nodes[nodes_max / (8 * sizeof(unsigned long))] = {};
-    nodes[static_cast<std::size_t>(core.node) / (8 * sizeof(unsigned long))] |= 1ul << (static_cast<std::size_t>(core.node) % (8 * sizeof(unsigned long)));
+    nodes[static_cast<std::size_t>(core.node) / (8 * sizeof(unsigned long))] |=
+        1ul << (static_cast<std::size_t>(core.node) % (8 * sizeof(unsigned long)));
     bool bound = ::syscall(SYS_set_mempolicy, MPOL_PREFERRED, nodes, static_cast<unsigned long>(nodes_max)) == 0;
     return pinned && bound;
 }

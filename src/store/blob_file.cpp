@@ -9,8 +9,10 @@
 
 namespace entrepot {
 
-BlobFile::BlobFile(Digest digest, int file, std::uint64_t size, std::vector<std::uint64_t> sums, EvictionEntry* entry, bool freshly_written) noexcept
-    : digest_(digest), file_(file), size_(size), sums_(std::move(sums)), verified_(std::make_unique<std::atomic<bool>[]>(sums_.size())), entry_(entry) {
+BlobFile::BlobFile(Digest digest, int file, std::uint64_t size, std::vector<std::uint64_t> sums, EvictionEntry* entry,
+                   bool freshly_written) noexcept
+    : digest_(digest), file_(file), size_(size), sums_(std::move(sums)),
+      verified_(std::make_unique<std::atomic<bool>[]>(sums_.size())), entry_(entry) {
     ASSERT(sums_.size() == chunk_count(size_));
     ASSERT(entry_->pinned());
     if (!freshly_written) return;

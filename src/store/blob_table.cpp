@@ -8,7 +8,8 @@ namespace entrepot {
 
 constexpr std::size_t slots_min = 1024;
 
-BlobTable::BlobTable(std::size_t expected) : seed_(hash_seed()), slots_(std::bit_ceil(std::max(slots_min, expected + expected / 2))) {}
+BlobTable::BlobTable(std::size_t expected)
+    : seed_(hash_seed()), slots_(std::bit_ceil(std::max(slots_min, expected + expected / 2))) {}
 
 std::size_t BlobTable::home(const Digest& digest) const noexcept {
     auto mixed = (digest.hash() ^ seed_) * 0x9e3779b97f4a7c15u;

@@ -27,7 +27,9 @@ std::vector<std::uint64_t> parse_sums_file(std::string_view bytes) {
 
 std::uint64_t sum_of_chunk(Bytes chunk) noexcept { return XXH3_64bits(chunk.data(), chunk.size()); }
 
-ChunkSummer::ChunkSummer(std::vector<std::uint64_t> whole) : state_(std::make_unique<State>()), whole_(std::move(whole)) { XXH3_64bits_reset(&state_->running); }
+ChunkSummer::ChunkSummer(std::vector<std::uint64_t> whole) : state_(std::make_unique<State>()), whole_(std::move(whole)) {
+    XXH3_64bits_reset(&state_->running);
+}
 ChunkSummer::ChunkSummer(ChunkSummer&&) noexcept = default;
 ChunkSummer& ChunkSummer::operator=(ChunkSummer&&) noexcept = default;
 ChunkSummer::~ChunkSummer() = default;

@@ -16,7 +16,8 @@ namespace entrepot {
 constexpr std::uint64_t sums_file_bytes_max = 64 * MiB;  // 2 TiB of blob
 
 FileBlobWriter::FileBlobWriter(Warehouse& store, Volume& volume, const Digest& digest, int file, Reservation reservation) noexcept
-    : store_(store), volume_(volume), digest_(digest), name_(flat_name(digest)), file_(file), reservation_(std::move(reservation)) {}
+    : store_(store), volume_(volume), digest_(digest), name_(flat_name(digest)), file_(file),
+      reservation_(std::move(reservation)) {}
 
 FileBlobWriter::~FileBlobWriter() {
     ASSERT(state_ == State::published || state_ == State::gone);

@@ -44,8 +44,10 @@ std::optional<PutTag> parse_descriptor(const Json& descriptor) {
     if (!digest || colon == std::string::npos) return std::nullopt;
     PutTag tag{reference->substr(0, colon), reference->substr(colon + 1), {*digest, *media_type, size->get<std::uint64_t>(), 0}};
     auto slash = tag.repository.find('/');
-    if (slash == std::string::npos || !is_tag(tag.tag) || !is_login_server(std::string_view(tag.repository).substr(0, slash))) return std::nullopt;
-    if (!is_repository(std::string_view(tag.repository).substr(slash + 1)) || media_type->size() > media_type_bytes_max) return std::nullopt;
+    if (slash == std::string::npos || !is_tag(tag.tag) || !is_login_server(std::string_view(tag.repository).substr(0, slash)))
+        return std::nullopt;
+    if (!is_repository(std::string_view(tag.repository).substr(slash + 1)) || media_type->size() > media_type_bytes_max)
+        return std::nullopt;
     if (tag.repository.size() + tag.tag.size() > tag_key_bytes_max) return std::nullopt;
     return tag;
 }
@@ -123,8 +125,8 @@ Task<void> Warehouse::read_tags() {
 
 /// A tag's manifest and, for an index, its children: what they are and what they reference is read again from their own bytes, which their digest proves. Who may have them
 /// is known for anonymous rules only, since index.json does not name credentials: others are confirmed by upstream.
-Task<void> Warehouse::restore_manifest(const std::string& repository, Digest digest, std::string media_type, std::unordered_set<Digest, DigestHash>& seen,
-                                       std::vector<LedgerChange>& changes) {
+Task<void> Warehouse::restore_manifest(const std::string& repository, Digest digest, std::string media_type,
+                                       std::unordered_set<Digest, DigestHash>& seen, std::vector<LedgerChange>& changes) {
     if (seen.size() >= restored_manifests_max || !seen.insert(digest).second) co_return;
     auto body = co_await read_manifest(digest);
     auto manifest = parse_manifest(body);
@@ -136,7 +138,8 @@ Task<void> Warehouse::restore_manifest(const std::string& repository, Digest dig
         if (descriptor.role == DescriptorRole::subject || descriptor.foreign) continue;
         record.references.push_back(descriptor.digest);
         changes.push_back(PutGrant{"", repository, descriptor.digest});
-        if (descriptor.role == DescriptorRole::manifest) co_await restore_manifest(repository, descriptor.digest, descriptor.media_type, seen, changes);
+        if (descriptor.role == DescriptorRole::manifest)
+            co_await restore_manifest(repository, descriptor.digest, descriptor.media_type, seen, changes);
     }
     changes.push_back(PutManifest{digest, std::move(record)});
 }

@@ -6,8 +6,8 @@
 
 namespace entrepot {
 
-constexpr std::size_t index_tags_max = 100'000;          ///< more are left out, with one log line
-constexpr std::uint64_t index_bytes_max = 128 * MiB;     ///< a larger file is not read back
+constexpr std::size_t index_tags_max = 100'000;       ///< more are left out, with one log line
+constexpr std::uint64_t index_bytes_max = 128 * MiB;  ///< a larger file is not read back
 
 /// Every tag whose manifest is stored. Any thread; blocks on the ledger's disk reads.
 std::string index_text(const Ledger& ledger);

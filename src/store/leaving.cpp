@@ -90,7 +90,8 @@ Task<bool> Warehouse::take_out(const Digest& digest_given, bool to_quarantine) {
 Task<bool> Warehouse::move_to_quarantine(const Digest& digest, Volume& volume, std::uint64_t charged_bytes) {
     auto from = digest.hex();
     auto to = flat_name(digest);
-    auto earlier = std::find_if(quarantined_.begin(), quarantined_.end(), [&](auto& other) { return other.volume == &volume && other.name == to; });
+    auto earlier = std::find_if(quarantined_.begin(), quarantined_.end(),
+                                [&](auto& other) { return other.volume == &volume && other.name == to; });
     if (earlier != quarantined_.end()) {
         capacity_.give_back(earlier->charged_bytes);  // replaced by the rename
         quarantined_.erase(earlier);

@@ -20,7 +20,7 @@
 namespace entrepot {
 namespace {
 
-constexpr unsigned readers_max = 512;        // LMDB's table of concurrent readers; one slot a thread is used
+constexpr unsigned readers_max = 512;  // LMDB's table of concurrent readers; one slot a thread is used
 constexpr std::size_t idle_readers_max = 64;
 constexpr std::size_t lists_a_commit_max = 1024;  // keeps a transaction far below LMDB's 131,072 dirty pages
 constexpr std::size_t key_bytes_max = 511;
@@ -43,7 +43,8 @@ void on_lmdb_assert(MDB_env*, const char* message) {
 }
 
 Error error_of(int lmdb_error) noexcept {
-    bool full = lmdb_error == MDB_MAP_FULL || lmdb_error == MDB_TXN_FULL || lmdb_error == ENOSPC || lmdb_error == EDQUOT || lmdb_error == EFBIG;
+    bool full = lmdb_error == MDB_MAP_FULL || lmdb_error == MDB_TXN_FULL || lmdb_error == ENOSPC || lmdb_error == EDQUOT ||
+                lmdb_error == EFBIG;
     return {Fault::storage, full ? Code::no_space : Code::io_failed, lmdb_error > 0 ? lmdb_error : 0};
 }
 
@@ -205,7 +206,9 @@ void sort_by_age(std::vector<FoundBlob>& blobs) {
     int shift = std::max(0, static_cast<int>(std::bit_width(span)) - 2 * bits);
     std::vector<FoundBlob> sorted(blobs.size());
     for (int pass = 0; pass < 2; ++pass) {
-        auto bucket_of = [&](const FoundBlob& blob) { return (static_cast<std::uint64_t>(blob.created) - base) >> (shift + pass * bits) & (buckets - 1); };
+        auto bucket_of = [&](const FoundBlob& blob) {
+            return (static_cast<std::uint64_t>(blob.created) - base) >> (shift + pass * bits) & (buckets - 1);
+        };
         std::array<std::size_t, buckets + 1> ends{};
         for (auto& blob : blobs) ++ends[bucket_of(blob) + 1];
         for (std::size_t i = 1; i <= buckets; ++i) ends[i] += ends[i - 1];
@@ -239,7 +242,8 @@ std::string Ledger::Impl::explain(int error) const {
         case MDB_CORRUPTED:
         case MDB_PAGE_NOTFOUND:
         case MDB_VERSION_MISMATCH:
-            return fmt::format("the ledger in {} is damaged ({}): remove this directory and start again, the volumes rebuild it", directory, mdb_strerror(error));
+            return fmt::format("the ledger in {} is damaged ({}): remove this directory and start again, the volumes rebuild it",
+                               directory, mdb_strerror(error));
         default: return fmt::format("cannot open the ledger in {}: {}", directory, mdb_strerror(error));
     }
 }
@@ -291,7 +295,8 @@ int Ledger::Impl::open_tables(MDB_txn* txn) {
         const char* name;
         MDB_dbi& handle;
     };
-    const Table tables[] = {{"meta", meta}, {"blobs", blobs}, {"sums", sums}, {"manifests", manifests}, {"tags", tags}, {"grants", grants}};
+    const Table tables[] = {{"meta", meta},           {"blobs", blobs}, {"sums", sums},
+                            {"manifests", manifests}, {"tags", tags},   {"grants", grants}};
     for (auto& table : tables) {
         if (int error = mdb_dbi_open(txn, table.name, MDB_CREATE, &table.handle); error != 0) return error;
     }
@@ -301,7 +306,8 @@ int Ledger::Impl::open_tables(MDB_txn* txn) {
 Result<void, std::string> Ledger::Impl::begin_session(MDB_txn* txn) {
     auto format = find_number(txn, meta, key_format);
     if (format && *format > ledger_format) {
-        return fmt::format("the ledger in {} has format {}, this version knows up to {}: start the newer version that wrote it", directory, *format, ledger_format);
+        return fmt::format("the ledger in {} has format {}, this version knows up to {}: start the newer version that wrote it",
+                           directory, *format, ledger_format);
     }
     int error = 0;
     auto write = [&](std::string_view key, std::uint32_t number) {
@@ -406,7 +412,8 @@ void Ledger::Impl::say_refused(int error) {
     auto time = now();
     if (time < silent_until) return;
     silent_until = time + interval;
-    log_error("the ledger in {} could not be changed: {}{}", directory, mdb_strerror(error), refuses_changes ? "; it takes no more changes until a restart" : "");
+    log_error("the ledger in {} could not be changed: {}{}", directory, mdb_strerror(error),
+              refuses_changes ? "; it takes no more changes until a restart" : "");
 }
 
 int Ledger::Impl::apply_one(MDB_txn* txn, const LedgerChange& change, std::uint64_t& tags_changed) {
@@ -426,8 +433,12 @@ int Ledger::Impl::apply_one(MDB_txn* txn, const LedgerChange& change, std::uint6
             ++tags_changed;
             return impl.remove(txn, impl.tags, tag_key(remove.repository, remove.tag));
         }
-        int operator()(const PutGrant& put) { return impl.put(txn, impl.grants, grant_key(put.scope, put.repository, put.digest), grant_value(wall_seconds())); }
-        int operator()(const PutVolume& put) { return impl.put(txn, impl.meta, volume_key(put.record.index), volume_value(put.record)); }
+        int operator()(const PutGrant& put) {
+            return impl.put(txn, impl.grants, grant_key(put.scope, put.repository, put.digest), grant_value(wall_seconds()));
+        }
+        int operator()(const PutVolume& put) {
+            return impl.put(txn, impl.meta, volume_key(put.record.index), volume_value(put.record));
+        }
         int operator()(const EndRebuild&) {
             impl.wants_rebuild = false;
             return impl.remove(txn, impl.meta, key_rebuild);
@@ -573,7 +584,8 @@ void Ledger::each_blob(const std::function<void(const Digest&, std::uint64_t, st
     std::uint64_t unreadable = 0;
     for (bool more = cursor.first(); more; more = cursor.next()) {
         auto record = parse_blob_value(cursor.value());
-        if (record && parse_digest_key(cursor.key())) found.push_back({record->created, cursor.key().data(), cursor.value().data()});
+        if (record && parse_digest_key(cursor.key()))
+            found.push_back({record->created, cursor.key().data(), cursor.value().data()});
         else ++unreadable;
     }
     sort_by_age(found);
@@ -585,7 +597,8 @@ void Ledger::each_blob(const std::function<void(const Digest&, std::uint64_t, st
         auto record = parse_blob_value({found[i].value, sizeof(BlobValue)});
         visit(*read_digest_key(found[i].key), record->size, record->volume, record->flags);
     }
-    if (unreadable > 0) log_warning("the ledger in {} has {} blob records that this version cannot read", impl_->directory, unreadable);
+    if (unreadable > 0)
+        log_warning("the ledger in {} has {} blob records that this version cannot read", impl_->directory, unreadable);
 }
 
 void Ledger::each_tag(const std::function<void(const std::string&, const std::string&, const TagRecord&)>& visit) const {
@@ -651,7 +664,8 @@ void Ledger::mark_end_in_order() noexcept {
     int error = impl_->put(txn, impl_->meta, key_ended, view_of_meta(ended));
     if (error == 0) error = mdb_txn_commit(txn);
     else mdb_txn_abort(txn);
-    if (error != 0) log_warning("the ledger could not note an orderly end: {}; the next start looks for strays", mdb_strerror(error));
+    if (error != 0)
+        log_warning("the ledger could not note an orderly end: {}; the next start looks for strays", mdb_strerror(error));
 }
 
 }  // namespace entrepot

@@ -157,7 +157,8 @@ std::optional<TagRecord> parse_tag_value(std::string_view bytes) {
     auto length = raw_bytes(value->algorithm);
     if (length == 0) return std::nullopt;
     TagRecord record;
-    record.digest = Digest::from_raw(static_cast<DigestAlgorithm>(value->algorithm), std::as_bytes(std::span(value->raw_digest, length)));
+    record.digest =
+        Digest::from_raw(static_cast<DigestAlgorithm>(value->algorithm), std::as_bytes(std::span(value->raw_digest, length)));
     record.media_type = bytes.substr(0, value->media_type_bytes);
     record.size = value->size;
     record.checked = value->checked;
@@ -188,10 +189,12 @@ std::optional<VolumeRecord> parse_volume_value(std::uint8_t index, std::string_v
 Result<void> check_bounds(const LedgerChange& change) noexcept {
     constexpr Error too_large{Fault::policy, Code::too_large};
     if (auto* manifest = std::get_if<PutManifest>(&change)) {
-        if (manifest->record.media_type.size() > media_type_bytes_max || manifest->record.references.size() > references_max) return too_large;
+        if (manifest->record.media_type.size() > media_type_bytes_max || manifest->record.references.size() > references_max)
+            return too_large;
     }
     if (auto* tag = std::get_if<PutTag>(&change)) {
-        if (tag->repository.size() + tag->tag.size() > tag_key_bytes_max || tag->record.media_type.size() > media_type_bytes_max) return too_large;
+        if (tag->repository.size() + tag->tag.size() > tag_key_bytes_max || tag->record.media_type.size() > media_type_bytes_max)
+            return too_large;
     }
     return {};
 }

@@ -8,8 +8,8 @@ namespace entrepot {
 namespace {
 
 constexpr auto turn_wait_max = seconds(60);
-constexpr int rounds_max = 4096;               // of eviction for one reservation; each frees something or is the last
-constexpr std::size_t victims_a_round = 64;    // leave together: one commit of the ledger
+constexpr int rounds_max = 4096;             // of eviction for one reservation; each frees something or is the last
+constexpr std::size_t victims_a_round = 64;  // leave together: one commit of the ledger
 constexpr std::uint64_t headroom_bytes_max = 256 * MiB;
 constexpr std::uint64_t disk_headroom_bytes = MiB;
 constexpr Error no_space{Fault::capacity, Code::no_space};

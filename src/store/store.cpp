@@ -23,7 +23,9 @@ std::string explain(const std::string& path, const Error& error) {
     switch (error.detail) {
         case ELOOP:
         case ENOTDIR: return fmt::format("{} is a symbolic link or no directory; name the directory itself", path);
-        case EPERM: return fmt::format("{} belongs to another user or is writable by everybody: give it to the server's user, mode 0700", path);
+        case EPERM:
+            return fmt::format("{} belongs to another user or is writable by everybody: give it to the server's user, mode 0700",
+                               path);
         default: return fmt::format("cannot open {}: {}", path, std::strerror(error.detail));
     }
 }
@@ -34,7 +36,9 @@ std::string explain_lock(const std::string& path, const Error& error) {
 }
 
 /// What an open says when the file itself is not (or no longer) ours to read.
-bool is_lost(int error) noexcept { return error == ENOENT || error == ELOOP || error == ENOTDIR || error == EACCES || error == EISDIR; }
+bool is_lost(int error) noexcept {
+    return error == ENOENT || error == ELOOP || error == ENOTDIR || error == EACCES || error == EISDIR;
+}
 
 }  // namespace
 
@@ -66,9 +70,11 @@ Result<void, std::string> Warehouse::open_roots() {
     known_volumes_ = ledger_->volumes();
 
     auto paths = options_.volumes.empty() ? std::vector{options_.directory} : options_.volumes;
-    if (paths.size() > volumes_max) return fmt::format("{} volumes are configured, at most {} are possible", paths.size(), volumes_max);
+    if (paths.size() > volumes_max)
+        return fmt::format("{} volumes are configured, at most {} are possible", paths.size(), volumes_max);
     for (auto& path : paths) {
-        bool known = std::any_of(known_volumes_.begin(), known_volumes_.end(), [&path](auto& volume) { return volume.path == path; });
+        bool known =
+            std::any_of(known_volumes_.begin(), known_volumes_.end(), [&path](auto& volume) { return volume.path == path; });
         auto root = open_directory(path, !known);
         if (!root && known) {
             log_error("{}; its share of the blobs is gone until it comes back", explain(path, root.error()));
@@ -111,18 +117,21 @@ Task<Result<void>> Warehouse::start() {
 Task<Result<void>> Warehouse::prepare_volumes() {
     for (auto& volume : volumes_) {
         auto fresh_id = random_bits() | 1;
-        bool may_be_lost = !options_.volumes.empty() && std::any_of(known_volumes_.begin(), known_volumes_.end(),
-                                                                    [&volume](auto& known) { return known.path == volume->path(); });
+        bool may_be_lost =
+            !options_.volumes.empty() && std::any_of(known_volumes_.begin(), known_volumes_.end(),
+                                                     [&volume](auto& known) { return known.path == volume->path(); });
         auto prepared = co_await volume->prepare(fresh_id, may_be_lost);
         if (prepared) prepared = co_await assign_index(*volume);
         if (prepared) continue;
         auto code = prepared.error().code;
-        log_error("volume {} is not used: {}", volume->path(),
-                  code == Code::not_found     ? "it was a volume and is empty now; mount its disk, or make an empty directory .entrepot in it to begin anew"
-                  : code == Code::unsupported ? "a newer entrepot wrote it"
-                  : code == Code::corrupt     ? ".entrepot/volume is damaged; remove that file to give the volume a new name"
-                  : code == Code::busy        ? "it is a copy of another volume, or the ledger has no number left for it"
-                                              : std::strerror(prepared.error().detail));
+        log_error(
+            "volume {} is not used: {}", volume->path(),
+            code == Code::not_found
+                ? "it was a volume and is empty now; mount its disk, or make an empty directory .entrepot in it to begin anew"
+            : code == Code::unsupported ? "a newer entrepot wrote it"
+            : code == Code::corrupt     ? ".entrepot/volume is damaged; remove that file to give the volume a new name"
+            : code == Code::busy        ? "it is a copy of another volume, or the ledger has no number left for it"
+                                        : std::strerror(prepared.error().detail));
         volume.reset();
     }
     std::erase(volumes_, nullptr);
@@ -142,7 +151,8 @@ Task<Result<void>> Warehouse::prepare_volumes() {
 /// Finds the number under which the ledger's records mean this volume, or gives it one.
 Task<Result<void>> Warehouse::assign_index(Volume& volume) {
     VolumeRecord record{0, volume.id(), volume.path(), true};
-    auto known = std::find_if(known_volumes_.begin(), known_volumes_.end(), [&volume](auto& other) { return other.id == volume.id(); });
+    auto known =
+        std::find_if(known_volumes_.begin(), known_volumes_.end(), [&volume](auto& other) { return other.id == volume.id(); });
     if (known != known_volumes_.end()) {
         if (by_index_[known->index]) co_return Error{Fault::storage, Code::busy};
         record.index = known->index;
@@ -153,7 +163,9 @@ Task<Result<void>> Warehouse::assign_index(Volume& volume) {
         *known = record;
     } else {
         std::size_t index = 0;
-        auto taken = [this](std::size_t number) { return std::any_of(known_volumes_.begin(), known_volumes_.end(), [number](auto& v) { return v.index == number; }); };
+        auto taken = [this](std::size_t number) {
+            return std::any_of(known_volumes_.begin(), known_volumes_.end(), [number](auto& v) { return v.index == number; });
+        };
         while (index < by_index_.size() && taken(index)) ++index;
         if (index == by_index_.size()) co_return Error{Fault::storage, Code::busy};
         record.index = static_cast<std::uint8_t>(index);
@@ -376,7 +388,8 @@ void Warehouse::touch(const std::vector<Digest>& digests) noexcept {
     }
     auto* hint = new TouchHint;
     hint->store = this;
-    hint->digests.assign(digests.begin(), digests.begin() + static_cast<std::ptrdiff_t>(std::min(digests.size(), touched_digests_max)));
+    hint->digests.assign(digests.begin(),
+                         digests.begin() + static_cast<std::ptrdiff_t>(std::min(digests.size(), touched_digests_max)));
     hint->run = [](Message& message) {
         auto& arrived = static_cast<TouchHint&>(message);
         arrived.store->run_touch(arrived);

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view sums_suffix = ".sums";
 constexpr std::size_t walkers_max = 16;
-constexpr std::size_t looks_a_turn = 256;       // names looked at before others may run
+constexpr std::size_t looks_a_turn = 256;  // names looked at before others may run
 constexpr std::size_t adoptions_a_commit = 256;
 
 struct FileState {
@@ -79,7 +79,8 @@ Task<void> Warehouse::scan_some_partials(Walk& walk) {
         auto i = walk.next++;
         std::string_view name = walk.names[i];
         if (auto digest = parse_flat_name(name)) {
-            bool has_sums = i + 1 < walk.names.size() && walk.names[i + 1].size() == name.size() + sums_suffix.size() && walk.names[i + 1].starts_with(name);
+            bool has_sums = i + 1 < walk.names.size() && walk.names[i + 1].size() == name.size() + sums_suffix.size() &&
+                            walk.names[i + 1].starts_with(name);
             co_await scan_partial(walk.volume, *digest, has_sums);
             continue;
         }

@@ -17,7 +17,8 @@ constexpr std::string_view identity_words = "entrepot volume ";
 constexpr unsigned volume_format = 1;
 constexpr std::uint64_t identity_bytes_max = 256;
 constexpr std::string_view layout_text = R"({"imageLayoutVersion":"1.0.0"})";
-constexpr std::string_view empty_index_text = R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]})";
+constexpr std::string_view empty_index_text =
+    R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]})";
 constexpr auto log_interval = std::chrono::minutes(1);
 
 struct Identity {
@@ -149,7 +150,8 @@ void Volume::note_failure(const char* what, int error) noexcept {
     }
     auto silent_until = silent_until_ns_.load(std::memory_order_relaxed);
     if (time.ns < silent_until || !silent_until_ns_.compare_exchange_strong(silent_until, (time + log_interval).ns)) return;
-    log_warning("volume {}: {} failed: {}{}", path_, what, std::strerror(error), healthy(time) ? "" : "; it gets no new blobs for a minute");
+    log_warning("volume {}: {} failed: {}{}", path_, what, std::strerror(error),
+                healthy(time) ? "" : "; it gets no new blobs for a minute");
 }
 
 double Volume::score(const Digest& digest) const noexcept {
@@ -176,7 +178,8 @@ std::string flat_name(const Digest& digest) { return std::string(digest.algorith
 
 std::optional<Digest> parse_flat_name(std::string_view name) noexcept {
     constexpr std::size_t algorithm_bytes = 6;  // "sha256", "sha512"
-    if (name.size() <= algorithm_bytes || name.size() > Digest::text_bytes_max || name[algorithm_bytes] != '-') return std::nullopt;
+    if (name.size() <= algorithm_bytes || name.size() > Digest::text_bytes_max || name[algorithm_bytes] != '-')
+        return std::nullopt;
     std::array<char, Digest::text_bytes_max> text;
     std::memcpy(text.data(), name.data(), name.size());
     text[algorithm_bytes] = ':';

@@ -27,10 +27,10 @@ class Warehouse final : public Store {
   public:
     static constexpr std::size_t volumes_max = 64;
     static constexpr std::size_t quarantined_max = 16;
-    static constexpr std::size_t reservers_max = 1024;       ///< tasks waiting for room; one more is refused with no_space
-    static constexpr std::size_t verifiers_max = 4;          ///< whole-blob verifications at a time
-    static constexpr std::size_t touches_in_flight_max = 64; ///< hints on their way to the owner; more are dropped
-    static constexpr std::size_t touched_digests_max = 512;  ///< of one hint
+    static constexpr std::size_t reservers_max = 1024;        ///< tasks waiting for room; one more is refused with no_space
+    static constexpr std::size_t verifiers_max = 4;           ///< whole-blob verifications at a time
+    static constexpr std::size_t touches_in_flight_max = 64;  ///< hints on their way to the owner; more are dropped
+    static constexpr std::size_t touched_digests_max = 512;   ///< of one hint
 
     explicit Warehouse(const Options& options);
     ~Warehouse() override;
@@ -41,7 +41,8 @@ class Warehouse final : public Store {
     Task<void> stop() override;
     Ledger& ledger() noexcept override { return *ledger_; }
     Task<Result<BlobRef>> open(const Digest& digest) override;
-    Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length, Digester& resumed) override;
+    Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length,
+                                                    Digester& resumed) override;
     std::uint64_t partial_bytes(const Digest& digest) const noexcept override { return partials_.resumable_bytes(digest); }
     void set_pressure_relief(std::function<Task<void>()> relief) override { relief_ = std::move(relief); }
     Task<void> quarantine(const Digest& digest) override;
@@ -118,8 +119,8 @@ class Warehouse final : public Store {
     // writing.cpp
     /// Keeps the digest for one writer; what was kept of it goes to that writer.
     Task<Result<std::optional<KeptPartial>>> claim(const Digest& digest);
-    Task<Result<std::unique_ptr<BlobWriter>>> start_writer(const Digest& digest, std::optional<std::uint64_t> length, Digester& resumed, Volume& volume,
-                                                           Reservation& reservation);
+    Task<Result<std::unique_ptr<BlobWriter>>> start_writer(const Digest& digest, std::optional<std::uint64_t> length,
+                                                           Digester& resumed, Volume& volume, Reservation& reservation);
     Task<Result<int>> open_partial(Volume& volume, const std::string& name, std::uint32_t flags);
     Task<Result<void>> allocate(Volume& volume, int file, std::uint64_t length);
     bool release_claim(const Digest& digest, const std::optional<KeptPartial>& kept);
@@ -161,8 +162,8 @@ class Warehouse final : public Store {
 
     // index_json.cpp
     static constexpr std::size_t restored_manifests_max = 1024;  // of one tag: an index and its children
-    Task<void> restore_manifest(const std::string& repository, Digest digest, std::string media_type, std::unordered_set<Digest, DigestHash>& seen,
-                                std::vector<LedgerChange>& changes);
+    Task<void> restore_manifest(const std::string& repository, Digest digest, std::string media_type,
+                                std::unordered_set<Digest, DigestHash>& seen, std::vector<LedgerChange>& changes);
     Task<std::string> read_manifest(Digest digest);
     Task<void> write_index();
     Task<void> read_tags();

@@ -9,9 +9,12 @@
 
 namespace entrepot {
 
-std::uint64_t Warehouse::unknown_length_step() const noexcept { return std::min(options_.unknown_length_bytes, std::max(capacity_.limit() / 8, MiB)); }
+std::uint64_t Warehouse::unknown_length_step() const noexcept {
+    return std::min(options_.unknown_length_bytes, std::max(capacity_.limit() / 8, MiB));
+}
 
-Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::begin(const Digest& digest_given, std::optional<std::uint64_t> length, Digester& resumed) {
+Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::begin(const Digest& digest_given, std::optional<std::uint64_t> length,
+                                                           Digester& resumed) {
     auto digest = digest_given;
     auto take = [this, &digest] { return claim(digest); };
     auto claimed = co_await run_at_owner(take);
@@ -62,8 +65,8 @@ Task<Result<int>> Warehouse::open_partial(Volume& volume, const std::string& nam
 }
 
 /// Takes `reservation` over only when it succeeds.
-Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::start_writer(const Digest& digest, std::optional<std::uint64_t> length, Digester& resumed, Volume& volume,
-                                                                  Reservation& reservation) {
+Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::start_writer(const Digest& digest, std::optional<std::uint64_t> length,
+                                                                  Digester& resumed, Volume& volume, Reservation& reservation) {
     auto name = flat_name(digest);
     auto file = co_await open_partial(volume, name, 0);
     if (!file) co_return file.error();

@@ -15,7 +15,8 @@ std::string random_bytes(Random& random, std::uint64_t length) {
     std::string bytes(length, '\0');
     for (std::uint64_t i = 0; i < length; i += 8) {
         auto word = random.next();
-        bytes.replace(i, std::min<std::uint64_t>(8, length - i), reinterpret_cast<const char*>(&word), std::min<std::uint64_t>(8, length - i));
+        bytes.replace(i, std::min<std::uint64_t>(8, length - i), reinterpret_cast<const char*>(&word),
+                      std::min<std::uint64_t>(8, length - i));
     }
     return bytes;
 }
@@ -54,18 +55,22 @@ std::string Catalogue::add(std::string bytes, std::string media_type, DigestAlgo
 }
 
 void Catalogue::add_manifests(Repository& repository, Random& random) {
-    auto config = add(fmt::format(R"({{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}},"repository":"{}"}})", repository.name), {},
-                      DigestAlgorithm::sha256);
+    auto config =
+        add(fmt::format(R"({{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}},"repository":"{}"}})",
+                        repository.name),
+            {}, DigestAlgorithm::sha256);
     repository.blobs.insert(config);
     auto manifest_count = 1 + random.below(3);
     for (std::uint64_t i = 0; i < manifest_count; ++i) {
         std::string layers;
         for (const auto& blob : repository.blobs) {
             if (blob == config || random.chance(0.3)) continue;
-            layers += fmt::format(R"({}{{"mediaType":"{}","digest":"{}","size":{}}})", layers.empty() ? "" : ",", layer_type, blob, contents_.at(blob).bytes.size());
+            layers += fmt::format(R"({}{{"mediaType":"{}","digest":"{}","size":{}}})", layers.empty() ? "" : ",", layer_type,
+                                  blob, contents_.at(blob).bytes.size());
         }
-        auto text = fmt::format(R"({{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"{}","digest":"{}","size":{}}},"layers":[{}],"annotations":{{"number":"{}"}}}})",
-                                manifest_type, config_type, config, contents_.at(config).bytes.size(), layers, i);
+        auto text = fmt::format(
+            R"({{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"{}","digest":"{}","size":{}}},"layers":[{}],"annotations":{{"number":"{}"}}}})",
+            manifest_type, config_type, config, contents_.at(config).bytes.size(), layers, i);
         auto digest = add(std::move(text), manifest_type, DigestAlgorithm::sha256);
         repository.manifests.insert(digest);
         auto tag = fmt::format("v{}", random.below(manifest_count));
@@ -98,7 +103,8 @@ Repository* Catalogue::find_repository(const std::string& name) {
 void Catalogue::move_a_tag(Random& random) {
     auto& repository = random.pick(repositories_);
     auto tag = std::next(repository.tags.begin(), static_cast<std::ptrdiff_t>(random.below(repository.tags.size())));
-    auto manifest = std::next(repository.manifests.begin(), static_cast<std::ptrdiff_t>(random.below(repository.manifests.size())));
+    auto manifest =
+        std::next(repository.manifests.begin(), static_cast<std::ptrdiff_t>(random.below(repository.manifests.size())));
     tag->second = *manifest;
     repository.tag_history[tag->first].insert(*manifest);
 }

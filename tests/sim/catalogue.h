@@ -22,8 +22,8 @@ struct Content {
 
 struct Repository {
     std::string name;
-    std::set<std::string> blobs, manifests;    ///< digest texts
-    std::map<std::string, std::string> tags;   ///< now: tag -> digest text
+    std::set<std::string> blobs, manifests;                    ///< digest texts
+    std::map<std::string, std::string> tags;                   ///< now: tag -> digest text
     std::map<std::string, std::set<std::string>> tag_history;  ///< everything a tag ever pointed to
 };
 

@@ -43,12 +43,14 @@ std::string Ask::text(bool keep_alive) const {
 void Judge::fail(const Ask& ask, const Answer& answer, const std::string& why) const {
     auto fields = std::string();
     for (const auto& [name, value] : answer.head.fields) fields += fmt::format("  {}: {}\n", name, value);
-    violation(fmt::format("{}\nasked: {} ({})\n{}answered: {} with {} bytes of body{}\n{}{}", why, name_of(ask.what), ask.method, ask.text(true), answer.head.first_line,
-                          answer.body.size(), answer.complete ? "" : ", incomplete", fields, answer.status >= 400 ? answer.body.substr(0, 400) : std::string()));
+    violation(fmt::format("{}\nasked: {} ({})\n{}answered: {} with {} bytes of body{}\n{}{}", why, name_of(ask.what), ask.method,
+                          ask.text(true), answer.head.first_line, answer.body.size(), answer.complete ? "" : ", incomplete",
+                          fields, answer.status >= 400 ? answer.body.substr(0, 400) : std::string()));
 }
 
 void Judge::judge(const Ask& ask, const Answer& answer) {
-    if (world_.verbose) fmt::print(stderr, "             answered {} {}: {}\n", ask.method, ask.target, answer.head.field("x-entrepot-cache"));
+    if (world_.verbose)
+        fmt::print(stderr, "             answered {} {}: {}\n", ask.method, ask.target, answer.head.field("x-entrepot-cache"));
     world_.note("answer", static_cast<std::uint64_t>(answer.status), answer.body.size());
     ++world_.counts[fmt::format("{} {} {}", ask.method, name_of(ask.what), answer.status)];
     if (answer.timed_out && !excuses_.silence) fail(ask, answer, "a request does not end");
@@ -76,7 +78,8 @@ void Judge::judge_status(const Ask& ask, const Answer& answer) const {
         default:
             right = {200};
             if (ask.if_none_match) right = {304};
-            else if ((ask.first || ask.last) && ask.content && ask.content->bytes.empty()) right = {200, 416};  // nothing to take a part of
+            else if ((ask.first || ask.last) && ask.content && ask.content->bytes.empty())
+                right = {200, 416};  // nothing to take a part of
             else if (ask.first && ask.content && *ask.first >= ask.content->bytes.size()) right = {416};
             else if (ask.last && !ask.first && *ask.last == 0) right = {416};
             else if (ask.first || ask.last) right = {206};
@@ -87,7 +90,9 @@ void Judge::judge_status(const Ask& ask, const Answer& answer) const {
     if (answer.status == 408 && excuses_.silence) return;  // the rest of the head is on its way for ever
     // Whether a part can be satisfied depends on the length, about which this upstream lies.
     if (excuses_.corruption && (ask.first || ask.last) && (answer.status == 206 || answer.status == 416)) return;
-    if (asks_upstream && excuses_.upstream && std::find(std::begin(excusable), std::end(excusable), answer.status) != std::end(excusable)) return;
+    if (asks_upstream && excuses_.upstream &&
+        std::find(std::begin(excusable), std::end(excusable), answer.status) != std::end(excusable))
+        return;
     fail(ask, answer, fmt::format("the status should be {}", right.front()));
 }
 
@@ -107,13 +112,16 @@ const Content* Judge::content_of(const Ask& ask, const Answer& answer) const {
 void Judge::judge_content(const Ask& ask, const Answer& answer) const {
     if (ask.what != Ask::What::blob && ask.what != Ask::What::manifest && ask.what != Ask::What::tag) return;
     const auto& content = *content_of(ask, answer);
-    if (answer.head.field("docker-content-digest") != content.digest.text()) fail(ask, answer, "Docker-Content-Digest is missing or wrong");
-    if (content.is_manifest() && answer.head.field("content-type") != content.media_type) fail(ask, answer, "the manifest's media type was changed");
+    if (answer.head.field("docker-content-digest") != content.digest.text())
+        fail(ask, answer, "Docker-Content-Digest is missing or wrong");
+    if (content.is_manifest() && answer.head.field("content-type") != content.media_type)
+        fail(ask, answer, "the manifest's media type was changed");
     if (answer.head.has("content-encoding")) fail(ask, answer, "the content is said to be encoded");
     if (answer.status == 206) return judge_part(ask, answer);
     auto length = answer.head.field("content-length");
     if (ask.head_only()) {
-        if (!excuses_.corruption && length != std::to_string(content.bytes.size())) fail(ask, answer, "HEAD promises another length");
+        if (!excuses_.corruption && length != std::to_string(content.bytes.size()))
+            fail(ask, answer, "HEAD promises another length");
         return;
     }
     if (!answer.complete) return;
@@ -174,7 +182,9 @@ Task<void> SimClients::converse(Wire& wire, Random& random, const Manner& manner
     std::vector<Ask> asked;
     while (left > 0) {
         bool last = left == 1 || random.chance(0.1);
-        unsigned together = last ? 1 : random.chance(options_.pipelines) ? static_cast<unsigned>(random.between(1, std::min(left, 4u))) : 1;
+        unsigned together = last                                ? 1
+                            : random.chance(options_.pipelines) ? static_cast<unsigned>(random.between(1, std::min(left, 4u)))
+                                                                : 1;
         std::string text;
         asked.clear();
         for (unsigned i = 0; i < together; ++i) {
@@ -223,7 +233,8 @@ Task<Answer> SimClients::read_answer(Wire& wire, const Ask& ask, Random& random,
     co_return answer;
 }
 
-Task<void> SimClients::read_length(Wire& wire, Answer& answer, std::uint64_t length, std::uint64_t leave_after, Random& random, const Manner& manner) {
+Task<void> SimClients::read_length(Wire& wire, Answer& answer, std::uint64_t length, std::uint64_t leave_after, Random& random,
+                                   const Manner& manner) {
     while (true) {
         auto take = std::min<std::uint64_t>(wire.buffer.size(), length - answer.body.size());
         answer.body.append(wire.buffer, 0, take);
@@ -233,8 +244,10 @@ Task<void> SimClients::read_length(Wire& wire, Answer& answer, std::uint64_t len
             answer.left = true;
             co_return;
         }
-        if (manner.slow) co_await Sleep(random.span(milliseconds(0), milliseconds(60)));  // above 8 KiB/s: slower ones may be cut off
-        bool more = co_await wire.fill(Loop::current().time() + patience, manner.slow ? 4 * KiB + random.skewed(64 * KiB) : 64 * KiB);
+        if (manner.slow)
+            co_await Sleep(random.span(milliseconds(0), milliseconds(60)));  // above 8 KiB/s: slower ones may be cut off
+        bool more =
+            co_await wire.fill(Loop::current().time() + patience, manner.slow ? 4 * KiB + random.skewed(64 * KiB) : 64 * KiB);
         answer.timed_out = wire.timed_out();
         if (!more) co_return;
     }
@@ -266,9 +279,7 @@ void SimClients::draw_range(Ask& ask, Random& random) const {
         case 0: ask.first = random.below(size + 1); break;
         case 1: ask.last = random.skewed(size + 10); break;
         case 2: ask.first = size + random.below(3); break;
-        default:
-            ask.first = random.below(size + 1);
-            ask.last = *ask.first + random.skewed(size + 10);
+        default: ask.first = random.below(size + 1); ask.last = *ask.first + random.skewed(size + 10);
     }
 }
 
@@ -276,7 +287,9 @@ Ask SimClients::draw_ask(Random& random, const Manner& manner, bool first) {
     Ask ask;
     auto& repository = random.pick(catalogue_.repositories());
     ask.repository = repository.name;
-    auto choose = [&random](const std::set<std::string>& from) { return *std::next(from.begin(), static_cast<std::ptrdiff_t>(random.below(from.size()))); };
+    auto choose = [&random](const std::set<std::string>& from) {
+        return *std::next(from.begin(), static_cast<std::ptrdiff_t>(random.below(from.size())));
+    };
     ask.extra_fields = options_.client_secret + ": hunter2\r\n";
     ask.method = random.chance(0.15) ? "HEAD" : "GET";
     std::string kind = "blobs";
@@ -293,7 +306,8 @@ Ask SimClients::draw_ask(Random& random, const Manner& manner, bool first) {
         ask.reference = choose(repository.manifests);
     } else if (drawn < 88) {
         ask.what = Ask::What::tag;
-        ask.reference = std::next(repository.tags.begin(), static_cast<std::ptrdiff_t>(random.below(repository.tags.size())))->first;
+        ask.reference =
+            std::next(repository.tags.begin(), static_cast<std::ptrdiff_t>(random.below(repository.tags.size())))->first;
     } else if (drawn < 91) {
         ask.what = Ask::What::unknown_blob;
         ask.reference = Catalogue::unknown_digest(random);
@@ -315,8 +329,8 @@ Ask SimClients::draw_ask(Random& random, const Manner& manner, bool first) {
     if (ask.what == Ask::What::blob || ask.what == Ask::What::manifest) ask.content = catalogue_.find(ask.reference);
     if (ask.what == Ask::What::blob && !ask.head_only() && random.chance(0.25)) draw_range(ask, random);
     else if (ask.what == Ask::What::blob && random.chance(0.05)) ask.if_none_match = true;
-    ask.target = fmt::format("/v2/{}{}/{}/{}{}", manner.style == "target" ? "registry.sim/" : "", ask.repository, kind, ask.reference,
-                             manner.style == "ns" ? "?ns=registry.sim" : "");
+    ask.target = fmt::format("/v2/{}{}/{}/{}{}", manner.style == "target" ? "registry.sim/" : "", ask.repository, kind,
+                             ask.reference, manner.style == "ns" ? "?ns=registry.sim" : "");
     return ask;
 }
 

@@ -22,7 +22,7 @@ struct Ask {
     std::string extra_fields;
     std::optional<std::uint64_t> first, last;  ///< Range: bytes=first-last; only `last`: a suffix
     bool if_none_match = false;
-    const Content* content = nullptr;          ///< for blobs and manifests by digest
+    const Content* content = nullptr;  ///< for blobs and manifests by digest
 
     bool head_only() const { return method == "HEAD"; }
     std::string text(bool keep_alive) const;
@@ -47,7 +47,8 @@ struct Excuses {
 
 class Judge {
   public:
-    Judge(World& world, const Catalogue& catalogue, const Excuses& excuses) : world_(world), catalogue_(catalogue), excuses_(excuses) {}
+    Judge(World& world, const Catalogue& catalogue, const Excuses& excuses)
+        : world_(world), catalogue_(catalogue), excuses_(excuses) {}
     void judge(const Ask& ask, const Answer& answer);
 
   private:
@@ -65,13 +66,13 @@ class Judge {
 
 struct ClientOptions {
     unsigned clients = 8;
-    unsigned requests_max = 12;   ///< of one client
+    unsigned requests_max = 12;  ///< of one client
     Name server;
     std::string client_secret;
-    double leaves = 0;            ///< per request: drops the connection in the middle of the body
-    double slow = 0;              ///< per client
-    double pipelines = 0;         ///< per request: sends the next one before this is answered
-    double herd = 0;              ///< per run: every client wants the same blob first
+    double leaves = 0;     ///< per request: drops the connection in the middle of the body
+    double slow = 0;       ///< per client
+    double pipelines = 0;  ///< per request: sends the next one before this is answered
+    double herd = 0;       ///< per run: every client wants the same blob first
 };
 
 class SimClients {
@@ -90,7 +91,8 @@ class SimClients {
     Task<void> run(unsigned number);
     Task<void> converse(Wire& wire, Random& random, const Manner& manner, unsigned& left);
     Task<Answer> read_answer(Wire& wire, const Ask& ask, Random& random, const Manner& manner);
-    Task<void> read_length(Wire& wire, Answer& answer, std::uint64_t length, std::uint64_t leave_after, Random& random, const Manner& manner);
+    Task<void> read_length(Wire& wire, Answer& answer, std::uint64_t length, std::uint64_t leave_after, Random& random,
+                           const Manner& manner);
     Task<void> read_chunks(Wire& wire, Answer& answer);
     Ask draw_ask(Random& random, const Manner& manner, bool first);
     void draw_range(Ask& ask, Random& random) const;

@@ -19,7 +19,8 @@ constexpr std::size_t name_bytes_max = 255;
 std::uint64_t pages_for(std::uint64_t bytes) { return (bytes + page_bytes - 1) / page_bytes; }
 
 bool aligned(const void* address, std::uint64_t offset, std::uint64_t length) {
-    return reinterpret_cast<std::uintptr_t>(address) % sector_bytes == 0 && offset % sector_bytes == 0 && length % sector_bytes == 0;
+    return reinterpret_cast<std::uintptr_t>(address) % sector_bytes == 0 && offset % sector_bytes == 0 &&
+           length % sector_bytes == 0;
 }
 
 /// Copies [begin, end) of `from` over `to`; what `from` does not have is zero.
@@ -129,7 +130,8 @@ int Disk::open(const InodeRef& directory, std::string_view path, std::uint32_t f
     return 0;
 }
 
-int Disk::rename(const InodeRef& from, std::string_view from_path, const InodeRef& to, std::string_view to_path, std::uint32_t flags) {
+int Disk::rename(const InodeRef& from, std::string_view from_path, const InodeRef& to, std::string_view to_path,
+                 std::uint32_t flags) {
     InodeRef from_parent, to_parent;
     std::string from_name, to_name;
     if (int error = resolve(from, from_path, from_parent, from_name); error < 0) return error;
@@ -196,7 +198,8 @@ std::int64_t Disk::read(Inode& file, MutableBytes into, std::uint64_t offset, bo
     if (offset >= file.data.size()) return 0;
     auto length = std::min<std::uint64_t>(into.size(), file.data.size() - offset);
     std::memcpy(into.data(), file.data.data() + offset, length);
-    for (auto page = offset / page_bytes; !direct && page * page_bytes < offset + length; ++page) file.pages[page].resident = true;
+    for (auto page = offset / page_bytes; !direct && page * page_bytes < offset + length; ++page)
+        file.pages[page].resident = true;
     return static_cast<std::int64_t>(length);
 }
 
@@ -225,7 +228,8 @@ std::int64_t Disk::write(Inode& file, Bytes from, std::uint64_t offset, bool dir
         ASSERT(grow(file, end) == 0);
     }
     std::memcpy(file.data.data() + offset, from.data(), from.size());
-    for (auto page = offset / page_bytes; page * page_bytes < offset + from.size(); ++page) file.pages[page] = {!direct, true, false};
+    for (auto page = offset / page_bytes; page * page_bytes < offset + from.size(); ++page)
+        file.pages[page] = {!direct, true, false};
     return static_cast<std::int64_t>(from.size());
 }
 

@@ -61,7 +61,8 @@ class Disk {
 
     // Each path is relative to `directory` and stays beneath it; results are >= 0 or -errno.
     int open(const InodeRef& directory, std::string_view path, std::uint32_t flags, std::uint32_t mode, InodeRef& into);
-    int rename(const InodeRef& from, std::string_view from_path, const InodeRef& to, std::string_view to_path, std::uint32_t flags);
+    int rename(const InodeRef& from, std::string_view from_path, const InodeRef& to, std::string_view to_path,
+               std::uint32_t flags);
     int unlink(const InodeRef& directory, std::string_view path);
     int make_directory(const InodeRef& directory, std::string_view path, std::uint32_t mode);
     void closed(Inode& inode);

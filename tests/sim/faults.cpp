@@ -40,7 +40,9 @@ Faults Faults::draw(Random& random) {
 
 void Faults::heal() {
     heal_disk();
-    for (double* fault : {&interrupted, &accept_error, &connect_refused, &connect_black_hole, &connection_doomed, &connection_silent, &lookup_failure}) *fault = 0;
+    for (double* fault : {&interrupted, &accept_error, &connect_refused, &connect_black_hole, &connection_doomed,
+                          &connection_silent, &lookup_failure})
+        *fault = 0;
 }
 
 void Faults::heal_disk() {

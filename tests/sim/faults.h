@@ -20,28 +20,28 @@ struct Faults {
 
     // Sockets, per request.
     double short_socket_transfer = 0;
-    double interrupted = 0;       ///< EINTR
-    double multishot_end = 0;     ///< a multishot request ends (`more` false) although nothing is wrong
-    double no_buffers = 0;        ///< ENOBUFS although buffers are left
-    double accept_error = 0;      ///< EMFILE, ENFILE, ECONNABORTED
+    double interrupted = 0;    ///< EINTR
+    double multishot_end = 0;  ///< a multishot request ends (`more` false) although nothing is wrong
+    double no_buffers = 0;     ///< ENOBUFS although buffers are left
+    double accept_error = 0;   ///< EMFILE, ENFILE, ECONNABORTED
     double connect_refused = 0;
     double connect_black_hole = 0;  ///< no answer at all
 
     // Connections, drawn once for each.
-    double connection_doomed = 0;   ///< is reset after a drawn number of bytes
-    double connection_silent = 0;   ///< after a drawn number of bytes nothing arrives any more
-    double tiny_segments = 0;       ///< arrives in pieces of a few bytes
-    double narrow_window = 0;       ///< a socket buffer of a few KiB
+    double connection_doomed = 0;  ///< is reset after a drawn number of bytes
+    double connection_silent = 0;  ///< after a drawn number of bytes nothing arrives any more
+    double tiny_segments = 0;      ///< arrives in pieces of a few bytes
+    double narrow_window = 0;      ///< a socket buffer of a few KiB
 
     // The rest.
-    double late_completion = 0;     ///< per reap: some finished requests are reported only by a later one
-    double cancel_too_late = 0;     ///< per cancel: the request runs to its result
+    double late_completion = 0;       ///< per reap: some finished requests are reported only by a later one
+    double cancel_too_late = 0;       ///< per cancel: the request runs to its result
     double registration_refused = 0;  ///< per ring: register_buffers answers false
-    double lookup_failure = 0;      ///< per name resolution
+    double lookup_failure = 0;        ///< per name resolution
 
     Duration disk_delay_max = std::chrono::microseconds(500);
     Duration network_delay_max = std::chrono::milliseconds(2);
-    double long_delay = 0;          ///< per request or segment: up to `long_delay_max`
+    double long_delay = 0;  ///< per request or segment: up to `long_delay_max`
     Duration long_delay_max = std::chrono::seconds(2);
 
     /// A healthy machine: only order and time vary.

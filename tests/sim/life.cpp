@@ -134,7 +134,8 @@ void LifeRun::start_box() {
     // A start that is refused is a short life: mostly the disk waits with its faults until the box runs.
     if (world_.random.chance(0.9)) world_.faults.heal_disk();
     box_ = std::make_unique<SimBox>(world_, setup);
-    auto outcome = world_.run_until([this] { return box_->ready() || !box_->failed().empty(); }, world_.time() + run_time_max, steps_max);
+    auto outcome =
+        world_.run_until([this] { return box_->ready() || !box_->failed().empty(); }, world_.time() + run_time_max, steps_max);
     check_outcome(outcome, "the start");
     world_.faults = plan_.faults;
     if (box_->failed().empty()) return;
@@ -156,7 +157,8 @@ void LifeRun::wait_for_clients() {
     clients_->start();
     background_.start(move_tags());
     Instant crash = life_.crashes ? world_.time() + life_.crash_after : Instant::never();
-    auto outcome = world_.run_until([&] { return clients_->done() || world_.time() >= crash; }, world_.time() + run_time_max, steps_max);
+    auto outcome =
+        world_.run_until([&] { return clients_->done() || world_.time() >= crash; }, world_.time() + run_time_max, steps_max);
     check_outcome(outcome, "the clients");
 }
 
@@ -180,7 +182,8 @@ void LifeRun::close_outside() {
     outside_->enter();
     ending_ = true;
     auto closing = close_registry();
-    auto outcome = world_.run_until([&] { return closing.done() && background_.running() == 0; }, world_.time() + run_time_max, steps_max);
+    auto outcome =
+        world_.run_until([&] { return closing.done() && background_.running() == 0; }, world_.time() + run_time_max, steps_max);
     check_outcome(outcome, "the upstream");
     ASSERT(outside_->ring().in_flight() == 0);
     world_.detach(*outside_);
@@ -198,7 +201,8 @@ void LifeRun::check_disk(const Disk& disk) const {
         text[text.find('/')] = ':';
         auto digest = Digest::parse(text);
         if (!digest) violation("a file under blobs/ has no digest's name: " + path);
-        if (Digest::of(bytes_of(inode->data), digest->algorithm()) != *digest) violation("a stored file does not match its name: " + path);
+        if (Digest::of(bytes_of(inode->data), digest->algorithm()) != *digest)
+            violation("a stored file does not match its name: " + path);
     }
 }
 

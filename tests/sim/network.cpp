@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t segment_bytes_max = 16 * KiB;
 constexpr std::size_t tiny_segment_bytes_max = 64;
-constexpr Duration backlog_retry = seconds(1);   // the client's SYN timer
+constexpr Duration backlog_retry = seconds(1);  // the client's SYN timer
 constexpr Duration connect_give_up = seconds(127);
 
 }  // namespace
@@ -129,7 +129,8 @@ void Network::establish(const SocketRef& client) {
         client->error = ECONNREFUSED;
         return notify(client);
     }
-    if (listener->backlog.size() >= listener->backlog_max) return world_.after(backlog_retry, [this, client] { establish(client); });
+    if (listener->backlog.size() >= listener->backlog_max)
+        return world_.after(backlog_retry, [this, client] { establish(client); });
 
     auto server = make(client->family);
     server->state = Socket::State::connected;
@@ -158,7 +159,8 @@ SocketRef Network::accept(Socket& listener) {
 }
 
 std::int64_t Network::receive(Socket& socket, MutableBytes into, bool peek, bool may_be_short) {
-    if (socket.state == Socket::State::fresh || socket.state == Socket::State::listening) return socket.error ? -std::exchange(socket.error, 0) : -ENOTCONN;
+    if (socket.state == Socket::State::fresh || socket.state == Socket::State::listening)
+        return socket.error ? -std::exchange(socket.error, 0) : -ENOTCONN;
     if (into.empty()) return 0;
     if (socket.inbox.empty()) {
         if (socket.error) return -std::exchange(socket.error, 0);
@@ -191,7 +193,8 @@ std::int64_t Network::send(const SocketRef& socket, Bytes from, bool may_be_shor
 
 Instant Network::arrival(Socket& socket, std::size_t bytes) {
     Instant earliest = world_.time() + world_.network_delay();
-    socket.last_arrival = std::max(earliest, socket.last_arrival) + Duration(socket.ns_per_byte * static_cast<std::int64_t>(bytes));
+    socket.last_arrival =
+        std::max(earliest, socket.last_arrival) + Duration(socket.ns_per_byte * static_cast<std::int64_t>(bytes));
     return socket.last_arrival;
 }
 
@@ -220,7 +223,8 @@ void Network::transmit(const SocketRef& socket, Bytes bytes) {
             return;
         }
         if (silent) continue;
-        schedule(socket, arrival(*socket, piece.size()), [this, socket, text = std::string(text_of(piece))] { arrive(socket, text); });
+        schedule(socket, arrival(*socket, piece.size()),
+                 [this, socket, text = std::string(text_of(piece))] { arrive(socket, text); });
     }
 }
 
@@ -288,7 +292,8 @@ std::uint32_t Network::readiness(const Socket& socket) const {
     bool ended = socket.end_received || socket.read_shut || socket.broken;
     if (!socket.inbox.empty() || ended || socket.error || !socket.backlog.empty()) ready |= POLLIN;
     bool connected = socket.state == Socket::State::connected;
-    if (socket.error || (connected && (socket.broken || socket.write_shut || socket.outstanding <= socket.window / 3 * 2))) ready |= POLLOUT;
+    if (socket.error || (connected && (socket.broken || socket.write_shut || socket.outstanding <= socket.window / 3 * 2)))
+        ready |= POLLOUT;
     if (socket.error) ready |= POLLERR;
     if (socket.end_received) ready |= POLLRDHUP;
     if (socket.broken || (socket.end_received && socket.write_shut)) ready |= POLLHUP;

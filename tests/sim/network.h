@@ -73,7 +73,7 @@ struct Socket {
     State state = State::fresh;
     int family = 0;
     Name local, remote;
-    bool closed = false;           // by its own side
+    bool closed = false;  // by its own side
 
     // Receiving.
     ByteQueue inbox;

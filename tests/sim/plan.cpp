@@ -37,7 +37,8 @@ Plan Plan::draw(std::uint64_t seed) {
     for (std::uint64_t i = 0; i < lives; ++i) {
         Life life;
         life.crashes = i + 1 < lives && random.chance(0.7);
-        life.crash_after = Duration(static_cast<std::int64_t>(random.skewed(static_cast<std::uint64_t>(Duration(seconds(20)).count()))));
+        life.crash_after =
+            Duration(static_cast<std::int64_t>(random.skewed(static_cast<std::uint64_t>(Duration(seconds(20)).count()))));
         plan.lives.push_back(life);
     }
     return plan;

@@ -19,12 +19,12 @@ struct Plan {
     std::uint64_t seed = 0;
     std::uint64_t catalogue_seed = 0;
     unsigned shards = 1;
-    bool healthy = false;        ///< nothing fails: every request must succeed, and every digest is fetched once
-    bool roomy = true;           ///< the store takes everything there is
+    bool healthy = false;  ///< nothing fails: every request must succeed, and every digest is fetched once
+    bool roomy = true;     ///< the store takes everything there is
     std::uint64_t disk_bytes = 0, capacity_bytes = 0;
     std::vector<std::string> volumes;  ///< empty: the store's directory is the only one
     Duration tag_ttl = seconds(60);
-    std::size_t buffers = 8;           ///< of a shard, for fills and cold reads
+    std::size_t buffers = 8;  ///< of a shard, for fills and cold reads
     unsigned provided_buffers = 32;
     Faults faults;
     UpstreamFaults upstream;

@@ -38,7 +38,8 @@ class Random {
     /// Both ends included.
     std::uint64_t between(std::uint64_t low, std::uint64_t high) noexcept { return low + below(high - low + 1); }
     Duration span(Duration low, Duration high) noexcept {
-        return Duration(static_cast<std::int64_t>(between(static_cast<std::uint64_t>(low.count()), static_cast<std::uint64_t>(high.count()))));
+        return Duration(static_cast<std::int64_t>(
+            between(static_cast<std::uint64_t>(low.count()), static_cast<std::uint64_t>(high.count()))));
     }
     /// Small values as likely as large ones, by order of magnitude: sizes at which things go wrong are rarely the big ones.
     std::uint64_t skewed(std::uint64_t high) noexcept {

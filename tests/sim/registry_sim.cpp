@@ -62,12 +62,14 @@ UpstreamFaults UpstreamFaults::draw(Random& random, bool harmful) {
 }
 
 bool UpstreamFaults::harmful() const {
-    return cut + reset + corrupt + promises_more + sends_less + stall + hang + server_error + too_many + garbage + wrong_digest_header > 0;
+    return cut + reset + corrupt + promises_more + sends_less + stall + hang + server_error + too_many + garbage +
+               wrong_digest_header >
+           0;
 }
 
 SimRegistry::SimRegistry(World& world, Catalogue& catalogue, const UpstreamFaults& faults)
-    : world_(world), catalogue_(catalogue), faults_(faults), random_(world.random.fork()),
-      sites_{{*this, Host::registry}, {*this, Host::tokens}, {*this, Host::contents}} {
+    : world_(world), catalogue_(catalogue), faults_(faults),
+      random_(world.random.fork()), sites_{{*this, Host::registry}, {*this, Host::tokens}, {*this, Host::contents}} {
     constexpr const char* ips[] = {registry_ip, tokens_ip, contents_ip};
     for (int i = 0; i < 3; ++i) {
         world.names[host_names[i]] = {ips[i]};
@@ -96,18 +98,22 @@ Task<void> SimRegistry::serve(void* context, std::unique_ptr<Wire> wire) {
         if (!head) violation("the upstream received a malformed request: " + *text);
         auto first_space = head->first_line.find(' ');
         auto last_space = head->first_line.rfind(' ');
-        if (first_space == last_space || head->first_line.substr(last_space + 1) != "HTTP/1.1") violation("the upstream received: " + head->first_line);
+        if (first_space == last_space || head->first_line.substr(last_space + 1) != "HTTP/1.1")
+            violation("the upstream received: " + head->first_line);
         auto method = head->first_line.substr(0, first_space);
         auto target = head->first_line.substr(first_space + 1, last_space - first_space - 1);
         self.check_request(site.host, *head);
-        if (self.world_.verbose) fmt::print(stderr, "             upstream is asked {} {}{}\n", host_names[static_cast<int>(site.host)], head->first_line, head->has("range") ? " with a range" : "");
+        if (self.world_.verbose)
+            fmt::print(stderr, "             upstream is asked {} {}{}\n", host_names[static_cast<int>(site.host)],
+                       head->first_line, head->has("range") ? " with a range" : "");
         keep = co_await self.answer(site.host, *wire, method, target, *head);
     }
     if (wire->is_open()) wire->close();
 }
 
 void SimRegistry::check_request(Host host, const Head& head) const {
-    if (head.fields.count("host") != 1 || head.field("host") != host_names[static_cast<int>(host)]) violation("the upstream received Host: " + head.field("host"));
+    if (head.fields.count("host") != 1 || head.field("host") != host_names[static_cast<int>(host)])
+        violation("the upstream received Host: " + head.field("host"));
     if (head.has(client_secret)) violation("a client's header reached the upstream");
     if (host == Host::contents && head.has("authorization")) violation("a token followed a redirect");
     if (head.has("content-length") || head.has("transfer-encoding")) violation("a request without body announces one");
@@ -161,7 +167,8 @@ Task<bool> SimRegistry::answer_token(Wire& wire, const Head& head) {
     co_return kept;
 }
 
-const Content* SimRegistry::find_content(const Repository& repository, std::string_view kind, const std::string& reference) const {
+const Content* SimRegistry::find_content(const Repository& repository, std::string_view kind,
+                                         const std::string& reference) const {
     if (kind == "blobs") return repository.blobs.contains(reference) ? catalogue_.find(reference) : nullptr;
     auto tag = repository.tags.find(reference);
     auto digest = tag != repository.tags.end() ? tag->second : reference;
@@ -171,14 +178,16 @@ const Content* SimRegistry::find_content(const Repository& repository, std::stri
 Task<bool> SimRegistry::answer_registry(Wire& wire, const std::string& method, const std::string& target, const Head& head) {
     bool with_body = method != "HEAD";
     if (faults_.tokens && head.field("authorization") != std::string("Bearer ") + good_token) {
-        auto challenge = fmt::format("WWW-Authenticate: Bearer realm=\"http://{}/token\",service=\"{}\"\r\n", host_names[1], host_names[0]);
+        auto challenge =
+            fmt::format("WWW-Authenticate: Bearer realm=\"http://{}/token\",service=\"{}\"\r\n", host_names[1], host_names[0]);
         bool kept = co_await answer_status(wire, 401, challenge, with_body);
         co_return kept;
     }
     // /v2/<repository>/<kind>/<reference>
     auto last = target.rfind('/');
     auto before = last == 0 ? std::string::npos : target.rfind('/', last - 1);
-    Repository* repository = before != target.npos && before > 4 ? catalogue_.find_repository(target.substr(4, before - 4)) : nullptr;
+    Repository* repository =
+        before != target.npos && before > 4 ? catalogue_.find_repository(target.substr(4, before - 4)) : nullptr;
     auto kind = repository ? target.substr(before + 1, last - before - 1) : std::string();
     const auto* content = repository ? find_content(*repository, kind, target.substr(last + 1)) : nullptr;
     if (!content) {
@@ -186,7 +195,8 @@ Task<bool> SimRegistry::answer_registry(Wire& wire, const std::string& method, c
         co_return kept;
     }
     if (kind == "blobs" && faults_.redirects) {
-        auto location = fmt::format("Location: http://{}/{}?signature={}\r\n", host_names[2], content->digest.text(), random_.next());
+        auto location =
+            fmt::format("Location: http://{}/{}?signature={}\r\n", host_names[2], content->digest.text(), random_.next());
         bool kept = co_await answer_status(wire, 307, location, with_body);
         co_return kept;
     }
@@ -197,7 +207,8 @@ Task<bool> SimRegistry::answer_registry(Wire& wire, const std::string& method, c
 Task<bool> SimRegistry::answer_status(Wire& wire, int status, std::string extra_fields, bool with_body) {
     std::string text = R"({"errors":[{"code":"SIMULATED","message":"as the seed wants"}]})";
     Body body;
-    body.head = status_line(status) + extra_fields + fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", text.size());
+    body.head = status_line(status) + extra_fields +
+                fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", text.size());
     if (with_body) body.bytes = text;
     bool kept = co_await send_body(wire, std::move(body));
     co_return kept;
@@ -256,7 +267,9 @@ Task<bool> SimRegistry::answer_content(Wire& wire, const std::string& method, co
 
 Task<bool> SimRegistry::send_body(Wire& wire, Body body) {
     auto* traffic = body.traffic;
-    if (traffic) world_.note("upstream sends content (deed, bytes)", static_cast<std::uint64_t>(body.deed) * 100'000'000 + body.total, body.bytes.size());
+    if (traffic)
+        world_.note("upstream sends content (deed, bytes)", static_cast<std::uint64_t>(body.deed) * 100'000'000 + body.total,
+                    body.bytes.size());
     auto deadline = Loop::current().time() + std::chrono::minutes(10);
     if (traffic) traffic->running_max = std::max(traffic->running_max, ++traffic->running);
     bool sent = co_await wire.send(body.head, deadline);
@@ -276,7 +289,7 @@ Task<bool> SimRegistry::send_body(Wire& wire, Body body) {
         if (body.deed != Deed::right) ++world_.counts["upstream bodies spoiled"];
     }
     if (body.deed == Deed::reset) wire.close(true);
-    co_return sent && body.deed == Deed::right && !body.closes;
+    co_return sent&& body.deed == Deed::right && !body.closes;
 }
 
 Task<bool> SimRegistry::send_pieces(Wire& wire, std::string_view bytes, bool chunked) {

@@ -14,21 +14,21 @@ namespace entrepot::sim {
 
 /// Probabilities per answer.
 struct UpstreamFaults {
-    double cut = 0;           ///< ordered end in the middle of the body
+    double cut = 0;  ///< ordered end in the middle of the body
     double reset = 0;
-    double corrupt = 0;       ///< one bit of the body is wrong
-    double promises_more = 0; ///< Content-Length too large
-    double sends_less = 0;    ///< Content-Length too small, and consistent with the body
-    double stall = 0;         ///< nothing more after some of the body
-    double hang = 0;          ///< no answer
+    double corrupt = 0;        ///< one bit of the body is wrong
+    double promises_more = 0;  ///< Content-Length too large
+    double sends_less = 0;     ///< Content-Length too small, and consistent with the body
+    double stall = 0;          ///< nothing more after some of the body
+    double hang = 0;           ///< no answer
     double server_error = 0;
     double too_many = 0;
-    double garbage = 0;       ///< no HTTP at all
+    double garbage = 0;  ///< no HTTP at all
     double wrong_digest_header = 0;
     // No faults, but harder:
     double slow = 0;
     double chunked = 0;
-    double until_close = 0;   ///< neither length nor chunks
+    double until_close = 0;  ///< neither length nor chunks
     double ignores_range = 0;
     bool tokens = false;
     bool redirects = false;
@@ -40,15 +40,16 @@ struct UpstreamFaults {
 class SimRegistry {
   public:
     static constexpr const char* login_server = "registry.sim";
-    static constexpr const char* client_secret = "x-client-secret";  ///< a header of clients that nobody behind the program may see
+    static constexpr const char* client_secret =
+        "x-client-secret";  ///< a header of clients that nobody behind the program may see
 
     /// GETs of one digest, whatever name it was asked by.
     struct Traffic {
-        unsigned gets = 0;         ///< answered from the first byte on
-        unsigned resumes = 0;      ///< answered from a later one
+        unsigned gets = 0;     ///< answered from the first byte on
+        unsigned resumes = 0;  ///< answered from a later one
         unsigned heads = 0;
-        unsigned delivered = 0;    ///< handed to the network whole and right
-        unsigned spoiled = 0;      ///< every other way an answer ended
+        unsigned delivered = 0;  ///< handed to the network whole and right
+        unsigned spoiled = 0;    ///< every other way an answer ended
         unsigned running = 0, running_max = 0;
     };
 

@@ -16,7 +16,8 @@ std::uint32_t buffer_id(std::uint32_t flags) { return flags >> IORING_CQE_BUFFER
 
 }  // namespace
 
-SimRing::SimRing(const Options& options) : world_(World::current()), options_(options), process_(world_.process), number_(world_.add_ring(*this)) {
+SimRing::SimRing(const Options& options)
+    : world_(World::current()), options_(options), process_(world_.process), number_(world_.add_ring(*this)) {
     ASSERT(options.provided_buffers > 0 && (options.provided_buffers & (options.provided_buffers - 1)) == 0);
     buffers_.resize(std::size_t{options.provided_buffers} * options.provided_buffer_bytes);
     buffer_out_.resize(options.provided_buffers);
@@ -42,7 +43,8 @@ void SimRing::submit(Operation& operation, const Request& request) {
 void SimRing::check_registered(const Request& request) const {
     if (request.buffer_index < 0) return;
     auto* begin = static_cast<std::byte*>(request.address);
-    bool inside = !registered_.empty() && begin >= registered_.data() && begin + request.length <= registered_.data() + registered_.size();
+    bool inside =
+        !registered_.empty() && begin >= registered_.data() && begin + request.length <= registered_.data() + registered_.size();
     if (request.buffer_index != 0 || !inside) violation("a request names a registered buffer that does not contain its bytes");
 }
 
@@ -99,7 +101,8 @@ void SimRing::cancel_now(std::uint64_t number) {
 }
 
 void SimRing::report(Pending& pending, std::int32_t result, std::uint32_t flags) {
-    world_.note("completes", static_cast<std::uint64_t>(pending.request.kind), static_cast<std::uint64_t>(static_cast<std::int64_t>(result)));
+    world_.note("completes", static_cast<std::uint64_t>(pending.request.kind),
+                static_cast<std::uint64_t>(static_cast<std::int64_t>(result)));
     finished_.push_back({pending.operation, result, flags, true});
 }
 
@@ -142,7 +145,8 @@ void SimRing::close(int fd) {
 
 std::byte* SimRing::provided_buffer(std::uint32_t flags) noexcept {
     auto id = buffer_id(flags);
-    if (!(flags & IORING_CQE_F_BUFFER) || id >= buffer_out_.size() || !buffer_out_[id]) violation("bytes of a provided buffer that is not on loan");
+    if (!(flags & IORING_CQE_F_BUFFER) || id >= buffer_out_.size() || !buffer_out_[id])
+        violation("bytes of a provided buffer that is not on loan");
     return buffers_.data() + std::size_t{id} * options_.provided_buffer_bytes;
 }
 
@@ -167,6 +171,8 @@ bool SimRing::register_buffers(MutableBytes region) {
 
 namespace entrepot {
 
-Result<std::unique_ptr<Ring>, std::string> Ring::open(const Options& options) { return std::unique_ptr<Ring>(std::make_unique<sim::SimRing>(options)); }
+Result<std::unique_ptr<Ring>, std::string> Ring::open(const Options& options) {
+    return std::unique_ptr<Ring>(std::make_unique<sim::SimRing>(options));
+}
 
 }  // namespace entrepot

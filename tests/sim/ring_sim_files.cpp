@@ -29,7 +29,9 @@ std::int64_t SimRing::send_file_now(int fd, int file, std::uint64_t offset, std:
     return sent;
 }
 
-bool SimRing::resident(int file, std::uint64_t offset, std::uint64_t length) { return length == 0 || file_of(file).inode->resident(offset, length); }
+bool SimRing::resident(int file, std::uint64_t offset, std::uint64_t length) {
+    return length == 0 || file_of(file).inode->resident(offset, length);
+}
 
 int SimRing::status(int fd, struct ::stat& into) {
     const auto& inode = *file_of(fd).inode;
@@ -93,7 +95,8 @@ std::int32_t SimRing::name_result(const Request& request) {
 std::int32_t SimRing::open_result(const Request& request) {
     auto& directory = file_of(request.fd);
     Descriptor opened;
-    if (int error = directory.disk->open(directory.inode, request.path, request.flags, request.mode, opened.inode); error < 0) return error;
+    if (int error = directory.disk->open(directory.inode, request.path, request.flags, request.mode, opened.inode); error < 0)
+        return error;
     opened.disk = directory.disk;
     opened.flags = request.flags;
     opened.process = process_;
@@ -115,7 +118,8 @@ std::int32_t SimRing::transfer(const Request& request, Descriptor& file) {
     if (writes && random.chance(faults.write_no_space)) return -ENOSPC;
     std::uint32_t length = request.length;
     std::uint32_t unit = direct ? 512 : 1;
-    if (length > unit && random.chance(faults.short_file_transfer)) length = static_cast<std::uint32_t>(random.between(1, length / unit)) * unit;
+    if (length > unit && random.chance(faults.short_file_transfer))
+        length = static_cast<std::uint32_t>(random.between(1, length / unit)) * unit;
     auto* address = static_cast<std::byte*>(request.address);
     if (writes) return static_cast<std::int32_t>(file.disk->write(*file.inode, {address, length}, request.offset, direct));
     return static_cast<std::int32_t>(file.disk->read(*file.inode, {address, length}, request.offset, direct));

@@ -85,9 +85,12 @@ void SimRing::try_send(std::uint64_t number, Pending& pending, const SocketRef& 
         Bytes left(static_cast<const std::byte*>(request.address) + pending.progress, request.length - pending.progress);
         auto result = world_.network.send(socket, left, true);
         if (result == -EAGAIN) return;
-        if (result < 0) return finish(number, pending.progress > 0 ? static_cast<std::int32_t>(pending.progress) : static_cast<std::int32_t>(result));
+        if (result < 0)
+            return finish(number,
+                          pending.progress > 0 ? static_cast<std::int32_t>(pending.progress) : static_cast<std::int32_t>(result));
         pending.progress += static_cast<std::size_t>(result);
-        if (pending.progress == request.length || !(request.flags & MSG_WAITALL)) return finish(number, static_cast<std::int32_t>(pending.progress));
+        if (pending.progress == request.length || !(request.flags & MSG_WAITALL))
+            return finish(number, static_cast<std::int32_t>(pending.progress));
     }
 }
 

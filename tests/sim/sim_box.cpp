@@ -23,7 +23,8 @@ source = "{3}/*"
 target = "{3}/*"
 tag_ttl = "{6}s"
 )",
-                       SimBox::ip, SimBox::port, SimBox::port + 1, setup.login_server, setup.endpoint, setup.realm, setup.tag_ttl / seconds(1));
+                       SimBox::ip, SimBox::port, SimBox::port + 1, setup.login_server, setup.endpoint, setup.realm,
+                       setup.tag_ttl / seconds(1));
 }
 
 Config config_of(const SimBox::Setup& setup) {
@@ -87,9 +88,12 @@ void SimBox::take_down() {
     for (unsigned i = 0; running_ && i < box_->shard_count(); ++i) {
         auto& loop = box_->shard(i).loop();
         auto& ring = static_cast<SimRing&>(loop.ring());
-        if (ring.in_flight() != 0) violation(fmt::format("shard {} has {} operations in flight after its end", i, ring.in_flight()));
-        if (ring.provided_buffers_out() != 0) violation(fmt::format("shard {} did not give back {} receive buffers", i, ring.provided_buffers_out()));
-        if (box_->shard(i).cache().buffers().out() != 0) violation(fmt::format("shard {} did not give back {} buffers", i, box_->shard(i).cache().buffers().out()));
+        if (ring.in_flight() != 0)
+            violation(fmt::format("shard {} has {} operations in flight after its end", i, ring.in_flight()));
+        if (ring.provided_buffers_out() != 0)
+            violation(fmt::format("shard {} did not give back {} receive buffers", i, ring.provided_buffers_out()));
+        if (box_->shard(i).cache().buffers().out() != 0)
+            violation(fmt::format("shard {} did not give back {} buffers", i, box_->shard(i).cache().buffers().out()));
         world_.detach(loop);
     }
     for (unsigned i = 0; running_ && i < box_->shard_count(); ++i) box_->remove_shard(i);

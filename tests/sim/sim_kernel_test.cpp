@@ -110,8 +110,9 @@ Task<void> opening_stays_beneath(KernelHost& host) {
         std::uint32_t flags;
         int expected;
     };
-    constexpr Case cases[] = {{"missing", O_RDONLY, -ENOENT},      {"missing/f", O_RDONLY, -ENOENT}, {"d/f/x", O_RDONLY, -ENOTDIR}, {"d/f", O_DIRECTORY, -ENOTDIR},
-                              {"d", O_RDWR, -EISDIR},              {"/etc/passwd", O_RDONLY, -EXDEV}, {"../x", O_RDONLY, -EXDEV}};
+    constexpr Case cases[] = {{"missing", O_RDONLY, -ENOENT}, {"missing/f", O_RDONLY, -ENOENT}, {"d/f/x", O_RDONLY, -ENOTDIR},
+                              {"d/f", O_DIRECTORY, -ENOTDIR}, {"d", O_RDWR, -EISDIR},           {"/etc/passwd", O_RDONLY, -EXDEV},
+                              {"../x", O_RDONLY, -EXDEV}};
     for (const auto& one : cases) {
         CAPTURE(one.path);
         int result = co_await open_file(root, one.path, one.flags);
@@ -188,7 +189,8 @@ Task<void> direct_requests_are_aligned(KernelHost& host) {
     alignas(4096) static std::byte memory[8192];
     auto whole = co_await read_file(direct, MutableBytes(memory, 4096), 4096);
     CHECK(whole > 0);
-    CHECK(text_of(Bytes(memory, static_cast<std::size_t>(whole))) == std::string_view(pattern(8192)).substr(4096, static_cast<std::size_t>(whole)));
+    CHECK(text_of(Bytes(memory, static_cast<std::size_t>(whole))) ==
+          std::string_view(pattern(8192)).substr(4096, static_cast<std::size_t>(whole)));
     auto odd_place = co_await read_file(direct, MutableBytes(memory, 4096), 100);
     CHECK(odd_place == -EINVAL);
     auto odd_memory = co_await read_file(direct, MutableBytes(memory + 1, 4096), 0);
@@ -277,7 +279,8 @@ Listening listen_on_loopback() {
     listening.fd = ring().socket(AF_INET, SOCK_STREAM);
     listening.address.sin_family = AF_INET;
     listening.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK(ring().bind_and_listen(listening.fd, reinterpret_cast<const sockaddr*>(&listening.address), sizeof listening.address, 64) == 0);
+    CHECK(ring().bind_and_listen(listening.fd, reinterpret_cast<const sockaddr*>(&listening.address), sizeof listening.address,
+                                 64) == 0);
     socklen_t length = sizeof listening.address;
     CHECK(ring().local_address(listening.fd, reinterpret_cast<sockaddr*>(&listening.address), &length) == 0);
     CHECK(listening.address.sin_port != 0);
@@ -482,7 +485,8 @@ Task<void> a_full_socket_becomes_writable_again(KernelHost&) {
     auto text = pattern(64 * KiB);
     std::size_t total = 0;
     std::int64_t sent = 0;
-    while ((sent = ring().send_now(pair.client, bytes_of(std::string_view(text).substr(0, 100)), bytes_of(std::string_view(text).substr(100)), 0)) > 0) {
+    while ((sent = ring().send_now(pair.client, bytes_of(std::string_view(text).substr(0, 100)),
+                                   bytes_of(std::string_view(text).substr(100)), 0)) > 0) {
         total += static_cast<std::size_t>(sent);
         REQUIRE(total < GiB);
     }
@@ -619,11 +623,15 @@ TEST_CASE("kernel: closing over unread data resets the peer") { run_on_kernel(cl
 TEST_CASE("kernel: sends to a closed peer fail with EPIPE") { run_on_kernel(sending_to_a_closed_peer_fails_soon); }
 TEST_CASE("kernel: nobody listening means refused") { run_on_kernel(nobody_listens); }
 TEST_CASE("kernel: a passed deadline loses no byte that comes later") { run_on_kernel(deadlines_and_cancels_lose_nothing); }
-TEST_CASE("kernel: a full socket says EAGAIN and becomes writable when the peer reads") { run_on_kernel(a_full_socket_becomes_writable_again); }
+TEST_CASE("kernel: a full socket says EAGAIN and becomes writable when the peer reads") {
+    run_on_kernel(a_full_socket_becomes_writable_again);
+}
 TEST_CASE("kernel: shutdown of the own side ends a waiting receive") { run_on_kernel(shutting_down_wakes_the_reader); }
 TEST_CASE("kernel: one multishot accept serves many connections") { run_on_kernel(one_accept_serves_many); }
 TEST_CASE("kernel: a cancelled accept ends with ECANCELED") { run_on_kernel(a_cancelled_accept_says_so); }
-TEST_CASE("kernel: a multishot receive without buffers ends with ENOBUFS and continues after a new start") { run_on_kernel(multishot_receive_survives_empty_pools); }
+TEST_CASE("kernel: a multishot receive without buffers ends with ENOBUFS and continues after a new start") {
+    run_on_kernel(multishot_receive_survives_empty_pools);
+}
 TEST_CASE("kernel: sendfile sends the range and nothing at the end of the file") { run_on_kernel(files_go_out_without_a_copy); }
 
 }  // namespace entrepot::sim

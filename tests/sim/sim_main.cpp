@@ -108,7 +108,9 @@ bool run_seed(std::uint64_t seed, bool verbose, Memory& into) {
     bool good = true;
     for (std::size_t life = 0; good && life < plan.lives.size(); ++life) {
         good = fork_life(plan, life, directory, verbose);
-        if (!good) fmt::print("seed {}: failed in life {} of {}\n{}\n", seed, life + 1, plan.lives.size(), read_file(directory + "/log"));
+        if (!good)
+            fmt::print("seed {}: failed in life {} of {}\n{}\n", seed, life + 1, plan.lives.size(),
+                       read_file(directory + "/log"));
     }
     into = Memory::load(read_file(directory + "/memory"));
     std::filesystem::remove_all(directory);
@@ -137,7 +139,8 @@ int run(const Options& options) {
     Totals totals;
     auto started = std::chrono::steady_clock::now();
     auto elapsed = [started] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(); };
-    for (auto seed = options.first; seed < options.first + options.seeds && elapsed() < options.seconds; ++seed) run_and_count(seed, options, totals);
+    for (auto seed = options.first; seed < options.first + options.seeds && elapsed() < options.seconds; ++seed)
+        run_and_count(seed, options, totals);
     for (const auto& [what, count] : totals.counts) fmt::print("{:>12}  {}\n", count, what);
     for (auto seed : totals.failed_seeds) fmt::print("failed: sim_tests --seed {}\n", seed);
     fmt::print("simulation: {} seeds passed, {} failed, {:.1f} s\n", totals.passed, totals.failed, elapsed());

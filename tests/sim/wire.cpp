@@ -75,7 +75,8 @@ void Wire::close(bool reset) {
     ring().close(std::exchange(fd_, -1));
 }
 
-Server::Server(Name at, Serve serve, void* context) : fd_(ring().socket(at.storage.ss_family, SOCK_STREAM)), serve_(serve), context_(context), accepting_(*this) {
+Server::Server(Name at, Serve serve, void* context)
+    : fd_(ring().socket(at.storage.ss_family, SOCK_STREAM)), serve_(serve), context_(context), accepting_(*this) {
     ASSERT(ring().bind_and_listen(fd_, reinterpret_cast<const sockaddr*>(&at.storage), at.length, 128) == 0);
     accept();
 }
@@ -122,7 +123,8 @@ std::optional<Head> Head::parse(std::string_view text) {
         auto colon = line.find(':');
         if (colon == line.npos || colon == 0) return std::nullopt;
         std::string name(line.substr(0, colon));
-        std::transform(name.begin(), name.end(), name.begin(), [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
+        std::transform(name.begin(), name.end(), name.begin(),
+                       [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
         auto value = line.substr(colon + 1);
         while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
         while (!value.empty() && value.back() == ' ') value.remove_suffix(1);

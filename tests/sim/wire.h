@@ -36,8 +36,8 @@ class Wire {
     void close(bool reset = false);
     bool is_open() const { return fd_ >= 0; }
 
-    std::string buffer;          ///< received and not taken yet
-    std::int32_t end_result = 1; ///< what fill() ended with: 0 in order, else -errno
+    std::string buffer;           ///< received and not taken yet
+    std::int32_t end_result = 1;  ///< what fill() ended with: 0 in order, else -errno
     bool timed_out() const { return end_result == -ETIMEDOUT; }
 
   private:

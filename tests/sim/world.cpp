@@ -31,7 +31,8 @@ void violation(const std::string& what) {
     std::abort();
 }
 
-World::World(std::uint64_t seed, const Faults& what_fails) : faults(what_fails), random(seed), product_random(random.fork()), seed_(seed) {
+World::World(std::uint64_t seed, const Faults& what_fails)
+    : faults(what_fails), random(seed), product_random(random.fork()), seed_(seed) {
     ASSERT(!current_world);
     current_world = this;
 }
@@ -125,20 +126,25 @@ Descriptor& World::descriptor(int fd) {
 
 void World::close(int fd) {
     auto& closing = descriptor(fd);
-    if (closing.in_flight > 0) violation(fmt::format("descriptor {} is closed with {} operations in flight", fd, closing.in_flight));
+    if (closing.in_flight > 0)
+        violation(fmt::format("descriptor {} is closed with {} operations in flight", fd, closing.in_flight));
     if (closing.socket) network.close(closing.socket);
     if (closing.inode) closing.disk->closed(*closing.inode);
     descriptors_.erase(fd);
 }
 
 std::size_t World::open_descriptors(const std::string& owner) const {
-    return static_cast<std::size_t>(std::count_if(descriptors_.begin(), descriptors_.end(), [&](const auto& entry) { return entry.second.process == owner; }));
+    return static_cast<std::size_t>(std::count_if(descriptors_.begin(), descriptors_.end(),
+                                                  [&](const auto& entry) { return entry.second.process == owner; }));
 }
 
 void World::print_open_descriptors(const std::string& owner) const {
     for (const auto& [fd, open] : descriptors_) {
         if (open.process != owner) continue;
-        std::fprintf(stderr, "  descriptor %d: %s\n", fd, open.socket ? "socket" : open.inode->is_directory ? "directory" : "file");
+        std::fprintf(stderr, "  descriptor %d: %s\n", fd,
+                     open.socket                ? "socket"
+                     : open.inode->is_directory ? "directory"
+                                                : "file");
     }
 }
 
@@ -151,7 +157,8 @@ int World::open_root(Disk& disk) {
 }
 
 bool World::is_locked(const Inode& directory) const {
-    return std::any_of(descriptors_.begin(), descriptors_.end(), [&](const auto& entry) { return entry.second.locked && entry.second.inode.get() == &directory; });
+    return std::any_of(descriptors_.begin(), descriptors_.end(),
+                       [&](const auto& entry) { return entry.second.locked && entry.second.inode.get() == &directory; });
 }
 
 Disk& World::add_disk(const std::string& path, std::uint64_t capacity) {
@@ -199,7 +206,9 @@ void World::note(const char* what, std::uint64_t a, std::uint64_t b) {
     mix(a);
     mix(b);
     for (const char* letter = what; *letter; ++letter) mix(static_cast<unsigned char>(*letter));
-    if (verbose) std::fprintf(stderr, "%12.6f %s %llu %lld\n", static_cast<double>(time_.ns % 1'000'000'000'000) / 1e9, what, static_cast<unsigned long long>(a), static_cast<long long>(b));
+    if (verbose)
+        std::fprintf(stderr, "%12.6f %s %llu %lld\n", static_cast<double>(time_.ns % 1'000'000'000'000) / 1e9, what,
+                     static_cast<unsigned long long>(a), static_cast<long long>(b));
     notes_.push_back({time_, what, a, b});
     if (notes_.size() > notes_kept) notes_.pop_front();
 }

@@ -2,8 +2,8 @@
 // The Prometheus text page: adds up what the shards counted. Counters are read while their owners write; each is exact by itself, a page is not one instant.
 
 #include "entrepot/cache/counters.h"
-#include "entrepot/server/request_counters.h"
 #include "entrepot/server/connection.h"
+#include "entrepot/server/request_counters.h"
 #include "entrepot/store/store.h"
 #include "entrepot/upstream/upstream.h"
 

@@ -18,31 +18,31 @@ enum class Fault : std::uint8_t {
 };
 
 enum class Code : std::uint8_t {
-    closed,            ///< the peer ended the connection in order
-    reset,             ///< the peer ended the connection by force, or the system did
-    timeout,           ///< a deadline passed
-    refused,           ///< connection refused or unreachable
-    name_unresolved,   ///< the host name has no address
-    address_forbidden, ///< private, loopback or link-local address that no rule allows
-    tls_handshake,     ///< the handshake failed
-    tls_certificate,   ///< the certificate was refused: name, time, issuer
-    bad_message,       ///< the bytes break the protocol
-    too_large,         ///< a bound on size was passed
-    bad_status,        ///< upstream answered with a status we cannot use (detail: the status)
-    unauthorized,      ///< upstream wants credentials that we do not have, or refused ours (401)
-    denied,            ///< upstream denies access (403)
-    not_found,         ///< 404, or no such entry
-    too_many_requests, ///< 429
-    wrong_digest,      ///< the bytes do not hash to their name
-    wrong_length,      ///< fewer or more bytes than were promised
-    no_space,          ///< ENOSPC, EDQUOT, or the capacity cannot make room
-    io_failed,         ///< a disk operation failed
-    corrupt,           ///< stored bytes do not match their checksum
-    unsupported,       ///< well formed, but not something we do
-    no_rule,           ///< no cache rule covers the reference
-    loop,              ///< too many redirects, or a redirect to ourselves
-    busy,              ///< a queue or table is full
-    stopping,          ///< shutdown
+    closed,             ///< the peer ended the connection in order
+    reset,              ///< the peer ended the connection by force, or the system did
+    timeout,            ///< a deadline passed
+    refused,            ///< connection refused or unreachable
+    name_unresolved,    ///< the host name has no address
+    address_forbidden,  ///< private, loopback or link-local address that no rule allows
+    tls_handshake,      ///< the handshake failed
+    tls_certificate,    ///< the certificate was refused: name, time, issuer
+    bad_message,        ///< the bytes break the protocol
+    too_large,          ///< a bound on size was passed
+    bad_status,         ///< upstream answered with a status we cannot use (detail: the status)
+    unauthorized,       ///< upstream wants credentials that we do not have, or refused ours (401)
+    denied,             ///< upstream denies access (403)
+    not_found,          ///< 404, or no such entry
+    too_many_requests,  ///< 429
+    wrong_digest,       ///< the bytes do not hash to their name
+    wrong_length,       ///< fewer or more bytes than were promised
+    no_space,           ///< ENOSPC, EDQUOT, or the capacity cannot make room
+    io_failed,          ///< a disk operation failed
+    corrupt,            ///< stored bytes do not match their checksum
+    unsupported,        ///< well formed, but not something we do
+    no_rule,            ///< no cache rule covers the reference
+    loop,               ///< too many redirects, or a redirect to ourselves
+    busy,               ///< a queue or table is full
+    stopping,           ///< shutdown
 };
 
 struct Error {

@@ -23,14 +23,26 @@ class [[nodiscard]] Result {
     bool has_value() const noexcept { return content_.index() == 0; }
     explicit operator bool() const noexcept { return has_value(); }
 
-    T& operator*() & { ASSERT(has_value()); return *std::get_if<0>(&content_); }
-    const T& operator*() const& { ASSERT(has_value()); return *std::get_if<0>(&content_); }
-    T&& operator*() && { ASSERT(has_value()); return std::move(*std::get_if<0>(&content_)); }
+    T& operator*() & {
+        ASSERT(has_value());
+        return *std::get_if<0>(&content_);
+    }
+    const T& operator*() const& {
+        ASSERT(has_value());
+        return *std::get_if<0>(&content_);
+    }
+    T&& operator*() && {
+        ASSERT(has_value());
+        return std::move(*std::get_if<0>(&content_));
+    }
     T* operator->() { return &**this; }
     const T* operator->() const { return &**this; }
     T& value() & { return **this; }
     T&& value() && { return *std::move(*this); }
-    const E& error() const { ASSERT(!has_value()); return *std::get_if<1>(&content_); }
+    const E& error() const {
+        ASSERT(!has_value());
+        return *std::get_if<1>(&content_);
+    }
     T value_or(T other) && { return has_value() ? std::move(**this) : std::move(other); }
 
   private:
@@ -48,7 +60,10 @@ class [[nodiscard]] Result<void, E> {
 
     bool has_value() const noexcept { return !failed_; }
     explicit operator bool() const noexcept { return !failed_; }
-    const E& error() const { ASSERT(failed_); return error_; }
+    const E& error() const {
+        ASSERT(failed_);
+        return error_;
+    }
 
   private:
     bool failed_ = false;

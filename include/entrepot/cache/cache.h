@@ -39,7 +39,9 @@ struct ManifestAnswer {
     HotRef content;                ///< null when only the head was wanted and the content is not at hand
 
     /// Of the content when it knows (then `media_type` may be empty), else of the tag's record.
-    std::string_view type() const noexcept { return content && !content->media_type.empty() ? std::string_view(content->media_type) : media_type; }
+    std::string_view type() const noexcept {
+        return content && !content->media_type.empty() ? std::string_view(content->media_type) : media_type;
+    }
 };
 
 /// A document that is a list rather than content: tags, referrers.
@@ -69,7 +71,8 @@ class Cache {
     Task<Fetched<std::unique_ptr<UpstreamExchange>>> open_bypass(Source source, Digest digest, std::uint64_t offset);
     /// `tag` empty: by `digest`.
     Task<Fetched<ManifestAnswer>> open_manifest(Source source, std::string tag, Digest digest, bool head_only);
-    Task<Fetched<Document>> ask_document(Source source, UpstreamKind kind, std::string resource, std::string query, std::size_t bytes_max);
+    Task<Fetched<Document>> ask_document(Source source, UpstreamKind kind, std::string resource, std::string query,
+                                         std::size_t bytes_max);
     /// A stored blob turned out damaged: nobody is served from it any more.
     Task<void> report_damaged(Digest digest);
 

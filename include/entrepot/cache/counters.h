@@ -6,16 +6,16 @@
 namespace entrepot {
 
 struct CacheCounters {
-    Counter fetches_stored;         ///< fetches whose digest matched and which were published
-    Counter fetches_unstored;       ///< digest matched, but the store refused
+    Counter fetches_stored;    ///< fetches whose digest matched and which were published
+    Counter fetches_unstored;  ///< digest matched, but the store refused
     Counter fetches_failed;
-    Counter followers;              ///< readers that joined a fetch somebody else had started
+    Counter followers;  ///< readers that joined a fetch somebody else had started
     Counter digest_mismatches;
     Counter stale_served;
-    Counter resumes;                ///< broken upstream transfers continued with Range
-    Counter running_fetches;        ///< gauge
-    Counter hot_blobs;              ///< gauge: open descriptors kept
-    Counter hot_bytes;              ///< gauge: small bodies kept in memory
+    Counter resumes;          ///< broken upstream transfers continued with Range
+    Counter running_fetches;  ///< gauge
+    Counter hot_blobs;        ///< gauge: open descriptors kept
+    Counter hot_bytes;        ///< gauge: small bodies kept in memory
 };
 
 }  // namespace entrepot

@@ -27,20 +27,20 @@ enum class FetchState : std::uint8_t { requesting, streaming, complete, failed }
 struct FetchProgress {
     Digest digest;
     std::atomic<FetchState> state{FetchState::requesting};
-    std::atomic<std::uint64_t> available{0};  ///< bytes [0, available) may be sent
-    std::atomic<std::uint32_t> followers{0};  ///< readers that may still use `file`
+    std::atomic<std::uint64_t> available{0};            ///< bytes [0, available) may be sent
+    std::atomic<std::uint32_t> followers{0};            ///< readers that may still use `file`
     std::atomic<std::uint64_t> length{length_unknown};  ///< from streaming on when upstream told it, else from complete on
-    int file = -1;                            ///< from streaming on
-    UpstreamFailure failure{};                ///< from failed on
+    int file = -1;                                      ///< from streaming on
+    UpstreamFailure failure{};                          ///< from failed on
 };
 
 /// The followers of one fetch on one shard, woken together by one message at a time.
 struct Subscription : Message {
     std::shared_ptr<FetchProgress> progress;
     Loop* loop = nullptr;
-    Condition changed;                          ///< touched on `loop` only
+    Condition changed;  ///< touched on `loop` only
     std::atomic<bool> posted{false};
-    std::shared_ptr<Subscription> kept_alive;   ///< while the message travels
+    std::shared_ptr<Subscription> kept_alive;  ///< while the message travels
 };
 
 /// One reader of a fetch, on the reader's shard.

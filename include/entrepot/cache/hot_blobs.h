@@ -31,7 +31,7 @@ class HotBlob : public ListLink {
     std::shared_ptr<const std::string> body;  ///< null when large
     std::string media_type;                   ///< of a manifest; empty for a blob
     Instant used{};
-    Instant touched{};                        ///< when the eviction was last told
+    Instant touched{};  ///< when the eviction was last told
 
   private:
     static constexpr std::size_t grants_max = 8;  // the oldest is forgotten and looked up again

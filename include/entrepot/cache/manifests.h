@@ -67,7 +67,8 @@ class Manifests {
 };
 
 /// Checks what upstream sent for `reference` and names it: the digest asked for, or the one upstream claims, or the sha256 of the bytes.
-Fetched<ManifestContent> inspect_manifest(std::string body, std::string_view content_type, std::string_view claimed_digest, std::string_view reference);
+Fetched<ManifestContent> inspect_manifest(std::string body, std::string_view content_type, std::string_view claimed_digest,
+                                          std::string_view reference);
 
 UpstreamFailure upstream_failure(Fault fault, Code code, std::string why);
 

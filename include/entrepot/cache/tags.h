@@ -21,14 +21,15 @@ struct TagAnswer {
 class Tags {
   public:
     static constexpr Duration revalidation_wait = seconds(1);
-    static constexpr Duration missing_kept = seconds(10);          ///< a 404 is remembered so long
+    static constexpr Duration missing_kept = seconds(10);  ///< a 404 is remembered so long
     static constexpr std::size_t missing_max = 4096;
-    static constexpr Duration retry_pause = seconds(10);           ///< after a failed revalidation, at least
+    static constexpr Duration retry_pause = seconds(10);  ///< after a failed revalidation, at least
 
     /// Stores a manifest on the shard that owns its digest.
     using Keep = std::function<Task<void>(Source, ManifestContent)>;
 
-    Tags(FetchTools& tools, Manifests& manifests, Keep keep) noexcept : tools_(tools), manifests_(manifests), keep_(std::move(keep)) {}
+    Tags(FetchTools& tools, Manifests& manifests, Keep keep) noexcept
+        : tools_(tools), manifests_(manifests), keep_(std::move(keep)) {}
 
     Task<Fetched<TagAnswer>> resolve(Source source, std::string tag);
     /// Waits for revalidations that nobody waits for any more.
@@ -41,7 +42,8 @@ class Tags {
         std::optional<Fetched<TagAnswer>> outcome;
     };
 
-    Task<void> refresh(Source source, std::string tag, std::string key, std::optional<TagRecord> known, std::shared_ptr<Refresh> shared);
+    Task<void> refresh(Source source, std::string tag, std::string key, std::optional<TagRecord> known,
+                       std::shared_ptr<Refresh> shared);
     Task<Fetched<TagAnswer>> ask(const Source& source, const std::string& tag, const std::optional<TagRecord>& known);
     Task<std::optional<Digest>> ask_head(const Source& source, const std::string& tag, std::optional<UpstreamFailure>& failure);
     void remember_missing(const std::string& key, const UpstreamFailure& failure);

@@ -14,13 +14,13 @@
 
 namespace entrepot {
 
-constexpr std::size_t challenges_max = 16;              ///< further ones are ignored
-constexpr std::size_t challenge_params_max = 16;        ///< of one challenge; further ones are ignored
-constexpr std::size_t challenge_bytes_max = 8 * 1024;   ///< of all lines; the line that passes it and those after are ignored
+constexpr std::size_t challenges_max = 16;             ///< further ones are ignored
+constexpr std::size_t challenge_params_max = 16;       ///< of one challenge; further ones are ignored
+constexpr std::size_t challenge_bytes_max = 8 * 1024;  ///< of all lines; the line that passes it and those after are ignored
 
 struct Challenge {
-    std::string scheme;   ///< lower case: "bearer", "basic"
-    std::string token68;  ///< instead of parameters, for instance of Negotiate
+    std::string scheme;                                       ///< lower case: "bearer", "basic"
+    std::string token68;                                      ///< instead of parameters, for instance of Negotiate
     std::vector<std::pair<std::string, std::string>> params;  ///< names in lower case, values unquoted and unescaped
 
     /// The first parameter of that (lower-case) name. The view lives as long as this object stays unchanged.

@@ -11,9 +11,9 @@ namespace entrepot {
 
 class ChunkedDecoder {
   public:
-    static constexpr std::size_t size_digits_max = 16;           ///< hexadecimal, so a size cannot overflow 64 bits
-    static constexpr std::size_t extension_bytes_max = 256;      ///< behind one chunk size
-    static constexpr std::size_t trailer_bytes_max = 8 * 1024;   ///< all trailer lines together
+    static constexpr std::size_t size_digits_max = 16;          ///< hexadecimal, so a size cannot overflow 64 bits
+    static constexpr std::size_t extension_bytes_max = 256;     ///< behind one chunk size
+    static constexpr std::size_t trailer_bytes_max = 8 * 1024;  ///< all trailer lines together
     /// Extensions of the whole body, beyond which the peer is only wasting our time.
     static constexpr std::size_t extensions_bytes_max = 64 * 1024;
 
@@ -37,8 +37,20 @@ class ChunkedDecoder {
 
   private:
     enum class Stage : std::uint8_t {
-        size_first, size, extension, size_lf, data, data_cr, data_lf,
-        trailer_first, trailer_name, trailer_value, trailer_lf, end_lf, done, failed,
+        size_first,
+        size,
+        extension,
+        size_lf,
+        data,
+        data_cr,
+        data_lf,
+        trailer_first,
+        trailer_name,
+        trailer_value,
+        trailer_lf,
+        end_lf,
+        done,
+        failed,
     };
     void take(unsigned char byte) noexcept;
     void take_size(unsigned char byte) noexcept;

@@ -41,8 +41,8 @@ bool if_range_holds(std::string_view if_range, std::string_view etag) noexcept;
 /// "bytes 0-499/1234", "bytes 0-499/*", or "bytes */1234" of a 416.
 struct ContentRange {
     std::uint64_t first = 0;
-    std::uint64_t last = 0;                     ///< inclusive, at least `first`; both 0 when `unsatisfied`
-    std::optional<std::uint64_t> blob_bytes;    ///< the whole length, unless '*'
+    std::uint64_t last = 0;                   ///< inclusive, at least `first`; both 0 when `unsatisfied`
+    std::optional<std::uint64_t> blob_bytes;  ///< the whole length, unless '*'
     bool unsatisfied = false;
 
     friend bool operator==(const ContentRange&, const ContentRange&) = default;

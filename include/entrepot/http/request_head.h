@@ -18,21 +18,21 @@
 namespace entrepot {
 
 // Bounds, and the status at each. A head exactly at a bound is accepted.
-constexpr std::size_t request_head_bytes_max = 32 * 1024;        ///< everything up to and with the empty line: 431
-constexpr std::size_t request_field_bytes_max = 16 * 1024;       ///< one header line without its CRLF: 431
-constexpr std::size_t request_fields_max = 100;                  ///< header lines: 431
-constexpr std::size_t request_target_bytes_max = 8 * 1024;       ///< 414
-constexpr std::size_t request_method_bytes_max = 32;             ///< 400
-constexpr std::size_t request_host_bytes_max = 255;              ///< 400
-constexpr std::size_t request_empty_lines_max = 2;               ///< CRLFs before the request line: 400
-constexpr std::size_t request_accept_lines_max = 16;             ///< Accept lines: 431
-constexpr std::size_t request_if_none_match_lines_max = 8;       ///< If-None-Match lines: 431
+constexpr std::size_t request_head_bytes_max = 32 * 1024;   ///< everything up to and with the empty line: 431
+constexpr std::size_t request_field_bytes_max = 16 * 1024;  ///< one header line without its CRLF: 431
+constexpr std::size_t request_fields_max = 100;             ///< header lines: 431
+constexpr std::size_t request_target_bytes_max = 8 * 1024;  ///< 414
+constexpr std::size_t request_method_bytes_max = 32;        ///< 400
+constexpr std::size_t request_host_bytes_max = 255;         ///< 400
+constexpr std::size_t request_empty_lines_max = 2;          ///< CRLFs before the request line: 400
+constexpr std::size_t request_accept_lines_max = 16;        ///< Accept lines: 431
+constexpr std::size_t request_if_none_match_lines_max = 8;  ///< If-None-Match lines: 431
 
 struct RequestHead {
     Method method = Method::get;
-    std::uint8_t version_minor = 1;      ///< HTTP/1.0 or HTTP/1.1
-    bool chunked = false;                ///< Transfer-Encoding: chunked
-    bool expect_continue = false;        ///< Expect: 100-continue, from a 1.1 client
+    std::uint8_t version_minor = 1;  ///< HTTP/1.0 or HTTP/1.1
+    bool chunked = false;            ///< Transfer-Encoding: chunked
+    bool expect_continue = false;    ///< Expect: 100-continue, from a 1.1 client
     bool connection_close = false;
     bool connection_keep_alive = false;
     std::optional<std::uint64_t> content_length;

@@ -20,11 +20,11 @@ namespace entrepot {
 class Ring {
   public:
     struct Options {
-        unsigned entries = 1024;              ///< submission queue; a full queue is flushed, never an error
-        unsigned completions = 8192;          ///< completion queue: room for multishot bursts
-        unsigned provided_buffers = 1024;     ///< power of two; receive_many ends with -ENOBUFS when all are out
+        unsigned entries = 1024;           ///< submission queue; a full queue is flushed, never an error
+        unsigned completions = 8192;       ///< completion queue: room for multishot bursts
+        unsigned provided_buffers = 1024;  ///< power of two; receive_many ends with -ENOBUFS when all are out
         unsigned provided_buffer_bytes = 4096;
-        unsigned workers_max = 8;             ///< io-wq threads, bounded and unbounded each
+        unsigned workers_max = 8;  ///< io-wq threads, bounded and unbounded each
     };
 
     /// Opens the ring on the calling thread. The error text says what the operator must enable (sysctl, seccomp, kernel version).
@@ -54,7 +54,8 @@ class Ring {
 
     // System calls that never wait, because descriptors are non-blocking or the kernel only touches memory. They return >= 0 or -errno.
     virtual int socket(int family, int type) = 0;
-    virtual int bind_and_listen(int fd, const sockaddr* address, socklen_t length, int backlog) = 0;  ///< with SO_REUSEADDR, SO_REUSEPORT
+    virtual int bind_and_listen(int fd, const sockaddr* address, socklen_t length,
+                                int backlog) = 0;  ///< with SO_REUSEADDR, SO_REUSEPORT
     virtual int set_option(int fd, int level, int name, const void* value, socklen_t length) = 0;
     virtual int local_address(int fd, sockaddr* address, socklen_t* length) = 0;
     virtual int peer_address(int fd, sockaddr* address, socklen_t* length) = 0;

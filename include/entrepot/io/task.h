@@ -52,7 +52,8 @@ class PromiseBase : public ListLink {
     };
 
     template <typename Awaitable>
-    auto await_transform(Awaitable&& awaitable, int line = __builtin_LINE(), const char* function = __builtin_FUNCTION()) noexcept {
+    auto await_transform(Awaitable&& awaitable, int line = __builtin_LINE(),
+                         const char* function = __builtin_FUNCTION()) noexcept {
         line_ = line;
         function_ = function;
         return InPlace<std::remove_reference_t<Awaitable>>{awaitable};

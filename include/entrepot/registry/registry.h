@@ -4,9 +4,9 @@
 
 #include "entrepot/cache/cache.h"
 #include "entrepot/oci/request_target.h"
-#include "entrepot/server/request_counters.h"
 #include "entrepot/registry/routing.h"
 #include "entrepot/server/exchange.h"
+#include "entrepot/server/request_counters.h"
 
 namespace entrepot {
 

@@ -26,7 +26,8 @@ constexpr Duration send_stall_max = std::chrono::seconds(60);
 class Exchange {
   public:
     Exchange(Stream& stream, const RequestHead& head, bool may_keep, std::string_view date) noexcept
-        : stream_(stream), head_(head), may_keep_(may_keep && keeps_alive(head)), date_(date), is_head_(head.method == Method::head) {}
+        : stream_(stream), head_(head), may_keep_(may_keep && keeps_alive(head)), date_(date),
+          is_head_(head.method == Method::head) {}
     virtual ~Exchange() = default;
 
     /// Valid until release_head().
@@ -44,7 +45,9 @@ class Exchange {
         if (!may_keep_) writer.prepared("Connection: close\r\n");
     }
     /// Sends the last bytes of a response. When the connection ends with it, they wait for the FIN that follows at once, so that both leave as one segment.
-    Task<Result<void>> send_last(Bytes head, Bytes body) { return stream_.send(head, body, !may_keep_, Loop::current().time() + send_stall_max); }
+    Task<Result<void>> send_last(Bytes head, Bytes body) {
+        return stream_.send(head, body, !may_keep_, Loop::current().time() + send_stall_max);
+    }
     /// What to return after a complete response.
     After finished() const noexcept { return may_keep_ ? After::keep : After::close; }
     /// The connection ends after this response (call before begin).

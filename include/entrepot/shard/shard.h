@@ -30,7 +30,8 @@ struct ShardOptions {
 class Shard {
   public:
     /// On the shard's thread, whose ring it takes over. Listeners are opened, not yet accepted from; the error is one line for the operator.
-    static Result<std::unique_ptr<Shard>, std::string> make(std::unique_ptr<Ring> ring, const SharedParts& shared, const ShardOptions& options);
+    static Result<std::unique_ptr<Shard>, std::string> make(std::unique_ptr<Ring> ring, const SharedParts& shared,
+                                                            const ShardOptions& options);
     ~Shard();
 
     /// Before the loops run: the acceptors of the same address on every shard.
@@ -53,9 +54,9 @@ class Shard {
     // The end, in phases that every shard finishes before any begins the next (shard/box.cpp).
     void begin_drain() noexcept;                 ///< no new connections; idle ones end
     Task<void> until_drained(Instant deadline);  ///< answers run to their end, at most until the deadline
-    void interrupt() noexcept;                   ///< what still runs ends by force: clients and upstreams, so that nobody waits for the other
-    Task<void> stop_fetching();                  ///< connections and fetches have ended, partial files are kept
-    Task<void> close();                         ///< everything else
+    void interrupt() noexcept;   ///< what still runs ends by force: clients and upstreams, so that nobody waits for the other
+    Task<void> stop_fetching();  ///< connections and fetches have ended, partial files are kept
+    Task<void> close();          ///< everything else
 
   private:
     struct AdminParts {

@@ -17,7 +17,8 @@ struct EvictionEntry;
 class BlobFile {
   public:
     /// `freshly_written`: this process just wrote and verified every byte, so all chunks count as verified.
-    BlobFile(Digest digest, int file, std::uint64_t size, std::vector<std::uint64_t> sums, EvictionEntry* entry, bool freshly_written) noexcept;
+    BlobFile(Digest digest, int file, std::uint64_t size, std::vector<std::uint64_t> sums, EvictionEntry* entry,
+             bool freshly_written) noexcept;
     ~BlobFile();
     BlobFile(const BlobFile&) = delete;
     BlobFile& operator=(const BlobFile&) = delete;

@@ -27,10 +27,11 @@ constexpr std::uint64_t chunk_count(std::uint64_t size) noexcept { return (size 
 
 struct BlobRecord {
     std::uint64_t size = 0;
-    std::uint8_t volume = 0;          ///< index of a VolumeRecord
-    std::uint8_t flags = 0;           ///< bit 0: survived the eviction's trial, see eviction.h
-    std::int64_t created = 0;         ///< wall seconds
-    std::vector<std::uint64_t> sums;  ///< one per chunk; none (of a blob that has chunks): found on a volume, its digest not verified yet
+    std::uint8_t volume = 0;   ///< index of a VolumeRecord
+    std::uint8_t flags = 0;    ///< bit 0: survived the eviction's trial, see eviction.h
+    std::int64_t created = 0;  ///< wall seconds
+    std::vector<std::uint64_t>
+        sums;  ///< one per chunk; none (of a blob that has chunks): found on a volume, its digest not verified yet
 
     bool verified() const noexcept { return sums.size() == chunk_count(size); }
 };
@@ -52,8 +53,8 @@ struct TagRecord {
 struct VolumeRecord {
     std::uint8_t index = 0;
     std::uint64_t id = 0;
-    std::string path;      ///< where it was last seen
-    bool present = true;   ///< at the last start
+    std::string path;     ///< where it was last seen
+    bool present = true;  ///< at the last start
 };
 
 // Bounds of what a record holds: a list with a larger one is refused with Fault::policy Code::too_large.
@@ -62,17 +63,38 @@ constexpr std::size_t media_type_bytes_max = 255;
 constexpr std::size_t references_max = 65536;
 
 // One change; apply() makes a list of them true together or not at all.
-struct PutBlob { Digest digest; BlobRecord record; };
+struct PutBlob {
+    Digest digest;
+    BlobRecord record;
+};
 /// With what hangs on it: its sums, its manifest record, its grants. A blob that comes back is granted again by the fetch that brings it.
-struct RemoveBlob { Digest digest; };
+struct RemoveBlob {
+    Digest digest;
+};
 /// Changes nothing but the flags; no change when the blob is not there.
-struct MarkBlob { Digest digest; std::uint8_t flags = 0; };
-struct PutManifest { Digest digest; ManifestRecord record; };
-struct PutTag { std::string repository, tag; TagRecord record; };
-struct RemoveTag { std::string repository, tag; };
+struct MarkBlob {
+    Digest digest;
+    std::uint8_t flags = 0;
+};
+struct PutManifest {
+    Digest digest;
+    ManifestRecord record;
+};
+struct PutTag {
+    std::string repository, tag;
+    TagRecord record;
+};
+struct RemoveTag {
+    std::string repository, tag;
+};
 /// `scope` says by whose rights upstream gave it: "" anonymous, else the credential set's name.
-struct PutGrant { std::string scope, repository; Digest digest; };
-struct PutVolume { VolumeRecord record; };
+struct PutGrant {
+    std::string scope, repository;
+    Digest digest;
+};
+struct PutVolume {
+    VolumeRecord record;
+};
 /// The volumes were walked: what they held is in the ledger.
 struct EndRebuild {};
 using LedgerChange = std::variant<PutBlob, RemoveBlob, MarkBlob, PutManifest, PutTag, RemoveTag, PutGrant, PutVolume, EndRebuild>;
@@ -80,7 +102,7 @@ using LedgerChange = std::variant<PutBlob, RemoveBlob, MarkBlob, PutManifest, Pu
 class Ledger {
   public:
     struct Options {
-        std::string directory;             ///< made when missing, mode 0700
+        std::string directory;               ///< made when missing, mode 0700
         std::uint64_t map_bytes = 64 * GiB;  ///< address space, not disk
     };
 
@@ -100,8 +122,10 @@ class Ledger {
     /// Repositories that have tags, in lexical order, after `last`.
     std::vector<std::string> list_repositories(const std::string& last, std::size_t count_max) const;
     /// Every blob, without sums, the oldest first: for the eviction's memory at start. 10^6 records in well under a second. `visit` must not change the ledger.
-    void each_blob(const std::function<void(const Digest&, std::uint64_t size, std::uint8_t volume, std::uint8_t flags)>& visit) const;
-    void each_tag(const std::function<void(const std::string& repository, const std::string& tag, const TagRecord&)>& visit) const;
+    void each_blob(
+        const std::function<void(const Digest&, std::uint64_t size, std::uint8_t volume, std::uint8_t flags)>& visit) const;
+    void each_tag(
+        const std::function<void(const std::string& repository, const std::string& tag, const TagRecord&)>& visit) const;
 
     std::vector<VolumeRecord> volumes() const;
     /// Grows with each change of what a tag points to and of which manifests are stored; not when only a tag's `checked` moves.

@@ -17,16 +17,17 @@ namespace entrepot {
 class Store {
   public:
     struct Options {
-        std::string directory;              ///< ledger, and the first volume unless volumes are named
+        std::string directory;  ///< ledger, and the first volume unless volumes are named
         std::vector<std::string> volumes;
-        std::uint64_t capacity_bytes = 0;   ///< 0: capacity_percent of the volumes' file systems
+        std::uint64_t capacity_bytes = 0;  ///< 0: capacity_percent of the volumes' file systems
         unsigned capacity_percent = 80;
-        std::size_t partials_max = 256;     ///< kept for a resume; the oldest goes first
+        std::size_t partials_max = 256;  ///< kept for a resume; the oldest goes first
         Duration partial_age_max = std::chrono::hours(24);
         std::uint64_t unknown_length_bytes = 64 * MiB;  ///< reserved at a time when upstream tells no length
     };
     struct Counters {  ///< read from any thread
-        std::atomic<std::uint64_t> bytes{0}, capacity_bytes{0}, blobs{0}, evictions{0}, evicted_bytes{0}, quarantined{0}, write_errors{0}, partial_bytes{0};
+        std::atomic<std::uint64_t> bytes{0}, capacity_bytes{0}, blobs{0}, evictions{0}, evicted_bytes{0}, quarantined{0},
+            write_errors{0}, partial_bytes{0};
     };
 
     /// Blocking, before the shards run. Takes flock on the directory: the error names the other server when there is one.
@@ -48,7 +49,8 @@ class Store {
     /// is fed with that prefix (hashing it) and written() says how long it is. Fault::capacity Code::no_space when no room can be made; Fault::storage when the disk refuses.
     /// A digest has one writer at a time: Code::busy for the second. When the blob is stored already it is removed first: who writes it again has found it bad.
     /// A resumed prefix is never the whole blob: at least its last chunk is left to fetch.
-    virtual Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length, Digester& resumed) = 0;
+    virtual Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length,
+                                                            Digester& resumed) = 0;
 
     /// At most how many bytes a kept partial file of this digest could give a resume; 0 when there is none. Any thread, no I/O.
     virtual std::uint64_t partial_bytes(const Digest& digest) const noexcept = 0;

@@ -45,8 +45,9 @@ TEST_CASE("admin: only names of this machine are answered, whatever a browser wa
         std::string host;
         int status;
     };
-    for (auto& row : {Row{"localhost", 200}, Row{"localhost:5001", 200}, Row{"127.0.0.1:5001", 200}, Row{"[::1]:5001", 200}, Row{"[::1]", 200}, Row{"10.1.2.3", 200},
-                      Row{"evil.example", 403}, Row{"127.0.0.1.evil.example:5001", 403}, Row{"localhost.evil.example", 403}}) {
+    for (auto& row : {Row{"localhost", 200}, Row{"localhost:5001", 200}, Row{"127.0.0.1:5001", 200}, Row{"[::1]:5001", 200},
+                      Row{"[::1]", 200}, Row{"10.1.2.3", 200}, Row{"evil.example", 403}, Row{"127.0.0.1.evil.example:5001", 403},
+                      Row{"localhost.evil.example", 403}}) {
         CAPTURE(row.host);
         RawClient client(box.loop(), box.admin_port);
         client.write("GET /healthz HTTP/1.1\r\nHost: " + row.host + "\r\n\r\n");
@@ -77,10 +78,12 @@ TEST_CASE("admin: the metrics page adds up what happened") {
     auto answer = client.ask("GET /metrics");
     CHECK(answer.field("Content-Type") == "text/plain; version=0.0.4; charset=utf-8");
     auto& page = answer.body;
-    for (std::string line : {"entrepot_requests_total{kind=\"blob\",status=\"200\"} 2", "entrepot_served_bytes_total{from=\"fetch\"} 3",
-                      "entrepot_served_bytes_total{from=\"hit\"} 3", "entrepot_upstream_requests_total{login_server=\"registry.test\",kind=\"blob\",status=\"2xx\"} 1",
-                      "entrepot_upstream_bytes_total{login_server=\"registry.test\"} 3", "entrepot_ratelimit_remaining{login_server=\"registry.test\"} 99",
-                      "entrepot_fetches_total{result=\"stored\"} 1", "entrepot_store_blobs 1", "entrepot_connections 1"}) {
+    for (std::string line : {"entrepot_requests_total{kind=\"blob\",status=\"200\"} 2",
+                             "entrepot_served_bytes_total{from=\"fetch\"} 3", "entrepot_served_bytes_total{from=\"hit\"} 3",
+                             "entrepot_upstream_requests_total{login_server=\"registry.test\",kind=\"blob\",status=\"2xx\"} 1",
+                             "entrepot_upstream_bytes_total{login_server=\"registry.test\"} 3",
+                             "entrepot_ratelimit_remaining{login_server=\"registry.test\"} 99",
+                             "entrepot_fetches_total{result=\"stored\"} 1", "entrepot_store_blobs 1", "entrepot_connections 1"}) {
         CAPTURE(line);
         CHECK(has_line(page, line));
     }

@@ -24,7 +24,9 @@ Offer image_offer(const UpstreamRequest& request) {
 
 struct Box : CacheBox {
     Box() { upstreams.answer = image_offer; }
-    Fetched<BlobSource> open(const Source& source, const std::string& blob) { return loop().run(cache.open_blob(source, digest_of(blob))); }
+    Fetched<BlobSource> open(const Source& source, const std::string& blob) {
+        return loop().run(cache.open_blob(source, digest_of(blob)));
+    }
     Fetched<ManifestAnswer> manifest_of(const Source& source, std::string tag, Digest digest = {}) {
         return loop().run(cache.open_manifest(source, std::move(tag), digest, false));
     }
@@ -88,7 +90,9 @@ TEST_CASE("cache: what one repository brought, another gets only when upstream c
     box.upstreams.requests.clear();
     auto other = box.source("library/other"), foreign = box.source("library/foreign");
     box.upstreams.answer = [&](auto& request) {
-        return request.repository == "library/other" ? image_offer(request) : refusal(request.repository == "library/foreign" ? Code::denied : Code::not_found, 403);
+        return request.repository == "library/other"
+                   ? image_offer(request)
+                   : refusal(request.repository == "library/foreign" ? Code::denied : Code::not_found, 403);
     };
     CHECK(box.cache.find_hot(other, digest_of(layer)) == nullptr);
     auto confirmed = box.open(other, layer);
@@ -330,7 +334,9 @@ TEST_CASE("cache: a document is read whole within its bound, and not beyond") {
         offer.piece_bytes = 100;
         return offer;
     };
-    auto ask = [&](std::size_t bound) { return box.loop().run(box.cache.ask_document(box.source(), UpstreamKind::tags, "tags/list", "last=a", bound)); };
+    auto ask = [&](std::size_t bound) {
+        return box.loop().run(box.cache.ask_document(box.source(), UpstreamKind::tags, "tags/list", "last=a", bound));
+    };
     auto document = ask(1000);
     REQUIRE(document);
     CHECK(document->body == std::string(1000, 'x'));

@@ -29,7 +29,8 @@ TEST_CASE("inspect_manifest: the bytes decide the digest, whatever the headers c
         std::string body, type, claimed, reference;
         std::optional<Code> refused;
     };
-    auto own = digest_of(manifest).text(), other = digest_of("other").text(), longer = Digest::of(bytes_of(manifest), DigestAlgorithm::sha512).text();
+    auto own = digest_of(manifest).text(), other = digest_of("other").text(),
+         longer = Digest::of(bytes_of(manifest), DigestAlgorithm::sha512).text();
     std::string type(image_manifest_type);
     const Row rows[] = {
         {manifest, type, own, "latest", {}},
@@ -127,7 +128,9 @@ TEST_CASE("manifests: one byte more than the bound is refused, told or untold") 
         CHECK(got.error().error.code == Code::too_large);
     }
     // At the bound it is read; what it holds is another matter.
-    box.upstreams.answer = [&](auto&) { return manifest_offer(manifest + std::string(manifest_bytes_max - manifest.size(), ' ')); };
+    box.upstreams.answer = [&](auto&) {
+        return manifest_offer(manifest + std::string(manifest_bytes_max - manifest.size(), ' '));
+    };
     auto got = box.fetch("latest");
     REQUIRE(got);
     CHECK(got->size == manifest_bytes_max);

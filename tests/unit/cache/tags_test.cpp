@@ -5,7 +5,8 @@
 namespace entrepot {
 namespace {
 
-const std::string old_manifest = image_manifest(digest_of("{}"), digest_of("old")), new_manifest = image_manifest(digest_of("{}"), digest_of("new"));
+const std::string old_manifest = image_manifest(digest_of("{}"), digest_of("old")),
+                  new_manifest = image_manifest(digest_of("{}"), digest_of("new"));
 
 /// A repository upstream with one tag, which the test moves, holds or breaks.
 struct TagsBox : FetchBox {
@@ -46,7 +47,8 @@ struct TagsBox : FetchBox {
     std::optional<Offer> refused, head_refused;
     std::shared_ptr<Gate> gate;
     Manifests manifests{*tools};
-    Tags tags{*tools, manifests, [this](Source source, ManifestContent content) { return manifests.keep(std::move(source), std::move(content)); }};
+    Tags tags{*tools, manifests,
+              [this](Source source, ManifestContent content) { return manifests.keep(std::move(source), std::move(content)); }};
 };
 
 }  // namespace
@@ -149,8 +151,9 @@ TEST_CASE("tags: what upstream cannot say is answered stale, and it is not asked
         int status;
         Fault fault = Fault::upstream;
     };
-    for (auto row : {Row{Code::bad_status, 500}, Row{Code::bad_status, 503}, Row{Code::too_many_requests, 429}, Row{Code::timeout, 0}, Row{Code::refused, 0},
-                     Row{Code::name_unresolved, 0}, Row{Code::reset, 0}, Row{Code::tls_certificate, 0}, Row{Code::busy, 0, Fault::capacity}}) {
+    for (auto row : {Row{Code::bad_status, 500}, Row{Code::bad_status, 503}, Row{Code::too_many_requests, 429},
+                     Row{Code::timeout, 0}, Row{Code::refused, 0}, Row{Code::name_unresolved, 0}, Row{Code::reset, 0},
+                     Row{Code::tls_certificate, 0}, Row{Code::busy, 0, Fault::capacity}}) {
         CAPTURE(name_of(row.code));
         TagsBox box;
         box.know(old_manifest, seconds(100));

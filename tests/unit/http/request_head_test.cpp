@@ -462,8 +462,8 @@ TEST_CASE("request head: each bound holds to the byte") {
 
     // A head of exactly 32 KiB.
     const auto head_of = [](std::size_t bytes) {
-        const std::string start = "GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(16000, 'a') + "\r\nY: " +
-                                  std::string(4000, 'a') + "\r\nZ: ";
+        const std::string start =
+            "GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(16000, 'a') + "\r\nY: " + std::string(4000, 'a') + "\r\nZ: ";
         return start + std::string(bytes - start.size() - 4, 'b') + "\r\n\r\n";
     };
     REQUIRE(head_of(request_head_bytes_max).size() == request_head_bytes_max);

@@ -200,7 +200,9 @@ TEST_CASE("ring: names below a directory open, links and ways out of it do not")
     std::string path = form;
     int directory = ::open(form, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct Opener {
-        static Task<int> open(int directory, const char* name, std::uint32_t flags) { co_return co_await open_file(directory, name, flags, 0600); }
+        static Task<int> open(int directory, const char* name, std::uint32_t flags) {
+            co_return co_await open_file(directory, name, flags, 0600);
+        }
     };
     int made = loop.run(Opener::open(directory, "made", O_CREAT | O_RDWR));
     CHECK(made >= 0);

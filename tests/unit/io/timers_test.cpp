@@ -46,9 +46,28 @@ struct Disarming : Timer {
 }  // namespace
 
 TEST_CASE("timers: each distance fires within two ticks after its instant, never before") {
-    const std::int64_t distances[] = {0,      1,          ms - 1,       ms,           ms + 1,         5 * ms,          63 * ms,      64 * ms,        65 * ms,
-                                      127 * ms, 4095 * ms, 4096 * ms, 4097 * ms, 262'143 * ms, 262'144 * ms, 16'777'216 * ms, 86'400'000 * ms,
-                                      (1ll << 30) * ms - 1, (1ll << 30) * ms, (1ll << 30) * ms + 1, 100 * 86'400'000ll * ms, 3650 * 86'400'000ll * ms};
+    const std::int64_t distances[] = {0,
+                                      1,
+                                      ms - 1,
+                                      ms,
+                                      ms + 1,
+                                      5 * ms,
+                                      63 * ms,
+                                      64 * ms,
+                                      65 * ms,
+                                      127 * ms,
+                                      4095 * ms,
+                                      4096 * ms,
+                                      4097 * ms,
+                                      262'143 * ms,
+                                      262'144 * ms,
+                                      16'777'216 * ms,
+                                      86'400'000 * ms,
+                                      (1ll << 30) * ms - 1,
+                                      (1ll << 30) * ms,
+                                      (1ll << 30) * ms + 1,
+                                      100 * 86'400'000ll * ms,
+                                      3650 * 86'400'000ll * ms};
     for (auto distance : distances) {
         CAPTURE(distance);
         Timers timers(start);
@@ -191,7 +210,8 @@ TEST_CASE("timers: thousands of random timers agree with a sorted list") {
                 break;
             default: {
                 auto next = timers.next_due();
-                bool in_time = std::all_of(model.begin(), model.end(), [&](auto& entry) { return next.ns <= entry.second.ns + ms; });
+                bool in_time =
+                    std::all_of(model.begin(), model.end(), [&](auto& entry) { return next.ns <= entry.second.ns + ms; });
                 REQUIRE(in_time);
                 time = random() % 2 && next != Instant::never() ? std::max(time, next) : time + Duration(draw_distance() >> 8);
                 timers.fire_due(time);

@@ -158,10 +158,14 @@ TEST_CASE("registry: each failure of upstream has its one answer") {
         std::string_view code;
     };
     const Row rows[] = {
-        {{Fault::upstream, Code::not_found, 404}, 404, "BLOB_UNKNOWN"},     {{Fault::upstream, Code::unauthorized, 401}, 403, "DENIED"},
-        {{Fault::upstream, Code::denied, 403}, 403, "DENIED"},              {{Fault::upstream, Code::too_many_requests, 429}, 429, "TOOMANYREQUESTS"},
-        {{Fault::upstream, Code::timeout}, 504, "UNAVAILABLE"},             {{Fault::upstream, Code::refused}, 502, "UNAVAILABLE"},
-        {{Fault::upstream, Code::bad_status, 500}, 502, "UNAVAILABLE"},     {{Fault::shutdown, Code::stopping}, 503, "UNAVAILABLE"},
+        {{Fault::upstream, Code::not_found, 404}, 404, "BLOB_UNKNOWN"},
+        {{Fault::upstream, Code::unauthorized, 401}, 403, "DENIED"},
+        {{Fault::upstream, Code::denied, 403}, 403, "DENIED"},
+        {{Fault::upstream, Code::too_many_requests, 429}, 429, "TOOMANYREQUESTS"},
+        {{Fault::upstream, Code::timeout}, 504, "UNAVAILABLE"},
+        {{Fault::upstream, Code::refused}, 502, "UNAVAILABLE"},
+        {{Fault::upstream, Code::bad_status, 500}, 502, "UNAVAILABLE"},
+        {{Fault::shutdown, Code::stopping}, 503, "UNAVAILABLE"},
     };
     for (auto& row : rows) {
         CAPTURE(row.status);
@@ -210,8 +214,12 @@ TEST_CASE("registry: a part that is bypassed does not end before the whole was v
     }
     offered = layer;
     RawClient client(box.loop(), box.port);
-    for (auto [from, to] : {std::pair<std::size_t, std::size_t>{0, 0}, {100, 999'999}, {0, layer.size() - 1}, {layer.size() - 1, layer.size() - 1}}) {
-        auto answer = client.ask(box.blob_path(layer), "Range: bytes=" + std::to_string(from) + "-" + std::to_string(to) + "\r\n");
+    for (auto [from, to] : {std::pair<std::size_t, std::size_t>{0, 0},
+                            {100, 999'999},
+                            {0, layer.size() - 1},
+                            {layer.size() - 1, layer.size() - 1}}) {
+        auto answer =
+            client.ask(box.blob_path(layer), "Range: bytes=" + std::to_string(from) + "-" + std::to_string(to) + "\r\n");
         CHECK(answer.status == 206);
         CHECK(answer.field("X-Entrepot-Cache") == "bypass");
         bool same = answer.body == layer.substr(from, to - from + 1);

@@ -23,7 +23,9 @@ class Echo final : public RequestHandler {
         auto sent = co_await exchange.stream().send(bytes_of(*head), bytes, false, deadline);
         co_return sent && !aborts ? exchange.finished() : After::abort;
     }
-    std::string error_body(std::uint16_t status, std::string_view message) const override { return std::to_string(status) + " " + std::string(message); }
+    std::string error_body(std::uint16_t status, std::string_view message) const override {
+        return std::to_string(status) + " " + std::string(message);
+    }
 
     int asked = 0;
     bool releases = false, let_go = false;

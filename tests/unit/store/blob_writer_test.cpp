@@ -252,7 +252,8 @@ TEST_CASE("blob writer: a process killed in the middle leaves a part to resume, 
     CHECK(*box.read(*blob) == half);
 }
 
-TEST_CASE("blob writer: a process killed between name and record loses nothing: the stray is adopted and verified before it is served") {
+TEST_CASE(
+    "blob writer: a process killed between name and record loses nothing: the stray is adopted and verified before it is served") {
     ScratchDirectory scratch;
     auto directory = scratch.path() + "/store";
     auto text = content(5 * chunk_bytes + 7), forged = content(1000, 9);

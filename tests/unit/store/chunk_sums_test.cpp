@@ -7,8 +7,10 @@ namespace entrepot {
 TEST_CASE("chunk sums: the pieces in which bytes come do not matter") {
     auto text = content(3 * chunk_bytes + 12345);
     std::vector<std::uint64_t> expected;
-    for (std::size_t at = 0; at < text.size(); at += chunk_bytes) expected.push_back(sum_of_chunk(bytes_of(std::string_view(text).substr(at, chunk_bytes))));
-    for (std::size_t piece : {std::size_t{1000}, std::size_t{4096}, std::size_t{99'991}, std::size_t{chunk_bytes}, std::size_t{chunk_bytes} - 1, std::size_t{chunk_bytes} + 1, text.size()}) {
+    for (std::size_t at = 0; at < text.size(); at += chunk_bytes)
+        expected.push_back(sum_of_chunk(bytes_of(std::string_view(text).substr(at, chunk_bytes))));
+    for (std::size_t piece : {std::size_t{1000}, std::size_t{4096}, std::size_t{99'991}, std::size_t{chunk_bytes},
+                              std::size_t{chunk_bytes} - 1, std::size_t{chunk_bytes} + 1, text.size()}) {
         ChunkSummer summer;
         for (std::size_t at = 0; at < text.size(); at += piece) summer.update(bytes_of(std::string_view(text).substr(at, piece)));
         CHECK(summer.whole().size() == 3);

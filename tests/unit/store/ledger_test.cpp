@@ -87,9 +87,11 @@ TEST_CASE("ledger: a blob's record comes back with its sums, also from the next 
 TEST_CASE("ledger: removing a blob removes its manifest record and its grants, and nobody else's") {
     LedgerBox box;
     auto digest = digest_of("manifest"), other = digest_of("other");
-    ManifestRecord manifest{"application/vnd.oci.image.index.v1+json", {digest_of("x"), Digest::of(bytes_of("y"), DigestAlgorithm::sha512)}};
+    ManifestRecord manifest{"application/vnd.oci.image.index.v1+json",
+                            {digest_of("x"), Digest::of(bytes_of("y"), DigestAlgorithm::sha512)}};
     for (auto& each : {digest, other}) {
-        REQUIRE(box.apply({PutBlob{each, record_of(10)}, PutManifest{each, manifest}, PutGrant{"", "docker.io/a", each}, PutGrant{"hub", "docker.io/b", each}}));
+        REQUIRE(box.apply({PutBlob{each, record_of(10)}, PutManifest{each, manifest}, PutGrant{"", "docker.io/a", each},
+                           PutGrant{"hub", "docker.io/b", each}}));
     }
     auto found = box.ledger->find_manifest(digest);
     REQUIRE(found);
@@ -165,10 +167,13 @@ TEST_CASE("ledger: names beyond what a key can hold are refused, and the whole l
 TEST_CASE("ledger: blobs come oldest first, each once, whatever the order of their digests") {
     LedgerBox box;
     std::vector<LedgerChange> changes;
-    for (int i = 0; i < 3000; ++i) changes.push_back(PutBlob{digest_of(std::to_string(i)), record_of(static_cast<std::uint64_t>(i), i * 977 % 3000)});
+    for (int i = 0; i < 3000; ++i)
+        changes.push_back(PutBlob{digest_of(std::to_string(i)), record_of(static_cast<std::uint64_t>(i), i * 977 % 3000)});
     REQUIRE(box.apply(std::move(changes)));
     std::vector<std::int64_t> ages;
-    auto visit = [&](const Digest&, std::uint64_t size, std::uint8_t, std::uint8_t) { ages.push_back(static_cast<std::int64_t>(size) * 977 % 3000); };
+    auto visit = [&](const Digest&, std::uint64_t size, std::uint8_t, std::uint8_t) {
+        ages.push_back(static_cast<std::int64_t>(size) * 977 % 3000);
+    };
     box.ledger->each_blob(visit);
     CHECK(ages.size() == 3000);
     CHECK(std::is_sorted(ages.begin(), ages.end()));

@@ -15,7 +15,8 @@ std::uint64_t disk_use(const StoreBox& box) {
     std::uint64_t bytes = 0;
     for (auto* below : {"blobs", ".entrepot"}) {
         for (auto& entry : std::filesystem::recursive_directory_iterator(box.path(below))) {
-            if (entry.is_regular_file() && !entry.path().string().ends_with(".sums") && entry.path().filename() != "volume") bytes += entry.file_size();
+            if (entry.is_regular_file() && !entry.path().string().ends_with(".sums") && entry.path().filename() != "volume")
+                bytes += entry.file_size();
         }
     }
     return bytes;

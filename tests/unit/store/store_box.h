@@ -136,7 +136,9 @@ class StoreBox {
         }
         return text;
     }
-    std::filesystem::path blob_path(const Digest& digest) const { return path("blobs") / std::string(digest.algorithm_name()) / digest.hex(); }
+    std::filesystem::path blob_path(const Digest& digest) const {
+        return path("blobs") / std::string(digest.algorithm_name()) / digest.hex();
+    }
     std::filesystem::path partial_path(const Digest& digest) const {
         return path(".entrepot/partial") / (std::string(digest.algorithm_name()) + "-" + digest.hex());
     }
@@ -152,7 +154,7 @@ class StoreBox {
     TestLoop loop;
     BufferPool buffers{loop->ring(), 2};
     std::unique_ptr<TestLoop> other_loop;  // for a test's second thread
-    RunningLanes lanes;  // end before the loops: a lane that posted its answer still has to ring the doorbell
+    RunningLanes lanes;                    // end before the loops: a lane that posted its answer still has to ring the doorbell
     std::unique_ptr<Store> store;
 };
 

@@ -37,7 +37,8 @@ TEST_CASE("store: blobs survive a restart, of every length around a chunk, with 
     StoreBox box;
     box.open();
     std::vector<std::string> texts;
-    for (std::size_t length : {std::size_t{0}, std::size_t{1}, std::size_t{4096}, chunk_bytes - 1, chunk_bytes + 0, chunk_bytes + 1, 5 * chunk_bytes}) {
+    for (std::size_t length : {std::size_t{0}, std::size_t{1}, std::size_t{4096}, chunk_bytes - 1, chunk_bytes + 0,
+                               chunk_bytes + 1, 5 * chunk_bytes}) {
         for (bool length_known : {true, false}) {
             if (length == 0 && !length_known) continue;  // the same blob again
             texts.push_back(content(length, texts.size() + 1));
@@ -96,10 +97,12 @@ TEST_CASE("store: what it makes is readable by its user only") {
     box.open();
     auto text = content(10);
     REQUIRE(box.put(text));
-    for (auto path : {std::filesystem::path(box.options.directory), box.path("ledger"), box.path(".entrepot"), box.path("blobs/sha256")}) {
+    for (auto path :
+         {std::filesystem::path(box.options.directory), box.path("ledger"), box.path(".entrepot"), box.path("blobs/sha256")}) {
         CHECK((std::filesystem::status(path).permissions() & std::filesystem::perms::mask) == std::filesystem::perms::owner_all);
     }
-    CHECK((std::filesystem::status(box.blob_path(digest_of(text))).permissions() & std::filesystem::perms::others_all) == std::filesystem::perms::none);
+    CHECK((std::filesystem::status(box.blob_path(digest_of(text))).permissions() & std::filesystem::perms::others_all) ==
+          std::filesystem::perms::none);
 }
 
 TEST_CASE("store: a flipped bit is found by its chunk's sum, and the blob can be quarantined while it is open") {

@@ -58,11 +58,14 @@ TEST_CASE("volume: index.json carries the tags whose manifests are stored") {
 
 TEST_CASE("volume: entries of an index.json that are not ours are left out, and no text is too strange") {
     auto entry = [](std::string reference, std::string digest, std::string rest = "") {
-        return R"({"mediaType":"m","size":3,"digest":")" + digest + R"(","annotations":{"org.opencontainers.image.ref.name":")" + reference + "\"}" + rest + "}";
+        return R"({"mediaType":"m","size":3,"digest":")" + digest + R"(","annotations":{"org.opencontainers.image.ref.name":")" +
+               reference + "\"}" + rest + "}";
     };
     auto good = digest_of("x").text();
-    auto text = R"({"manifests":[)" + entry("docker.io/a/b:1", good) + "," + entry("latest", good) + "," + entry("docker.io/a/b:", good) + "," + entry("docker.io/A/b:1", good) +
-                "," + entry("docker.io/a/b:1", "sha256:12") + "," + entry("127.0.0.1:5000/a:v1", good, R"(,"platform":{})") + R"(,7,{"size":-1},null]})";
+    auto text = R"({"manifests":[)" + entry("docker.io/a/b:1", good) + "," + entry("latest", good) + "," +
+                entry("docker.io/a/b:", good) + "," + entry("docker.io/A/b:1", good) + "," +
+                entry("docker.io/a/b:1", "sha256:12") + "," + entry("127.0.0.1:5000/a:v1", good, R"(,"platform":{})") +
+                R"(,7,{"size":-1},null]})";
     auto tags = parse_index(text);
     REQUIRE(tags.size() == 2);
     CHECK(tags[0].repository == "docker.io/a/b");
@@ -79,7 +82,8 @@ TEST_CASE("volume: skopeo reads an image out of a running store's directory") {
     StoreBox box;
     box.open();
     std::string config = R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}})";
-    std::string manifest = R"({"schemaVersion":2,"mediaType":")" + manifest_type + R"(","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":")" +
+    std::string manifest = R"({"schemaVersion":2,"mediaType":")" + manifest_type +
+                           R"(","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":")" +
                            digest_of(config).text() + R"(","size":)" + std::to_string(config.size()) + R"(},"layers":[]})";
     REQUIRE(box.put(config));
     put_tagged(box, "docker.io/library/tiny", "1", manifest);
@@ -229,7 +233,8 @@ TEST_CASE("volume: placement follows size, and losing a volume moves only its ow
     CHECK(std::abs(expected[2].count - blobs / 2) < blobs / 20);
 }
 
-TEST_CASE("volume: after three failures in a row it rests, a full disk and a lack of descriptors are no failures, a success clears the count") {
+TEST_CASE(
+    "volume: after three failures in a row it rests, a full disk and a lack of descriptors are no failures, a success clears the count") {
     Volume volume("v", -1, GiB);
     auto time = now();
     volume.note_failure("writing", EIO);

@@ -14,8 +14,8 @@ constexpr std::string_view image_manifest_type = "application/vnd.oci.image.mani
 /// An image manifest of one config and one layer.
 inline std::string image_manifest(const Digest& config, const Digest& layer, std::string_view note = "") {
     return R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":")" +
-           config.text() + R"(","size":2},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":")" + layer.text() +
-           R"(","size":3}],"annotations":{"note":")" + std::string(note) + "\"}}";
+           config.text() + R"(","size":2},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":")" +
+           layer.text() + R"(","size":3}],"annotations":{"note":")" + std::string(note) + "\"}}";
 }
 
 /// Tools for fetches without a cache.
@@ -32,7 +32,9 @@ struct FetchBox {
     Source source(std::string_view repository = "library/app", const CredentialSpec* credential = nullptr) {
         return make_source(spec, credential, repository, seconds(60));
     }
-    bool granted(const Source& source, const Digest& digest) { return store->ledger().granted(source.scope(), source.ledger_name, digest); }
+    bool granted(const Source& source, const Digest& digest) {
+        return store->ledger().granted(source.scope(), source.ledger_name, digest);
+    }
     void apply(LedgerChange change) {
         auto applied = box.apply(std::move(change));
         REQUIRE(applied);

@@ -24,7 +24,8 @@ struct Answer {
 /// Connections of one handler; clients connect through the kernel.
 class ServedPort {
   public:
-    ServedPort(TestLoop& loop, RequestHandler& handler, const Connections::Options& options = {}) : loop_(loop), connections(handler, nullptr, options) {
+    ServedPort(TestLoop& loop, RequestHandler& handler, const Connections::Options& options = {})
+        : loop_(loop), connections(handler, nullptr, options) {
         auto opened = Listener::open(*Address::parse("127.0.0.1", 0));
         if (!opened) FAIL(opened.error());
         listener_ = std::move(*opened);
@@ -67,8 +68,7 @@ class RawClient {
     /// The next answer; its body may be short when the connection ends (see `failed`).
     Answer read(bool head_only = false) {
         Answer answer;
-        while (received_.find("\r\n\r\n") == std::string::npos && fill()) {
-        }
+        while (received_.find("\r\n\r\n") == std::string::npos && fill()) {}
         auto end = received_.find("\r\n\r\n");
         if (end == std::string::npos) return answer;
         answer.head = received_.substr(0, end + 4);
@@ -78,8 +78,7 @@ class RawClient {
         std::size_t length = SIZE_MAX;  // none: to the end
         auto told = answer.field("Content-Length");
         if (!told.empty()) std::from_chars(told.data(), told.data() + told.size(), length);
-        while (received_.size() < length && fill()) {
-        }
+        while (received_.size() < length && fill()) {}
         answer.body = received_.substr(0, length);
         received_.erase(0, answer.body.size());
         return answer;

@@ -22,7 +22,8 @@ class SecondLoop {
             Loop loop(*std::move(ring));
             opened.set_value(&loop);
             loop.run();
-            for (int turns = 0; turns < 100 && (!loop.idle() || loop.ring().in_flight() > 0); ++turns) loop.turn(now() + milliseconds(1));
+            for (int turns = 0; turns < 100 && (!loop.idle() || loop.ring().in_flight() > 0); ++turns)
+                loop.turn(now() + milliseconds(1));
         });
         loop_ = ready.get();
         REQUIRE(loop_);

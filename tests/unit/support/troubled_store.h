@@ -55,7 +55,8 @@ class TroubledStore final : public Store {
     Task<void> stop() override { return real_.stop(); }
     Ledger& ledger() noexcept override { return real_.ledger(); }
     Task<Result<BlobRef>> open(const Digest& digest) override { return real_.open(digest); }
-    Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length, Digester& resumed) override {
+    Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length,
+                                                    Digester& resumed) override {
         ++troubles.begun;
         if (troubles.refuse_begin) co_return *troubles.refuse_begin;
         auto begun = co_await real_.begin(digest, length, resumed);
