@@ -39,6 +39,7 @@ def port_near(wanted):
     """`wanted` if it is free, else any free one: the commands below look best with the usual port."""
     for port in (wanted, 0):
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)     # connections of a run before may still be fading
             try:
                 probe.bind(("127.0.0.1", port))
                 return probe.getsockname()[1]
