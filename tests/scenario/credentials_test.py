@@ -202,7 +202,8 @@ def test_token_servers_that_answer_nonsense(make_cache, make_upstream, make_toke
     """No answer of a token server may hang a pull, grow without bound, or be sent on as a header of its making."""
     answers = {"not JSON": Answer(200, body=b"<html>"), "no token": Answer(200, body=b"{}"), "a number": Answer(200, body=b'{"token":5}'),
                "CRLF in it": Answer(200, body=b'{"token":"a\\r\\nX-Evil: 1"}'), "64 MiB": Answer(200, body=b'{"token":"' + b"x" * (64 << 20) + b'"}'),
-               "deep": Answer(200, body=b"[" * 100_000), "500": Answer(500), "401": Answer(401), "403": Answer(403), "a redirect": Answer(307, {"Location": "/again"}, b""),
+               "deep": Answer(200, body=b"[" * 100_000), "500": Answer(500), "401": Answer(401), "403": Answer(403),
+               "a redirect": Answer(307, {"Location": "/again"}, b""),
                "closes": Answer(drop=True), "a negative life": Answer(200, body=b'{"token":"x","expires_in":-5}'), "empty": Answer(200, body=b'{"token":""}')}
     with Rows() as rows:
         for name, answer in answers.items():

@@ -201,10 +201,12 @@ def test_a_path_that_no_rule_covers_is_404_and_asks_nobody(make_cache, upstream)
 def test_descriptors_and_media_types_pass_unchanged(cache, upstream):
     blob = upstream.offers()
     with Rows() as rows:
-        for number, media_type in enumerate((MANIFEST, INDEX, "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json",
+        for number, media_type in enumerate((MANIFEST, INDEX, "application/vnd.docker.distribution.manifest.v2+json",
+                                             "application/vnd.docker.distribution.manifest.list.v2+json",
                            "application/vnd.docker.distribution.manifest.v1+prettyjws", "application/vnd.example.unknown+json")):
             noun = b"manifests" if "index" in media_type or "list" in media_type else b"layers"
-            odd = b'{ "schemaVersion" : 2,\n\t"mediaType":"' + media_type.encode() + b'", "z":1, "a":1, "a":2, "' + noun + b'":[], "d":"' + blob.digest.encode() + b'"}\n\n'
+            odd = b'{ "schemaVersion" : 2,\n\t"mediaType":"' + media_type.encode() + b'", "z":1, "a":1, "a":2, "' + noun
+            odd += b'":[], "d":"' + blob.digest.encode() + b'"}\n\n'
             manifest = upstream.offers_manifest(odd, tag=f"odd{number}", media_type=media_type)
             for path in (manifest.path, manifest.by(f"odd{number}")):
                 for _ in range(2):

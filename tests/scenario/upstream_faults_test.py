@@ -26,7 +26,8 @@ def test_response_heads_that_are_none_become_502(cache, upstream):
     heads = {"F08 no status line": b"nonsense\r\n\r\n", "F08 status 999": b"HTTP/1.1 999 X\r\nContent-Length: 0\r\n\r\n",
              "F08 status 099": b"HTTP/1.1 099 X\r\nContent-Length: 0\r\n\r\n", "F08 status 0": b"HTTP/1.1 0 X\r\nContent-Length: 0\r\n\r\n",
              "F08 version 9.9": b"HTTP/9.9 200 OK\r\nContent-Length: 0\r\n\r\n", "F07 1,000 headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n",
-             "F07 64 KiB of headers": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+             "F07 64 KiB of headers": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
+             "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
              "length and chunked": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
              "a status line without end": b"HTTP/1.1 200 " + b"x" * 1_000_000, "TLS": b"\x16\x03\x03\x00\x02\x01\x00", "nothing": b"",
              "a bad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n",
@@ -48,7 +49,8 @@ def test_response_heads_that_are_none_become_502(cache, upstream):
 
 def test_interim_answers_are_skipped(cache, upstream):
     blob = upstream.offers("1000")
-    upstream.always(blob, Answer(raw=b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + blob.data))
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    upstream.always(blob, Answer(raw=interim + b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + blob.data))
     assert cache.get(blob).digest() == blob.digest
 
 

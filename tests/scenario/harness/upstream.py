@@ -119,9 +119,6 @@ class Upstream(Origin):
     def tag(self, manifest, tag):
         self.tags.setdefault(manifest.repository, {})[tag] = manifest
 
-    def withdraw(self, offer):
-        self.offered.pop(offer.path, None)
-
     def _hold(self, kind, repository, data, digest, media_type, ranges, behaviour):
         gate = threading.Event()
         for name in ("hold_after", "cut_after", "rate"):
