@@ -178,6 +178,11 @@ Task<Cache::Located> Cache::locate(Source source, Digest digest, Loop& reader) {
     // After each wait the world may have moved, a fetch begun or ended: look again. A fetch of what is stored by then would throw it away first.
     for (;;) {
         auto running = fetches_.find(digest);
+        if (running != fetches_.end() && running->second->state() == FetchState::failed) {
+            // It failed for those who waited, and is putting its file away: who comes now gets a try of his own.
+            co_await Sleep(keeping_check_interval);
+            continue;
+        }
         if (running != fetches_.end()) {
             if (granted || running->second->source().key == source.key) {
                 located.subscription = running->second->subscribe(reader);
