@@ -1,6 +1,7 @@
 #include "client_sim.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 
@@ -24,7 +25,7 @@ std::string difference(const std::string& wanted, const std::string& found) {
 }
 
 const char* name_of(Ask::What what) {
-    constexpr const char* names[] = {"version", "blob", "manifest", "tag", "unknown_blob", "bad_digest", "push"};
+    constexpr const char* names[] = {"version", "blob", "manifest", "tag", "unknown_blob", "bad_digest", "push", "tags_list", "referrers", "catalog"};
     return names[static_cast<int>(what)];
 }
 
@@ -58,6 +59,7 @@ void Judge::judge(const Ask& ask, const Answer& answer) {
     if (answer.status == 0) return;
     judge_status(ask, answer);
     if (answer.status == 200 || answer.status == 206) judge_content(ask, answer);
+    if (answer.status == 200 && answer.complete) judge_list(ask, answer);
 }
 
 void Judge::judge_incomplete(const Ask& ask, const Answer& answer) const {
@@ -71,7 +73,10 @@ void Judge::judge_incomplete(const Ask& ask, const Answer& answer) const {
 void Judge::judge_status(const Ask& ask, const Answer& answer) const {
     std::vector<int> right;
     switch (ask.what) {
-        case Ask::What::version: right = {200}; break;
+        case Ask::What::version:
+        case Ask::What::catalog:
+        case Ask::What::tags_list:
+        case Ask::What::referrers: right = {200}; break;
         case Ask::What::bad_digest: right = {400}; break;
         case Ask::What::push: right = {405}; break;
         case Ask::What::unknown_blob: right = {404}; break;
@@ -85,7 +90,7 @@ void Judge::judge_status(const Ask& ask, const Answer& answer) const {
             else if (ask.first || ask.last) right = {206};
     }
     if (std::find(right.begin(), right.end(), answer.status) != right.end()) return;
-    bool asks_upstream = ask.what != Ask::What::version && ask.what != Ask::What::bad_digest && ask.what != Ask::What::push;
+    bool asks_upstream = ask.what != Ask::What::version && ask.what != Ask::What::catalog && ask.what != Ask::What::bad_digest && ask.what != Ask::What::push;
     constexpr int excusable[] = {429, 502, 503, 504};
     if (answer.status == 408 && excuses_.silence) return;  // the rest of the head is on its way for ever
     // Whether a part can be satisfied depends on the length, about which this upstream lies.
@@ -129,6 +134,22 @@ void Judge::judge_content(const Ask& ask, const Answer& answer) const {
         fail(ask, answer, "a complete body does not match its digest" + difference(content.bytes, answer.body));
     }
     if (answer.body != content.bytes) fail(ask, answer, "a body matches its digest and is another one");
+}
+
+/// Lists are made anew by the program, so only what they say is compared.
+void Judge::judge_list(const Ask& ask, const Answer& answer) const {
+    bool is_list = ask.what == Ask::What::tags_list || ask.what == Ask::What::referrers || ask.what == Ask::What::catalog;
+    if (!is_list || ask.head_only()) return;
+    auto list = nlohmann::json::parse(answer.body, nullptr, false);
+    if (list.is_discarded() || !list.is_object()) fail(ask, answer, "a list is no JSON object");
+    if (ask.what == Ask::What::referrers && !(list.contains("manifests") && list["manifests"].empty())) fail(ask, answer, "nobody refers to anything here");
+    if (ask.what != Ask::What::tags_list) return;
+    for (const auto& repository : catalogue_.repositories()) {
+        if (repository.name != ask.repository) continue;
+        for (const auto& tag : list["tags"]) {
+            if (!repository.tags.contains(tag.get<std::string>())) fail(ask, answer, "a tag is listed that there never was");
+        }
+    }
 }
 
 void Judge::judge_part(const Ask& ask, const Answer& answer) const {
@@ -318,8 +339,17 @@ Ask SimClients::draw_ask(Random& random, const Manner& manner, bool first) {
         ask.what = Ask::What::push;
         ask.method = "DELETE";
         ask.reference = choose(repository.blobs);
+    } else if (drawn < 97) {
+        ask.what = Ask::What::tags_list;
+        ask.reference = "list";
+        kind = "tags";
+    } else if (drawn < 98) {
+        ask.what = Ask::What::referrers;
+        ask.reference = choose(repository.manifests);
+        kind = "referrers";
     } else {
-        ask.target = "/v2/";
+        ask.what = random.chance(0.5) ? Ask::What::catalog : Ask::What::version;
+        ask.target = ask.what == Ask::What::catalog ? "/v2/_catalog" : "/v2/";
         return ask;
     }
     if (ask.what == Ask::What::manifest || ask.what == Ask::What::tag) {

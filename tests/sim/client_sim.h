@@ -14,7 +14,7 @@ namespace entrepot::sim {
 
 /// One request, and what the truth about it is.
 struct Ask {
-    enum class What { version, blob, manifest, tag, unknown_blob, bad_digest, push };
+    enum class What { version, blob, manifest, tag, unknown_blob, bad_digest, push, tags_list, referrers, catalog };
     What what = What::version;
     std::string method = "GET";
     std::string repository, reference;
@@ -56,6 +56,7 @@ class Judge {
     void judge_incomplete(const Ask& ask, const Answer& answer) const;
     void judge_status(const Ask& ask, const Answer& answer) const;
     void judge_content(const Ask& ask, const Answer& answer) const;
+    void judge_list(const Ask& ask, const Answer& answer) const;
     void judge_part(const Ask& ask, const Answer& answer) const;
     const Content* content_of(const Ask& ask, const Answer& answer) const;
 

@@ -60,6 +60,8 @@ class LifeRun {
     void close_outside();
     Task<void> close_registry();
     Task<void> move_tags();
+    Task<void> rot_now_and_then();
+    void rot();
     void check_outcome(World::Outcome outcome, const char* what) const;
     void check_files() const;
     void check_disk(const Disk& disk) const;
@@ -79,6 +81,7 @@ class LifeRun {
     std::unique_ptr<SimClients> clients_;
     TaskGroup background_;
     bool ending_ = false;
+    std::map<std::string, std::uint64_t> rotten_;
     std::unique_ptr<SimBox> box_;
 };
 
@@ -94,6 +97,7 @@ LifeRun::LifeRun(const Plan& plan, std::size_t number, const Memory& before, boo
     : plan_(plan), number_(number), life_(plan.lives[number]), before_(before), world_(plan.seed * 16 + number, plan.faults),
       catalogue_(Random(plan.catalogue_seed), plan.catalogue), judge_(world_, catalogue_, plan.excuses()) {
     world_.verbose = verbose;
+    rotten_ = before.rotten;
     if (before.time_ns > 0) world_.skip_to({before.time_ns});
     if (!before.tags.empty()) catalogue_.load_tags(before.tags);
     for (const auto& path : plan.disk_paths()) {
@@ -152,10 +156,30 @@ Task<void> LifeRun::move_tags() {
     }
 }
 
+/// Bits flip in published files, where no page of memory hides it.
+void LifeRun::rot() {
+    for (const auto& [disk_path, disk] : world_.disks) {
+        for (const auto& [path, inode] : disk->files()) {
+            if (path.rfind("blobs/", 0) != 0 || !world_.random.chance(plan_.rot) || !disk->rot(*inode, world_.random)) continue;
+            ++rotten_[disk_path + "/" + path];
+            ++world_.counts["bits rotten"];
+        }
+    }
+}
+
+Task<void> LifeRun::rot_now_and_then() {
+    Random random = world_.random.fork();
+    while (!ending_) {
+        co_await Sleep(random.span(seconds(1), seconds(30)));
+        rot();
+    }
+}
+
 void LifeRun::wait_for_clients() {
     outside_->enter();
     clients_->start();
     background_.start(move_tags());
+    if (plan_.rot > 0) background_.start(rot_now_and_then());
     Instant crash = life_.crashes ? world_.time() + life_.crash_after : Instant::never();
     auto outcome =
         world_.run_until([&] { return clients_->done() || world_.time() >= crash; }, world_.time() + run_time_max, steps_max);
@@ -201,6 +225,7 @@ void LifeRun::check_disk(const Disk& disk) const {
         text[text.find('/')] = ':';
         auto digest = Digest::parse(text);
         if (!digest) violation("a file under blobs/ has no digest's name: " + path);
+        if (rotten_.contains(disk.name() + "/" + path)) continue;
         if (Digest::of(bytes_of(inode->data), digest->algorithm()) != *digest)
             violation("a stored file does not match its name: " + path);
     }
@@ -223,6 +248,7 @@ Memory LifeRun::remember() const {
     Memory memory = before_;
     for (const auto& [path, disk] : world_.disks) memory.disks[path] = disk->save();
     memory.time_ns = world_.time().ns;
+    memory.rotten = rotten_;
     memory.tags = catalogue_.save_tags();
     memory.history = memory.history * 31 + world_.history();
     for (const auto& [digest, traffic] : registry_->traffic()) memory.gets[digest] += traffic.gets;
@@ -249,6 +275,7 @@ Memory LifeRun::run() {
         // The rest of this process is not cleaned up: that is what a crash is.
         end_power(false);
         check_files();
+        rot();
         return remember();
     }
     stop_box();
@@ -257,6 +284,7 @@ Memory LifeRun::run() {
     // An orderly end makes nothing durable by itself: the power may fail right after it.
     end_power(world_.random.chance(0.5));
     check_files();
+    rot();
     return remember();
 }
 
@@ -271,6 +299,7 @@ std::string Memory::save() const {
     }
     put(saved, std::to_string(time_ns));
     put(saved, gets);
+    put(saved, rotten);
     put(saved, tags);
     put(saved, std::to_string(history));
     put(saved, counts);
@@ -285,6 +314,7 @@ Memory Memory::load(std::string_view saved) {
     }
     memory.time_ns = std::stoll(take(saved));
     memory.gets = take_numbers(saved);
+    memory.rotten = take_numbers(saved);
     memory.tags = take(saved);
     memory.history = std::stoull(take(saved));
     memory.counts = take_numbers(saved);

@@ -22,6 +22,7 @@ Plan Plan::draw(std::uint64_t seed) {
         // Sometimes the disk is fuller than the program believes.
         plan.disk_bytes = random.chance(0.3) ? plan.capacity_bytes / 2 : plan.capacity_bytes * 2;
     }
+    plan.rot = !plan.healthy && random.chance(0.2) ? random.fraction() : 0;
     if (random.chance(0.3)) plan.volumes = {"volume-a", "volume-b"};
     plan.tag_ttl = seconds(static_cast<std::int64_t>(1 + random.skewed(120)));
     plan.buffers = 2 + random.below(10);

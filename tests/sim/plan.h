@@ -23,6 +23,7 @@ struct Plan {
     bool roomy = true;     ///< the store takes everything there is
     std::uint64_t disk_bytes = 0, capacity_bytes = 0;
     std::vector<std::string> volumes;  ///< empty: the store's directory is the only one
+    double rot = 0;              ///< per stored file and opportunity: one bit of it flips on the disk
     Duration tag_ttl = seconds(60);
     std::size_t buffers = 8;  ///< of a shard, for fills and cold reads
     unsigned provided_buffers = 32;

@@ -170,6 +170,7 @@ Task<bool> SimRegistry::answer_token(Wire& wire, const Head& head) {
 const Content* SimRegistry::find_content(const Repository& repository, std::string_view kind,
                                          const std::string& reference) const {
     if (kind == "blobs") return repository.blobs.contains(reference) ? catalogue_.find(reference) : nullptr;
+    if (kind != "manifests") return nullptr;  // this registry knows no referrers: 404, and the tag schema is tried
     auto tag = repository.tags.find(reference);
     auto digest = tag != repository.tags.end() ? tag->second : reference;
     return repository.manifests.contains(digest) ? catalogue_.find(digest) : nullptr;
@@ -189,6 +190,10 @@ Task<bool> SimRegistry::answer_registry(Wire& wire, const std::string& method, c
     Repository* repository =
         before != target.npos && before > 4 ? catalogue_.find_repository(target.substr(4, before - 4)) : nullptr;
     auto kind = repository ? target.substr(before + 1, last - before - 1) : std::string();
+    if (kind == "tags") {
+        bool kept = co_await answer_tags(wire, *repository, with_body);
+        co_return kept;
+    }
     const auto* content = repository ? find_content(*repository, kind, target.substr(last + 1)) : nullptr;
     if (!content) {
         bool kept = co_await answer_status(wire, 404, {}, with_body);
@@ -201,6 +206,17 @@ Task<bool> SimRegistry::answer_registry(Wire& wire, const std::string& method, c
         co_return kept;
     }
     bool kept = co_await answer_content(wire, method, *content, head);
+    co_return kept;
+}
+
+Task<bool> SimRegistry::answer_tags(Wire& wire, const Repository& repository, bool with_body) {
+    std::string names;
+    for (const auto& [tag, digest] : repository.tags) names += fmt::format("{}\"{}\"", names.empty() ? "" : ",", tag);
+    auto text = fmt::format(R"({{"name":"{}","tags":[{}]}})", repository.name, names);
+    Body body;
+    body.head = status_line(200) + fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", text.size());
+    if (with_body) body.bytes = text;
+    bool kept = co_await send_body(wire, std::move(body));
     co_return kept;
 }
 

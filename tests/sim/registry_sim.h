@@ -80,6 +80,7 @@ class SimRegistry {
     Task<bool> answer_token(Wire& wire, const Head& head);
     Task<bool> answer_registry(Wire& wire, const std::string& method, const std::string& target, const Head& head);
     Task<bool> answer_content(Wire& wire, const std::string& method, const Content& content, const Head& head);
+    Task<bool> answer_tags(Wire& wire, const Repository& repository, bool with_body);
     Task<bool> answer_status(Wire& wire, int status, std::string extra_fields, bool with_body);
     Task<bool> send_body(Wire& wire, Body body);
     Task<bool> send_pieces(Wire& wire, std::string_view bytes, bool chunked);
