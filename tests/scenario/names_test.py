@@ -203,7 +203,7 @@ def test_descriptors_and_media_types_pass_unchanged(cache, upstream):
     with Rows() as rows:
         for number, media_type in enumerate((MANIFEST, INDEX, "application/vnd.docker.distribution.manifest.v2+json",
                                              "application/vnd.docker.distribution.manifest.list.v2+json",
-                           "application/vnd.docker.distribution.manifest.v1+prettyjws", "application/vnd.example.unknown+json")):
+                                             "application/vnd.docker.distribution.manifest.v1+prettyjws", "application/vnd.example.unknown+json")):
             noun = b"manifests" if "index" in media_type or "list" in media_type else b"layers"
             odd = b'{ "schemaVersion" : 2,\n\t"mediaType":"' + media_type.encode() + b'", "z":1, "a":1, "a":2, "' + noun
             odd += b'":[], "d":"' + blob.digest.encode() + b'"}\n\n'
