@@ -3,6 +3,7 @@ import http.client
 import os
 import re
 import signal
+import statistics
 import subprocess
 import tempfile
 import threading
@@ -294,7 +295,7 @@ def cold_reads(bench):
     blobs = [bench.corpus.blob(f"cold-read-{index}", size) for index in range(count)]
     layer = bench.corpus.blob("small-layer", 4096)
     manifest = bench.corpus.manifest("hot-manifest", 2048, [layer])
-    names = ("nginx", "nginx aio threads", "entrepot")
+    names = ("nginx", "nginx aio threads", "entrepot", "entrepot again")
     seen = {name: {key: [] for key in ("quiet", "loaded", "rate", "stall")} for name in names}
     with bench.upstream() as upstream, bench.nginx() as nginx:
         for blob in blobs:
@@ -310,18 +311,27 @@ def cold_reads(bench):
                 _cold_reads_once(bench, nginx, nginx.url, blobs, manifest, seen["nginx"])
                 _cold_reads_once(bench, nginx, nginx.threads_url, blobs, manifest, seen["nginx aio threads"])
                 if entrepot:
-                    _cold_reads_once(bench, entrepot, entrepot.url, blobs, manifest, seen["entrepot"])
+                    for name in ("entrepot", "entrepot again"):
+                        _cold_reads_once(bench, entrepot, entrepot.url, blobs, manifest, seen[name])
         finally:
             if entrepot:
                 entrepot.stop()
-    ours = seen["entrepot"]
-    growth = {name: [loaded / quiet for loaded, quiet in zip(seen[name]["loaded"], seen[name]["quiet"])] for name in names}
-    figures = [Figure("cold reads", "hot 2 KiB p99, growth while 64 clients read cold", "x", growth["entrepot"], growth["nginx"], asked="<= 2", below=2.0),
-               Figure("cold reads", "the same", "x", growth["entrepot"], growth["nginx aio threads"], "nginx aio threads"),
-               Figure("cold reads", "hot 2 KiB p99, quiet", "ms", ours["quiet"], seen["nginx"]["quiet"]),
-               Figure("cold reads", "hot 2 KiB p99, loaded", "ms", ours["loaded"], seen["nginx"]["loaded"]),
-               Figure("cold reads", "cold bytes", "GB/s", ours["rate"], seen["nginx"]["rate"]),
-               Figure("cold reads", "worst loop stall (bucket bound)", "ms", ours["stall"], asked="<= 5", below=5.0)]
+    figures = []
+    # The second pass at once: files are open and their sums known, so only the page cache is cold. A server may treat that differently.
+    for name, label in (("entrepot", ""), ("entrepot again", "again at once: ")):
+        ours = seen[name]
+        growth, nginx_growth, threads_growth = (
+            [loaded / quiet for loaded, quiet in zip(each["loaded"], each["quiet"])] for each in (ours, seen["nginx"], seen["nginx aio threads"]))
+        # Where other programs hold the core for milliseconds, a quiet machine cannot be compared with.
+        busy = bool(ours["quiet"]) and statistics.median(ours["quiet"]) > 1.0
+        bounds = {"note": "not judged: the machine was too busy"} if busy else {"below": 2.0}
+        figures += [Figure("cold reads", f"{label}hot 2 KiB p99, growth beside 64 cold readers", "x", growth, nginx_growth,
+                           asked="<= 2 (machine too busy to judge)" if busy else "<= 2", **bounds),
+                    Figure("cold reads", f"{label}the same", "x", growth, threads_growth, "nginx aio threads"),
+                    Figure("cold reads", f"{label}hot 2 KiB p99, quiet", "ms", ours["quiet"], seen["nginx"]["quiet"]),
+                    Figure("cold reads", f"{label}hot 2 KiB p99, loaded", "ms", ours["loaded"], seen["nginx"]["loaded"]),
+                    Figure("cold reads", f"{label}cold bytes", "GB/s", ours["rate"], seen["nginx"]["rate"]),
+                    Figure("cold reads", f"{label}worst loop stall (bucket bound)", "ms", ours["stall"], asked="<= 5", below=5.0)]
     return figures
 
 
@@ -352,31 +362,38 @@ def _cold_reads_once(bench, server, url, blobs, manifest, into):
 # ---- f: many idle connections, many blobs
 
 def idle(bench):
-    connections = 1000 if bench.quick else 10_000
+    """10,000 connections that asked once and stay; half of them where a server does not take as many, so that the memory of each is known anyway."""
+    wanted = 1000 if bench.quick else 10_000
     layer = bench.corpus.blob("small-layer", 4096)
     manifest = bench.corpus.manifest("hot-manifest", 2048, [layer])
-    bytes_each = {"nginx": [], "entrepot": []}
+    bytes_each, held = {"nginx": [], "entrepot": []}, {"nginx": [], "entrepot": []}
     for _ in bench.repeat("idle"):
-        with WarmPair(bench, [("manifests", manifest)]) as pair:
-            for server in filter(None, (pair.nginx, pair.entrepot)):
-                bytes_each[server.name].append(_idle_bytes(bench, server, server.url("manifests", manifest), connections))
-    return [Figure("idle", f"resident memory per idle connection, {connections:,} held", "bytes", bytes_each["entrepot"], bytes_each["nginx"],
-                   asked="<= 4096", below=4096)]
+        for name in bytes_each:
+            for connections in (wanted, wanted // 2):
+                with WarmPair(bench, [("manifests", manifest)]) as pair:  # anew: memory that was used once is not given back
+                    server = getattr(pair, name)
+                    memory = _idle_bytes(bench, server, server.url("manifests", manifest), connections) if server else None
+                if memory is not None:
+                    bytes_each[name].append(memory)
+                    held[name].append(connections)
+                    break
+    return [Figure("idle", "connections held", "", held["entrepot"], held["nginx"], asked=f">= {wanted:,}", above=wanted),
+            Figure("idle", "resident memory of each", "bytes", bytes_each["entrepot"], bytes_each["nginx"], asked="<= 4096", below=4096)]
 
 
 def _idle_bytes(bench, server, url, connections):
+    """None when the server does not take or keep so many."""
     bench.herd("--loop", "--connections", 64, "--duration", 0.5, url)  # what a working server has anyway
     before = sum(machine.resident_bytes(pid) for pid in server.pids)
-    held = bench.herd.start("--hold", "--connections", connections, "--duration", 60, url, stdin=subprocess.PIPE)
-    first = held.stdout.readline()
+    herd = bench.herd.start("--hold", "--connections", connections, "--duration", 60, "--deadline", 20, url, stdin=subprocess.PIPE)
+    first = herd.stdout.readline()
     if '"state":"held"' not in first:
-        raise RuntimeError(f"{connections} connections were not held: {first}")
+        herd.wait(timeout=30)
+        return None
     time.sleep(0.5)
     after = sum(machine.resident_bytes(pid) for pid in server.pids)
-    result = bench.herd.finish(held)
-    if result["failed"]:
-        raise RuntimeError(f"idle connections were lost: {result['failures']}")
-    return max(0, after - before) / connections
+    result = bench.herd.finish(herd)
+    return None if result["failed"] else max(0, after - before) / connections
 
 
 def start(bench):
