@@ -11,6 +11,7 @@ namespace entrepot {
 namespace {
 
 constexpr std::size_t api_name_bytes_min = 5;
+constexpr std::string_view official_prefix = "library/";         // where Docker Hub keeps the images that people call by one word
 constexpr Duration tag_ttl_max = std::chrono::hours(24) * 3650;  // keeps deadlines far from the end of 64 bits
 
 // The sentence that refuses one rule: `cache rule "hub": source "docker.io" names no repository; write ...`.
@@ -44,6 +45,10 @@ std::string_view fault_of_login_server(std::string_view login_server) noexcept {
     return is_login_server(login_server) ? "" : "does not start with a valid login server (host or host:port)";
 }
 
+bool is_official(std::string_view login_server, std::string_view path) noexcept {
+    return canonical_login_server(login_server) == "docker.io" && path.find_first_of("/*") == std::string_view::npos;
+}
+
 // Everything that parse() demands; empty when the rule is sound. In the order in which a person would fix it.
 std::string complaint_about(const RuleText& text) {
     if (!is_rule_name(text.name, text.origin)) {
@@ -56,6 +61,8 @@ std::string complaint_about(const RuleText& text) {
         return complaint(text, "source", source, fault);
     const std::string_view path = source.substr(std::min(slash + 1, source.size()));
     if (const auto fault = fault_of_path(path); !fault.empty()) return complaint(text, "source", source, fault);
+    if (is_official(source.substr(0, slash), path) && path.size() > repository_bytes_max - official_prefix.size())
+        return complaint(text, "source", source, "is longer than a repository name may be once it is written library/NAME");
     if (const auto fault = fault_of_path(target); !fault.empty()) return complaint(text, "target", target, fault);
     if (target.ends_with('*') != path.ends_with('*')) {
         const std::string fault = fmt::format("and source \"{}\" must both end in '*' or both name one repository", source);
@@ -98,9 +105,9 @@ Result<CacheRule, std::string> CacheRule::parse(RuleText text) {
 
     CacheRule rule;
     rule.wildcard_ = path.ends_with('*');
-    const bool official = login_server == "docker.io" && path.find_first_of("/*") == std::string_view::npos;
+    const std::string_view prefix = is_official(login_server, path) ? official_prefix : "";
     rule.login_server_bytes_ = static_cast<std::uint16_t>(login_server.size());
-    text.source = fmt::format("{}/{}{}", login_server, official ? "library/" : "", path);  // the views into it end here
+    text.source = fmt::format("{}/{}{}", login_server, prefix, path);  // the views into it end here
     rule.text_ = std::move(text);
     const std::size_t star = rule.wildcard_ ? 1 : 0;
     rule.source_path_bytes_ = static_cast<std::uint16_t>(rule.text_.source.size() - rule.login_server_bytes_ - 1 - star);

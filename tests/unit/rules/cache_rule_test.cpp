@@ -26,6 +26,14 @@ std::string refusal_of(const RuleText& text) {
 
 }  // namespace
 
+TEST_CASE("cache rule: an official image's name must fit with the library it lies in") {
+    const std::string fits(repository_bytes_max - std::string("library/").size(), 'a');
+    CHECK(CacheRule::parse(rule("docker.io/" + fits, "a")));
+    CHECK(refusal_of(rule("docker.io/" + fits + "a", "a")).find("library/") != std::string::npos);
+    CHECK(refusal_of(rule("index.docker.io/" + fits + "a", "a")).find("library/") != std::string::npos);
+    CHECK(CacheRule::parse(rule("quay.io/" + fits + "a", "a")));  // library/ is Docker Hub's habit alone
+}
+
 TEST_CASE("cache rule: sources are normalised, and a parsed rule's text parses to itself") {
     struct {
         std::string source, target, normalised, login_server, source_path, target_path;
@@ -103,7 +111,7 @@ TEST_CASE("cache rule: refusals name the rule, the text and what is wrong") {
         CHECK_MESSAGE(refusal.find(row.says) != std::string::npos, refusal);
     }
     CHECK(refusal_of(rule("docker.io/a/*", std::string(253, 'a') + "/*")).empty());
-    CHECK(refusal_of(rule("docker.io/" + a255, a255)).empty());
+    CHECK(refusal_of(rule("quay.io/" + a255, a255)).empty());
 }
 
 TEST_CASE("cache rule: names of 1 to 50 letters, digits and dashes in files, of 5 to 50 through the API") {
