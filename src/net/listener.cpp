@@ -120,7 +120,7 @@ bool is_any_v6(const Address& address) {
 }
 
 /// A bound and listening socket, or -errno.
-int open_socket(Ring& ring, const Address& address) {
+int open_socket(Ring& ring, const Address& address, Accepting accepting) {
     int socket = ring.socket(address.family(), SOCK_STREAM);
     if (socket < 0) return socket;
     int v6_only = is_any_v6(address) ? 0 : 1;  // [::] means both families, whatever net.ipv6.bindv6only says
@@ -128,6 +128,9 @@ int open_socket(Ring& ring, const Address& address) {
     // Accepted sockets inherit it, which saves each connection a system call.
     int no_delay = 1;
     ring.set_option(socket, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof no_delay);
+    int silent_seconds = 1;
+    if (accepting == Accepting::with_first_bytes)
+        ring.set_option(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silent_seconds, sizeof silent_seconds);
     int error = ring.bind_and_listen(socket, address.data(), address.length(), backlog);
     if (error == 0) return socket;
     ring.close(socket);
@@ -136,11 +139,12 @@ int open_socket(Ring& ring, const Address& address) {
 
 }  // namespace
 
-Result<std::unique_ptr<Listener>, std::string> Listener::open(const Address& address) {
+Result<std::unique_ptr<Listener>, std::string> Listener::open(const Address& address, Accepting accepting) {
     auto& ring = Loop::current().ring();
-    int socket = open_socket(ring, address);
+    int socket = open_socket(ring, address, accepting);
     // A machine without IPv6 still has "every address".
-    if (socket == -EAFNOSUPPORT && is_any_v6(address)) socket = open_socket(ring, *Address::parse("0.0.0.0", address.port()));
+    if (socket == -EAFNOSUPPORT && is_any_v6(address))
+        socket = open_socket(ring, *Address::parse("0.0.0.0", address.port()), accepting);
     if (socket < 0) return explain(address, -socket);
 
     sockaddr_storage bound{};

@@ -20,7 +20,7 @@ Result<std::unique_ptr<Shard>, std::string> Shard::make(std::unique_ptr<Ring> ri
     std::unique_ptr<Shard> shard(new Shard(std::move(ring), shared, options));
     if (shared.tls) shared.tls->prepare();  // now rather than in the first client's handshake
     for (auto& address : options.listen) {
-        auto listener = Listener::open(address);
+        auto listener = Listener::open(address, Accepting::with_first_bytes);
         if (!listener) return listener.error();
         shard->acceptors_.push_back(std::make_unique<Acceptor>(shard->loop_, *std::move(listener), shard->connections_));
     }
@@ -36,7 +36,7 @@ void Shard::meet(const std::vector<Shard*>& all) {
 }
 
 Result<void, std::string> Shard::open_admin(const Address& address, MetricSources sources) {
-    auto listener = Listener::open(address);
+    auto listener = Listener::open(address, Accepting::with_first_bytes);
     if (!listener) return listener.error();
     admin_ = std::make_unique<AdminParts>(loop_, *std::move(listener), std::move(sources));
     return {};

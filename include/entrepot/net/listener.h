@@ -10,11 +10,18 @@
 
 namespace entrepot {
 
+enum class Accepting : std::uint8_t {
+    at_once,
+    /// When its first bytes are here (TCP_DEFER_ACCEPT), or after about a second of silence. Who connects to an HTTP or TLS server speaks first; such a connection costs one turn
+    /// of the loop in place of two (a new connection for each request: 0.865 of nginx's CPU in place of 0.925, 20 repetitions).
+    with_first_bytes,
+};
+
 class Listener {
   public:
     /// The error is one line for the operator: "cannot listen on 127.0.0.1:5000: address already in use (is another server running?)".
     /// Port 0 binds a free port: see address().
-    static Result<std::unique_ptr<Listener>, std::string> open(const Address& address);
+    static Result<std::unique_ptr<Listener>, std::string> open(const Address& address, Accepting accepting = Accepting::at_once);
     virtual ~Listener() = default;
 
     /// The next accepted connection: a non-blocking descriptor with TCP_NODELAY that now belongs to the caller, or -ECANCELED after stop(). Out of descriptors (EMFILE) is waited out, never an error.

@@ -79,6 +79,31 @@ TEST_CASE("listener: port 0 becomes a free port, and connections arrive in order
     end(loop, *listener);
 }
 
+TEST_CASE("listener: accepting with first bytes waits for a client to speak, but not for ever") {
+    TestLoop loop;
+    auto opened = Listener::open(any_port(), Accepting::with_first_bytes);
+    REQUIRE(opened);
+    auto& listener = **opened;
+    std::vector<std::unique_ptr<Stream>> clients;
+    clients.push_back(connect_plainly(loop, listener.address()));
+    auto accepting = listener.accept();
+    loop.run_for(30ms);
+    CHECK(!accepting.done());
+    REQUIRE(loop.run(send_text(*clients[0], "GET")));
+    auto speaker = make_client_stream(loop.run(std::move(accepting)), listener.address());
+    CHECK(*loop.run(read_all(*speaker, 3)) == "GET");
+
+    clients.push_back(connect_plainly(loop, listener.address()));
+    auto before = now();
+    auto silent = make_client_stream(loop.run(listener.accept()), listener.address());
+    CHECK(now() - before > 500ms);
+    CHECK(now() - before < 5s);
+    clients.push_back(std::move(speaker));
+    clients.push_back(std::move(silent));
+    close(loop, clients);
+    end(loop, listener);
+}
+
 TEST_CASE("listener: stop ends a waiting accept, and every later one") {
     TestLoop loop;
     auto listener = listen_on(any_port());
