@@ -3,6 +3,7 @@
 #include "entrepot/base/sha256.h"
 #include "entrepot/io/blocking.h"
 #include "entrepot/shard/box.h"
+#include "entrepot/shard/descriptors.h"
 #include "entrepot/shard/topology.h"
 
 #include <fmt/format.h>
@@ -23,7 +24,6 @@ namespace entrepot {
 namespace {
 
 constexpr const char* config_file_default = "/etc/entrepot/entrepot.toml";
-constexpr std::size_t descriptors_reserved = 512;  // listeners, volumes, ledger, upstream connections' slack
 
 struct ConfigText {
     std::string text;
@@ -213,8 +213,9 @@ int serve(const ServeOptions& options) {
     auto cores = read_topology(options.sysfs, allowed_cpus());
     unsigned shards = config->server.shards ? config->server.shards : static_cast<unsigned>(cores.size());
     Box::Options box_options;
-    box_options.shard.connections.connections_max =
-        std::max<std::size_t>(64, (raise_descriptor_limit() - descriptors_reserved) / shards / 2);
+    auto share = share_descriptors(raise_descriptor_limit(), shards);
+    box_options.shard.connections.connections_max = share.connections_max;
+    box_options.shard.cache.hot.entries_max = share.open_blobs_max;
     auto box = Box::open(*config, std::move(box_options));
     if (!box) return fail(box.error());
 
