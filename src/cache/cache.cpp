@@ -2,6 +2,8 @@
 
 #include "entrepot/base/log.h"
 
+#include "cache/bounded_body.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -365,19 +367,10 @@ Task<Fetched<Document>> Cache::ask_document(Source source, UpstreamKind kind, st
     document.content_type = exchange->content_type();
     document.link = exchange->link();
     document.filters_applied = exchange->filters_applied();
-    auto buffer = co_await tools_.buffers.take(loop_.time() + seconds(30));
-    Result<std::size_t> got = Error{Fault::capacity, Code::busy};
-    while (buffer) {
-        got = co_await exchange->read(buffer.bytes());
-        if (!got || *got == 0) break;
-        if (document.body.size() + *got > bytes_max) {
-            got = Error{Fault::upstream, Code::too_large};
-            break;
-        }
-        document.body.append(text_of(buffer.bytes().first(*got)));
-    }
+    auto body = co_await read_bounded_body(*exchange, bytes_max);
     co_await exchange->finish();
-    if (!got) co_return upstream_failure(got.error().fault, got.error().code, "upstream's list cannot be used");
+    if (!body) co_return upstream_failure(body.error().fault, body.error().code, "upstream's list cannot be used");
+    document.body = *std::move(body);
     co_return document;
 }
 

@@ -278,7 +278,6 @@ Task<Result<void>> Fetch::pump(UpstreamExchange& exchange) {
         writing.emplace(write_and_announce(std::move(piece->buffer), piece->bytes));
     }
     ASSERT(!writing);  // every way out of the loop lies behind the wait for the last write
-    co_await body.close();
     bool is_short = progress_->length != length_unknown && received_ < progress_->length;
     if (outcome && is_short) outcome = Error{Fault::upstream, Code::wrong_length};
     co_return outcome;

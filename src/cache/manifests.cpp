@@ -4,6 +4,8 @@
 #include "entrepot/cache/hot_blobs.h"
 #include "entrepot/oci/manifest.h"
 
+#include "cache/bounded_body.h"
+
 namespace entrepot {
 namespace {
 
@@ -152,16 +154,10 @@ Task<Fetched<std::string>> Manifests::read_body(UpstreamExchange& exchange) {
                                       fmt::format("upstream's manifest is larger than {} MiB", manifest_bytes_max / MiB));
     auto length = exchange.content_length();
     if (length && *length > manifest_bytes_max) co_return too_large;
-    auto buffer = co_await tools_.buffers.take(Loop::current().time() + seconds(30));
-    if (!buffer) co_return upstream_failure(Fault::capacity, Code::busy, "all transfer buffers are in use");
-    std::string body;
-    for (;;) {
-        auto got = co_await exchange.read(buffer.bytes());
-        if (!got) co_return upstream_failure(got.error().fault, got.error().code, "upstream broke off in a manifest");
-        if (*got == 0) co_return body;
-        if (body.size() + *got > manifest_bytes_max) co_return too_large;
-        body.append(text_of(buffer.bytes().first(*got)));
-    }
+    auto body = co_await read_bounded_body(exchange, manifest_bytes_max);
+    if (body) co_return *std::move(body);
+    if (body.error().code == Code::too_large) co_return too_large;
+    co_return upstream_failure(body.error().fault, body.error().code, "upstream broke off in a manifest");
 }
 
 Task<void> Manifests::keep(Source source, ManifestContent content) {

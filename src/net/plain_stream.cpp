@@ -14,6 +14,7 @@ namespace entrepot {
 namespace {
 
 constexpr std::size_t file_slice_bytes_max = 2 * MiB;    // then the other connections of the shard have their turn
+constexpr Duration memory_trusted = milliseconds(100);   // after a longer wait the pages to send may have left the page cache
 constexpr std::size_t spare_bytes = 4 * KiB;             // own memory for one chunk when the shard's provided buffers are all out
 constexpr std::size_t upstream_buffer_bytes = 16 * KiB;  // memory behind receive() of an outgoing connection
 constexpr Duration linger_time_max = seconds(1);
@@ -30,7 +31,7 @@ class SocketStream : public Stream {
     ~SocketStream() override { ASSERT(socket_ < 0); }
 
     Task<Result<void>> send(Bytes head, Bytes body, bool more, Instant deadline) override;
-    Task<Result<void>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) override;
+    Task<Result<std::uint64_t>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) override;
     Task<void> close(CloseHow how) override;
     void interrupt() noexcept override;
     void cork(bool on) noexcept override;
@@ -82,29 +83,31 @@ Task<Result<void>> SocketStream::send(Bytes head, Bytes body, bool more, Instant
     co_return {};
 }
 
-Task<Result<void>> SocketStream::send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) {
+Task<Result<std::uint64_t>> SocketStream::send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) {
     auto& loop = Loop::current();
     Duration patience = deadline == Instant::never() ? Duration::max() : deadline - loop.time();
     bool waited_in_vain = false;
-    while (length > 0) {
-        auto slice = static_cast<std::size_t>(std::min<std::uint64_t>(length, file_slice_bytes_max));
-        auto sent = send_file_slice(file, offset, slice);
+    std::uint64_t total = 0;
+    while (total < length) {
+        auto slice = static_cast<std::size_t>(std::min<std::uint64_t>(length - total, file_slice_bytes_max));
+        auto sent = send_file_slice(file, offset + total, slice);
         if (!sent) co_return sent.error();
         if (*sent == 0 && waited_in_vain) co_return error_of(-ETIMEDOUT);
-        offset += *sent;
-        length -= *sent;
-        if (length == 0) break;
+        total += *sent;
+        if (total == length) break;
         if (*sent == slice) {
             co_await Breathe{};
             continue;
         }
         // A socket counts as writable when a third of its buffer is free, megabytes perhaps: a slow peer may have read a part of them in the
         // whole wait, so that only another try tells a slow one from a silent one.
-        auto writable = co_await wait_writable(loop.time() + patience);
+        auto before = loop.time();
+        auto writable = co_await wait_writable(before + patience);
         waited_in_vain = !writable && writable.error().code == Code::timeout;
-        if (!writable && !waited_in_vain) co_return writable;
+        if (!writable && !waited_in_vain) co_return writable.error();
+        if (!waited_in_vain && loop.time() - before > memory_trusted) break;
     }
-    co_return {};
+    co_return total;
 }
 
 void SocketStream::cork(bool on) noexcept {
@@ -176,6 +179,7 @@ class ClientStream final : public SocketStream, private Operation {
 
     Task<Result<Chunk>> receive(Instant deadline) override;
     Task<Result<std::size_t>> receive_into(MutableBytes into, Instant deadline) override;
+    Task<Result<void>> until_readable(Instant deadline) override;
 
   protected:
     Task<void> stop_receiving() override;
@@ -314,6 +318,17 @@ Task<Result<std::size_t>> ClientStream::receive_into(MutableBytes into, Instant 
     co_return count;
 }
 
+Task<Result<void>> ClientStream::until_readable(Instant deadline) {
+    // Once the multishot brings bytes, nothing may take later ones from the socket behind its back.
+    fresh_ = false;
+    while (partly_read_.empty() && !readable() && !interrupted() && !ended_ && !starved_ && failure_ == 0) {
+        if (!in_flight()) arm();
+        bool notified = co_await arrived_.wait(deadline);
+        if (!notified && !readable()) co_return error_of(-ETIMEDOUT);
+    }
+    co_return {};
+}
+
 void ClientStream::give_back(std::uint32_t token) noexcept {
     ASSERT(lent());
     --lent_count_;
@@ -340,6 +355,7 @@ class UpstreamStream final : public SocketStream {
 
     Task<Result<Chunk>> receive(Instant deadline) override;
     Task<Result<std::size_t>> receive_into(MutableBytes into, Instant deadline) override;
+    Task<Result<void>> until_readable(Instant deadline) override;
 
   protected:
     Task<void> stop_receiving() override;
@@ -366,6 +382,13 @@ Task<Result<std::size_t>> UpstreamStream::receive_into(MutableBytes into, Instan
     // A shutdown of our own looks like FIN.
     if (received < 0 || interrupted()) co_return error_of(received < 0 ? received : -ECONNABORTED);
     co_return static_cast<std::size_t>(received);
+}
+
+Task<Result<void>> UpstreamStream::until_readable(Instant deadline) {
+    if (interrupted()) co_return error_of(-ECONNABORTED);
+    int ready = co_await poll_socket(socket_, POLLIN, deadline);
+    if (ready < 0) co_return error_of(ready);
+    co_return {};
 }
 
 Task<void> UpstreamStream::stop_receiving() {

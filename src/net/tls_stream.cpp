@@ -39,8 +39,9 @@ class TlsStream final : public Stream {
 
     Task<Result<Chunk>> receive(Instant deadline) override;
     Task<Result<std::size_t>> receive_into(MutableBytes into, Instant deadline) override;
+    Task<Result<void>> until_readable(Instant deadline) override;
     Task<Result<void>> send(Bytes head, Bytes body, bool more, Instant deadline) override;
-    Task<Result<void>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) override;
+    Task<Result<std::uint64_t>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) override;
     Task<void> close(CloseHow how) override;
     void interrupt() noexcept override { plain_->interrupt(); }
     bool is_tls() const noexcept override { return true; }
@@ -202,6 +203,12 @@ Task<Result<std::size_t>> TlsStream::receive_into(MutableBytes into, Instant dea
     co_return filled;
 }
 
+Task<Result<void>> TlsStream::until_readable(Instant deadline) {
+    bool here = ended_ || broken_ || plain_ended_ || !incoming_.empty() || mbedtls_ssl_get_bytes_avail(&ssl_) > 0;
+    if (here) co_return {};
+    co_return co_await plain_->until_readable(deadline);
+}
+
 /// Makes records of `bytes`, and sends them whenever a batch is full.
 Task<Result<void>> TlsStream::seal(Bytes bytes, Instant deadline) {
     while (!bytes.empty()) {
@@ -223,22 +230,22 @@ Task<Result<void>> TlsStream::send(Bytes head, Bytes body, bool more, Instant de
     co_return co_await flush(more, deadline);
 }
 
-Task<Result<void>> TlsStream::send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) {
+Task<Result<std::uint64_t>> TlsStream::send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) {
     auto& loop = Loop::current();
     Duration patience = deadline == Instant::never() ? Duration::max() : deadline - loop.time();
     auto memory = std::make_unique_for_overwrite<std::byte[]>(std::min<std::uint64_t>(length, file_piece_bytes));
-    while (length > 0) {
-        MutableBytes piece(memory.get(), std::min<std::uint64_t>(length, file_piece_bytes));
-        int read = co_await read_file(file, piece, offset);
+    std::uint64_t total = 0;
+    while (total < length) {
+        MutableBytes piece(memory.get(), std::min<std::uint64_t>(length - total, file_piece_bytes));
+        int read = co_await read_file(file, piece, offset + total);
         if (read < 0) co_return Error{Fault::storage, Code::io_failed, -read};
         if (read == 0) co_return Error{Fault::storage, Code::corrupt, 0};
         auto bytes = Bytes(piece).first(static_cast<std::size_t>(read));
-        offset += bytes.size();
-        length -= bytes.size();
-        auto sent = co_await send(bytes, {}, length > 0, loop.time() + patience);
-        if (!sent) co_return sent;
+        total += bytes.size();
+        auto sent = co_await send(bytes, {}, total < length, loop.time() + patience);
+        if (!sent) co_return sent.error();
     }
-    co_return {};
+    co_return total;
 }
 
 Task<void> TlsStream::close(CloseHow how) {

@@ -85,6 +85,13 @@ Task<Result<std::size_t>> UpstreamConnection::read_body(MutableBytes into, Insta
     co_return got;
 }
 
+Task<Result<void>> UpstreamConnection::until_body_readable(Instant deadline) {
+    if (ended_ || used_ < received_.size()) co_return Result<void>();
+    auto readable = co_await stream_->until_readable(deadline);
+    if (!readable) co_return as_upstream(readable.error());
+    co_return readable;
+}
+
 Task<void> UpstreamConnection::read_rest_if_short(Instant deadline) {
     if (ended_ || !keeps_alive_ || left_ > short_body_bytes_max) co_return;
     std::vector<std::byte> dropped(short_body_bytes_max);

@@ -24,6 +24,8 @@ class UpstreamConnection : public ListLink {
     /// The next bytes of the body into a buffer that is not empty; 0 at its proper end. Code::wrong_length when the connection
     /// ends before.
     Task<Result<std::size_t>> read_body(MutableBytes into, Instant deadline);
+    /// Waits until read_body() will have something to say, without holding memory for it. A hint.
+    Task<Result<void>> until_body_readable(Instant deadline);
     /// Reads past what is left of a short body (an error page), so that the connection may be used again.
     Task<void> read_rest_if_short(Instant deadline);
     /// True when the response was read to its end and both sides may go on.

@@ -46,17 +46,33 @@ ExchangeOfUpstream::ExchangeOfUpstream(ConnectionPool& pool, Slots& slots, Upstr
     }
 }
 
-Task<Result<std::size_t>> ExchangeOfUpstream::read(MutableBytes into) {
+/// Whether a whole window of waiting brought too little; a window that brought enough is followed by a new one.
+bool ExchangeOfUpstream::stalled() noexcept {
     auto stall_window = pool_.options().stall_window;
-    if (window_waited_ >= stall_window) {
-        auto bytes_min = bytes_per_second_min *
-                         static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(stall_window).count()) / 1000;
-        if (window_bytes_ < bytes_min) co_return Error{Fault::upstream, Code::timeout};
-        window_waited_ = Duration::zero();
-        window_bytes_ = 0;
-    }
+    if (window_waited_ < stall_window) return false;
+    auto window_ms = static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(stall_window).count());
+    if (window_bytes_ < bytes_per_second_min * window_ms / 1000) return true;
+    window_waited_ = Duration::zero();
+    window_bytes_ = 0;
+    return false;
+}
+
+Task<Result<bool>> ExchangeOfUpstream::until_readable(Instant until) {
+    if (stalled()) co_return Error{Fault::upstream, Code::timeout};
     auto before = Loop::current().time();
-    auto got = co_await connection_->read_body(into, before + stall_window);
+    auto patience = before + pool_.options().stall_window;
+    auto readable = co_await connection_->until_body_readable(std::min(until, patience));
+    if (!readable && pool_.interrupted()) co_return Error{Fault::shutdown, Code::stopping};
+    window_waited_ += Loop::current().time() - before;
+    if (readable) co_return true;
+    if (readable.error().code == Code::timeout && until < patience) co_return false;
+    co_return readable.error();
+}
+
+Task<Result<std::size_t>> ExchangeOfUpstream::read(MutableBytes into) {
+    if (stalled()) co_return Error{Fault::upstream, Code::timeout};
+    auto before = Loop::current().time();
+    auto got = co_await connection_->read_body(into, before + pool_.options().stall_window);
     if (!got && pool_.interrupted()) co_return Error{Fault::shutdown, Code::stopping};
     if (!got) co_return got;
     window_waited_ += Loop::current().time() - before;

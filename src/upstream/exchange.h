@@ -22,9 +22,12 @@ class ExchangeOfUpstream final : public UpstreamExchange {
     const std::string& filters_applied() const noexcept override { return filters_applied_; }
     std::size_t endpoint() const noexcept override { return endpoint_; }
     Task<Result<std::size_t>> read(MutableBytes into) override;
+    Task<Result<bool>> until_readable(Instant until) override;
     Task<void> finish() override;
 
   private:
+    bool stalled() noexcept;
+
     ConnectionPool& pool_;
     Slots& slots_;
     UpstreamState& upstream_;

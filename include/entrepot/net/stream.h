@@ -62,11 +62,15 @@ class Stream {
     virtual Task<Result<Chunk>> receive(Instant deadline) = 0;
     /// The next bytes into the caller's memory; 0 is the ordered end. Not to be mixed with receive() while a chunk is unread.
     virtual Task<Result<std::size_t>> receive_into(MutableBytes into, Instant deadline) = 0;
+    /// Waits until receive_into() will have something to say (bytes, the end, an error) without holding memory for it meanwhile. A hint: under TLS a record may still be
+    /// on its way then.
+    virtual Task<Result<void>> until_readable(Instant deadline) = 0;
     /// Sends all of head and body, in one piece where possible. `more`: further bytes follow at once (MSG_MORE).
     virtual Task<Result<void>> send(Bytes head, Bytes body, bool more, Instant deadline) = 0;
-    /// Sends a range of a file. The caller made sure that the range is in memory (Ring::resident); a plain stream uses sendfile(2). Returns after at most
-    /// `length` bytes were handed to the kernel; fewer only with an error. `deadline` bounds each wait for the peer, not the whole.
-    virtual Task<Result<void>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) = 0;
+    /// Sends a range of a file. The caller made sure that the range is in memory (Ring::resident); a plain stream uses sendfile(2). Yields how many bytes were handed to the
+    /// kernel: fewer, perhaps none, when the peer made us wait for longer than pages may be trusted to stay in memory; then the caller looks again. `deadline` bounds each
+    /// wait for the peer, not the whole.
+    virtual Task<Result<std::uint64_t>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) = 0;
     /// While on, only full segments leave (TCP_CORK): for a long body sent in slices, each of which would else end in a short one. A hint; off pushes what waits.
     virtual void cork(bool) noexcept {}
     /// Ends the connection and releases the descriptor. No other call may be in flight; chunks must have been given back.

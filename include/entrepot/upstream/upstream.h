@@ -79,6 +79,9 @@ class UpstreamExchange {
     /// Code::timeout (less than 1 KiB/s over 30 s, or nothing for 30 s; the caller's own pauses do not count). After
     /// interrupt(): Fault::shutdown.
     virtual Task<Result<std::size_t>> read(MutableBytes into) = 0;
+    /// Waits until read() will have something to say, so that nobody holds a buffer for an upstream that takes its time; false when `until` passes
+    /// first. Fails as read() does. A hint: a read() may still wait for the rest of a TLS record.
+    virtual Task<Result<bool>> until_readable(Instant until) = 0;
     /// Gives the connection back to its pool when the body was read to its end, closes it otherwise.
     virtual Task<void> finish() = 0;
 };
@@ -90,12 +93,12 @@ class UpstreamTable {
     struct Options {
         Duration connect_timeout = std::chrono::seconds(5);
         Duration first_byte_timeout = std::chrono::seconds(10);  ///< asked twice, still within containerd's 30 s for a head
-        Duration stall_window = std::chrono::seconds(30);   ///< a body that brings less than 1 KiB/s over this has stalled
-        Duration idle_time_max = std::chrono::seconds(50);  ///< under the 60 s after which many front ends hang up
-        Duration secret_life = std::chrono::seconds(30);    ///< a secret is read again after this, or at once when it is refused
-        std::size_t connections_per_upstream_max = 64;      ///< per shard, active; further exchanges wait in order, at most 60 s
-        std::size_t idle_connections_max = 16;              ///< per shard and origin
-        std::size_t waiting_max = 4096;                     ///< exchanges waiting for a connection; beyond: Code::busy
+        Duration stall_window = std::chrono::seconds(30);        ///< a body that brings less than 1 KiB/s over this has stalled
+        Duration idle_time_max = std::chrono::seconds(50);       ///< under the 60 s after which many front ends hang up
+        Duration secret_life = std::chrono::seconds(30);  ///< a secret is read again after this, or at once when it is refused
+        std::size_t connections_per_upstream_max = 64;    ///< per shard, active; further exchanges wait in order, at most 60 s
+        std::size_t idle_connections_max = 16;            ///< per shard and origin
+        std::size_t waiting_max = 4096;                   ///< exchanges waiting for a connection; beyond: Code::busy
         std::vector<std::string> own_addresses;  ///< our listeners, "127.0.0.1:5000", "0.0.0.0:5000": nothing leads us there
     };
     struct Counters {  ///< one per upstream; read from any thread

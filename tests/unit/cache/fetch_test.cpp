@@ -107,6 +107,35 @@ TEST_CASE("fetch: followers see bytes while upstream holds the rest, never the l
     CHECK(follower.available() == blob.size());
 }
 
+TEST_CASE("fetch: many downloads that trickle in share few buffers") {
+    constexpr std::size_t downloads = 12;
+    FetchBox box(2);
+    auto gate = std::make_shared<Gate>();
+    std::vector<std::string> blobs;
+    for (unsigned i = 0; i < downloads; ++i) blobs.push_back(content(200'000 + i));
+    box.upstreams.answer = [&](auto& request) {
+        auto same = [&](const std::string& blob) { return request.resource.ends_with(digest_of(blob).text()); };
+        auto offer = whole(*std::find_if(blobs.begin(), blobs.end(), same), request);
+        offer.gate = gate;
+        return offer;
+    };
+    std::vector<std::unique_ptr<RunningFetch>> fetches;
+    for (auto& blob : blobs) {
+        fetches.push_back(std::make_unique<RunningFetch>(box, digest_of(blob), box.source()));
+        fetches.back()->follow();
+        fetches.back()->start();
+    }
+    // All of them get on at every step, and none keeps a buffer while upstream is silent.
+    for (std::size_t open : {1'000u, 50'000u, 100'000u}) {
+        gate->open_to(open);
+        for (auto& fetch : fetches) fetch->until([&] { return fetch->followers[0]->available() == open; });
+        CHECK(box.buffers.out() == 0);
+    }
+    gate->open_all();
+    for (auto& fetch : fetches) fetch->until_ended();
+    for (auto& blob : blobs) CHECK(box.box.has(digest_of(blob)));
+}
+
 TEST_CASE("fetch: a blob of 64 KiB or less is not seen before its digest matched") {
     FetchBox box;
     auto blob = content(held_back);

@@ -317,6 +317,44 @@ TEST_CASE("plain stream: sending a file bounds each wait for the peer, not the w
     CHECK(now() - started > patience);
 }
 
+TEST_CASE("plain stream: after a long wait for the peer a file is looked at again") {
+    TestLoop loop;
+    Loopback pair(loop);
+    auto content = patterned(40 * MiB);
+    TemporaryFile file(content);
+    auto sending = pair.server->send_file(file.fd(), 0, content.size(), soon());
+    loop.run_for(150ms);
+    std::vector<std::byte> buffer(8 * MiB);
+    std::size_t got = 0;
+    while (!sending.done()) got += *loop.run(pair.client->receive_into(buffer, soon()));
+    auto sent = loop.run(std::move(sending));
+    REQUIRE(sent);
+    CHECK(*sent > 0);
+    CHECK(*sent < content.size());
+    while (got < *sent) got += *loop.run(pair.client->receive_into(buffer, soon()));
+    CHECK(got == *sent);
+}
+
+TEST_CASE("plain stream: waiting for bytes takes none of them, on either end") {
+    TestLoop loop;
+    Loopback pair(loop);
+    for (auto* ends : {&pair.client, &pair.server}) {
+        auto& reader = **ends;
+        auto& writer = ends == &pair.client ? *pair.server : *pair.client;
+        auto in_vain = loop.run(reader.until_readable(now() + 20ms));
+        REQUIRE(!in_vain);
+        CHECK(in_vain.error().code == Code::timeout);
+        REQUIRE(loop.run(send_text(writer, "some")));
+        REQUIRE(loop.run(reader.until_readable(soon())));
+        REQUIRE(loop.run(reader.until_readable(soon())));
+        CHECK(*loop.run(receive_text(reader)) == "some");
+    }
+    // The end is something to say, too.
+    pair.close(pair.client, CloseHow::orderly);
+    REQUIRE(loop.run(pair.server->until_readable(soon())));
+    CHECK(*loop.run(receive_text(*pair.server)) == "");
+}
+
 TEST_CASE("plain stream: lingering lets the peer read an answer to what we did not read") {
     TestLoop loop;
     Loopback pair(loop);

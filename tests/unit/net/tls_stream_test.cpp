@@ -215,10 +215,17 @@ TEST_CASE("tls: receive_into fills the caller's memory with as many records as a
     CHECK(loop.run(std::move(sending)));
     REQUIRE(loop.run(send_text(*hands.server, "0123456789")));
     std::byte four[4];
+    REQUIRE(loop.run(hands.client->until_readable(soon())));
     CHECK(*loop.run(hands.client->receive_into(four, soon())) == 4);
+    // What was opened and not taken yet is readable, though nothing more comes from the peer.
+    REQUIRE(loop.run(hands.client->until_readable(now())));
     CHECK(text_of(four) == "0123");
     CHECK(*loop.run(read_all(*hands.client, 6)) == "456789");
+    auto in_vain = loop.run(hands.client->until_readable(now() + 20ms));
+    REQUIRE(!in_vain);
+    CHECK(in_vain.error().code == Code::timeout);
     hands.close(hands.server, CloseHow::orderly);
+    REQUIRE(loop.run(hands.client->until_readable(soon())));
     CHECK(*loop.run(hands.client->receive_into(four, soon())) == 0);
 }
 

@@ -34,14 +34,14 @@ struct Offer {
     std::optional<std::uint64_t> content_length;  ///< of a HEAD; of a GET it is the body's unless `length_untold`
     bool length_untold = false;
     std::uint64_t range_start = 0;
-    std::optional<std::uint64_t> total;           ///< else range_start + body
+    std::optional<std::uint64_t> total;  ///< else range_start + body
     std::string content_type = "application/octet-stream", docker_content_digest, link, filters_applied;
-    std::size_t breaks_after = SIZE_MAX;          ///< of this body
+    std::size_t breaks_after = SIZE_MAX;  ///< of this body
     Error break_error{Fault::upstream, Code::wrong_length};
-    std::size_t piece_bytes = SIZE_MAX;           ///< of one read at most
+    std::size_t piece_bytes = SIZE_MAX;  ///< of one read at most
     std::size_t endpoint = 0;
-    std::shared_ptr<Gate> gate;                   ///< none: all of it flows
-    std::optional<UpstreamFailure> failure;       ///< in place of an answer
+    std::shared_ptr<Gate> gate;              ///< none: all of it flows
+    std::optional<UpstreamFailure> failure;  ///< in place of an answer
 };
 
 inline Offer refusal(Code code, int status = 0, Fault fault = Fault::upstream) {
@@ -93,9 +93,16 @@ class FakeExchange final : public UpstreamExchange {
     const std::string& filters_applied() const noexcept override { return offer_.filters_applied; }
     std::size_t endpoint() const noexcept override { return offer_.endpoint; }
 
+    Task<Result<bool>> until_readable(Instant until) override {
+        while (!flows()) {
+            bool notified = co_await offer_.gate->changed.wait(until);
+            if (!notified) co_return false;
+        }
+        co_return true;
+    }
     Task<Result<std::size_t>> read(MutableBytes into) override {
         auto& gate = offer_.gate;
-        while (gate && at_ >= gate->open_bytes && at_ < std::min(offer_.body.size(), offer_.breaks_after)) (void)co_await gate->changed.wait();
+        while (!flows()) (void)co_await gate->changed.wait();
         auto end = std::min({offer_.body.size(), offer_.breaks_after, gate ? gate->open_bytes : SIZE_MAX});
         auto bytes = std::min({into.size(), end - std::min(at_, end), offer_.piece_bytes});
         if (bytes == 0 && offer_.breaks_after <= at_) co_return offer_.break_error;
@@ -111,6 +118,10 @@ class FakeExchange final : public UpstreamExchange {
     }
 
   private:
+    bool flows() const noexcept {
+        return !offer_.gate || at_ < offer_.gate->open_bytes || at_ >= std::min(offer_.body.size(), offer_.breaks_after);
+    }
+
     Offer offer_;
     std::size_t& open_;
     std::size_t at_ = 0;
@@ -137,11 +148,13 @@ class FakeUpstreams final : public Upstreams {
     Task<void> close() override { co_return; }
 
     std::size_t asked(UpstreamKind kind) const {
-        return static_cast<std::size_t>(std::count_if(requests.begin(), requests.end(), [kind](auto& request) { return request.kind == kind; }));
+        return static_cast<std::size_t>(
+            std::count_if(requests.begin(), requests.end(), [kind](auto& request) { return request.kind == kind; }));
     }
     std::size_t asked(std::string_view resource, bool head) const {
-        return static_cast<std::size_t>(
-            std::count_if(requests.begin(), requests.end(), [&](auto& request) { return request.resource == resource && request.head == head; }));
+        return static_cast<std::size_t>(std::count_if(requests.begin(), requests.end(), [&](auto& request) {
+            return request.resource == resource && request.head == head;
+        }));
     }
 
     std::function<Offer(const UpstreamRequest&)> answer = [](const UpstreamRequest&) { return refusal(Code::not_found, 404); };
