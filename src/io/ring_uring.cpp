@@ -114,7 +114,7 @@ class UringRing final : public Ring {
     std::int64_t send_now(int fd, Bytes head, Bytes body, int flags) override;
     std::int64_t receive_now(int fd, MutableBytes into, int flags) override;
     std::int64_t send_file_now(int fd, int file, std::uint64_t offset, std::size_t length) override;
-    bool resident(int file, std::uint64_t offset, std::uint64_t length) override;
+    bool resident(int file, std::uint64_t offset, std::uint64_t length, bool closely) override;
     int shutdown(int fd, int how) override;
     int status(int fd, struct ::stat& into) override;
     void close(int fd) override;
@@ -443,22 +443,24 @@ std::int64_t UringRing::send_file_now(int fd, int file, std::uint64_t offset, st
     return sent < 0 ? -errno : sent;
 }
 
-bool UringRing::resident(int file, std::uint64_t offset, std::uint64_t length) {
+bool UringRing::resident(int file, std::uint64_t offset, std::uint64_t length, bool closely) {
     if (length == 0) return true;
     if (cachestat_works_) {
         CachestatRange range{offset, length};
         Cachestat found{};
-        if (syscall(nr_cachestat, file, &range, &found, 0u) == 0) {
-            std::uint64_t pages = (offset + length + page_bytes - 1) / page_bytes - offset / page_bytes;
-            return found.cached >= pages;
-        }
-        if (errno == ENOSYS || errno == EPERM) cachestat_works_ = false;
-        else return false;
+        bool counted = syscall(nr_cachestat, file, &range, &found, 0u) == 0;
+        std::uint64_t pages = (offset + length + page_bytes - 1) / page_bytes - offset / page_bytes;
+        if (counted && found.cached < pages) return false;
+        if (counted && !closely) return true;
+        if (!counted && errno != ENOSYS && errno != EPERM) return false;
+        cachestat_works_ = counted;
     }
-    std::byte probe{};
-    iovec one{&probe, 1};
-    return ::preadv2(file, &one, 1, static_cast<off_t>(offset), RWF_NOWAIT) == 1 &&
-           ::preadv2(file, &one, 1, static_cast<off_t>(offset + length - 1), RWF_NOWAIT) == 1;
+    for (auto at : {offset, offset + length / 2, offset + length - 1}) {
+        std::byte probe{};
+        iovec one{&probe, 1};
+        if (::preadv2(file, &one, 1, static_cast<off_t>(at), RWF_NOWAIT) != 1) return false;
+    }
+    return true;
 }
 
 int UringRing::shutdown(int fd, int how) { return ::shutdown(fd, how) < 0 ? -errno : 0; }

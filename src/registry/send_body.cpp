@@ -22,9 +22,11 @@ class BodySender {
   private:
     Task<Result<void>> send_stored(HotRef blob);
     Task<Result<void>> send_file(HotBlob& blob);
-    Task<Result<void>> send_chunk(BlobFile& file, Buffer& buffer);
+    Task<Result<std::uint64_t>> bring_in(BlobFile& file);
     Task<Result<void>> send_following(Follower& follower);
     Task<Result<void>> send_from_fetch(Follower& follower, std::uint64_t available);
+    Task<Result<std::uint64_t>> bring_in(const FetchProgress& fetch, std::uint64_t length);
+    Task<Result<void>> send_range(int file, std::uint64_t length, ServedFrom from);
     Task<Result<void>> bypass_after(const FetchProgress& fetch);
     Task<Result<void>> send_bypassing(std::uint64_t from, Digester digester);
     Task<Result<void>> send_bytes(Bytes bytes, ServedFrom from);
@@ -86,36 +88,42 @@ Task<Result<void>> BodySender::send_stored(HotRef blob) {
     co_return outcome;
 }
 
+/// What is in memory leaves by sendfile, in long slices. What is not is first brought in through the ring, chunk by chunk, so that the shard never waits for the disk; no
+/// buffer is held while the client takes its time.
 Task<Result<void>> BodySender::send_file(HotBlob& blob) {
     auto& file = *blob.file;
-    auto& ring = call_.cache.loop().ring();
-    Buffer buffer;
+    auto& loop = call_.cache.loop();
     while (offset_ < end_) {
-        auto slice = std::min(slice_bytes, end_ - offset_);
-        Result<void> done;
-        if (file.verified(offset_, slice) && ring.resident(file.file(), offset_, slice)) {
-            buffer.release();
-            done = co_await call_.exchange.stream().send_file(file.file(), offset_, slice, deadline());
-            if (done) sent(slice, ServedFrom::hit);
-        } else {
-            done = co_await send_chunk(file, buffer);
+        bool doubted = file.doubt().holds(loop.time());
+        auto slice = std::min(doubted ? chunk_bytes - offset_ % chunk_bytes : slice_bytes, end_ - offset_);
+        bool here = file.verified(offset_, slice) && loop.ring().resident(file.file(), offset_, slice, doubted);
+        if (!here) {
+            auto brought = co_await bring_in(file);
+            if (!brought) co_return brought.error();
+            slice = *brought;
         }
+        auto done = co_await send_range(file.file(), slice, ServedFrom::hit);
         if (!done) co_return done;
-        blob.used = call_.cache.loop().time();
+        blob.used = loop.time();
         co_await Breathe{};
     }
     co_return Result<void>();
 }
 
-/// Cold: the chunk comes through the ring, so the shard never waits for the disk, and its sum is compared before a byte of it leaves.
-Task<Result<void>> BodySender::send_chunk(BlobFile& file, Buffer& buffer) {
-    if (!buffer) buffer = co_await call_.cache.buffers().take(call_.cache.loop().time() + buffer_wait);
+/// Reads the chunk at `offset_` from the disk and compares its sum before a byte of it leaves. Yields how much of it is wanted.
+Task<Result<std::uint64_t>> BodySender::bring_in(BlobFile& file) {
+    auto buffer = co_await call_.cache.buffers().take(call_.cache.loop().time() + buffer_wait);
     if (!buffer) co_return Error{Fault::client, Code::busy};
     auto chunk = co_await file.read_chunk(offset_ / chunk_bytes, buffer);
     if (!chunk) co_return chunk.error();
-    auto within = offset_ % chunk_bytes;
-    auto bytes = chunk->subspan(within, std::min<std::uint64_t>(chunk->size() - within, end_ - offset_));
-    co_return co_await send_bytes(bytes, ServedFrom::hit);
+    co_return std::min<std::uint64_t>(chunk->size() - offset_ % chunk_bytes, end_ - offset_);
+}
+
+Task<Result<void>> BodySender::send_range(int file, std::uint64_t length, ServedFrom from) {
+    auto done = co_await call_.exchange.stream().send_file(file, offset_, length, deadline());
+    if (!done) co_return done.error();
+    sent(*done, from);
+    co_return Result<void>();
 }
 
 Task<Result<void>> BodySender::send_following(Follower& follower) {
@@ -134,21 +142,30 @@ Task<Result<void>> BodySender::send_following(Follower& follower) {
 }
 
 Task<Result<void>> BodySender::send_from_fetch(Follower& follower, std::uint64_t available) {
-    auto slice = std::min(slice_bytes, available - offset_);
+    auto& loop = call_.cache.loop();
     int file = follower.progress().file;
+    bool doubted = follower.progress().doubt.holds(loop.time());
+    auto slice = std::min(doubted ? chunk_bytes : slice_bytes, available - offset_);
     sent_unverified_ = true;
-    if (call_.cache.loop().ring().resident(file, offset_, slice)) {
-        auto done = co_await call_.exchange.stream().send_file(file, offset_, slice, deadline());
-        if (done) sent(slice, from_fetch_);
-        co_return done;
+    if (!loop.ring().resident(file, offset_, slice, doubted)) {
+        // The client is so far behind that its part left the page cache.
+        auto brought = co_await bring_in(follower.progress(), std::min(slice, chunk_bytes));
+        if (!brought) co_return brought.error();
+        slice = *brought;
     }
-    // The client is so far behind that its part left the page cache.
-    auto buffer = co_await call_.cache.buffers().take(call_.cache.loop().time() + buffer_wait);
+    co_return co_await send_range(file, slice, from_fetch_);
+}
+
+Task<Result<std::uint64_t>> BodySender::bring_in(const FetchProgress& fetch, std::uint64_t length) {
+    auto& loop = call_.cache.loop();
+    auto buffer = co_await call_.cache.buffers().take(loop.time() + buffer_wait);
     if (!buffer) co_return Error{Fault::client, Code::busy};
-    auto into = buffer.bytes().first(std::min<std::uint64_t>(slice, BufferPool::buffer_bytes));
-    auto read = co_await read_file(file, into, offset_, buffer.index());
+    auto into = buffer.bytes().first(length);
+    fetch.doubt.read_begins();
+    auto read = co_await read_file(fetch.file, into, offset_, buffer.index());
+    fetch.doubt.read_ended(loop.time());
     if (read <= 0) co_return Error{Fault::storage, Code::io_failed, -read};
-    co_return co_await send_bytes(into.first(static_cast<std::size_t>(read)), from_fetch_);
+    co_return static_cast<std::uint64_t>(read);
 }
 
 /// The store gave up under a fetch that we followed. What was sent of it is not verified, so its digest goes on from the very bytes that left: were a fresh transfer verified on its

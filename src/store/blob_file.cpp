@@ -43,7 +43,9 @@ Task<Result<Bytes>> BlobFile::read_chunk(std::uint64_t index, Buffer& into) {
     std::size_t have = 0;
     while (have < chunk.size()) {
         auto rest = chunk.subspan(have);
+        doubt_.read_begins();
         auto read = co_await read_file(file_, rest, offset + have, into.index());
+        doubt_.read_ended(Loop::current().time());
         if (read == -EINTR || read == -EAGAIN) continue;
         if (read < 0) co_return disk_error(-read);
         if (read == 0) co_return Error{Fault::storage, Code::corrupt};  // the file was cut short behind our back

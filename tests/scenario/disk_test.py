@@ -230,3 +230,24 @@ def test_two_volumes_share_the_blobs(make_cache, upstream, directory):
     cache.keeps(*blobs)
     held = [sum(1 for blob in blobs if os.path.exists(f"{volume}/blobs/{blob.digest.replace(':', '/')}")) for volume in volumes]
     assert sum(held) == 40 and min(held) >= 5, held
+
+
+def test_slow_readers_of_a_cold_blob_hold_up_nobody(cache, upstream):
+    """A transfer buffer is held while the disk works, not while a client takes its time: there are 32 of them, and 48 such clients."""
+    cold, other, new = upstream.offers("32MiB"), upstream.offers("4MiB"), upstream.offers("4MiB")
+    for blob in (cold, other):
+        assert cache.get(blob).digest() == blob.digest
+    cache.restart()                 # from here on every chunk has to be read and summed first
+    for blob in (cold, other):
+        evicted_from_memory(cache.blob_file(blob))
+    slow = [cache.pull(cold, rate=16 << 10, leave_after=64 << 10, receive_buffer=4096) for _ in range(48)]
+    for pull in slow:
+        pull.until_received(1, timeout=30)
+    time.sleep(0.5)                 # their sockets are full now
+    with Rows() as rows:
+        for what, blob in (("cold", other), ("new", new)):
+            started = time.monotonic()
+            got = cache.get(blob)
+            rows.check(got.digest() == blob.digest and time.monotonic() - started < 2, what, got, time.monotonic() - started)
+    for pull in slow:
+        pull.wait()

@@ -51,11 +51,18 @@ std::string take_text(std::string_view& from) {
 
 }  // namespace
 
-bool Inode::resident(std::uint64_t offset, std::uint64_t length) const {
+bool Inode::resident(std::uint64_t offset, std::uint64_t length, bool closely) const {
     for (std::uint64_t page = offset / page_bytes; page * page_bytes < offset + length; ++page) {
-        if (page >= pages.size() || !pages[page].resident) return false;
+        if (page >= pages.size() || !(pages[page].resident || (pages[page].coming && !closely))) return false;
     }
     return true;
+}
+
+bool Inode::coming(std::uint64_t offset, std::uint64_t length) const {
+    for (std::uint64_t page = offset / page_bytes; page * page_bytes < offset + length && page < pages.size(); ++page) {
+        if (pages[page].coming) return true;
+    }
+    return false;
 }
 
 Disk::Disk(std::string name, std::uint64_t capacity) : name_(std::move(name)), capacity_(capacity) {
@@ -198,9 +205,23 @@ std::int64_t Disk::read(Inode& file, MutableBytes into, std::uint64_t offset, bo
     if (offset >= file.data.size()) return 0;
     auto length = std::min<std::uint64_t>(into.size(), file.data.size() - offset);
     std::memcpy(into.data(), file.data.data() + offset, length);
-    for (auto page = offset / page_bytes; !direct && page * page_bytes < offset + length; ++page)
+    for (auto page = offset / page_bytes; !direct && page * page_bytes < offset + length; ++page) {
         file.pages[page].resident = true;
+        file.pages[page].coming = false;
+    }
     return static_cast<std::int64_t>(length);
+}
+
+void Disk::read_ahead(Inode& file, std::uint64_t offset, std::uint64_t pages) {
+    for (auto page = pages_for(offset); page < file.pages.size() && pages > 0; ++page, --pages) {
+        if (!file.pages[page].resident) file.pages[page].coming = true;
+    }
+}
+
+void Disk::arrive(Inode& file) {
+    for (auto& page : file.pages) {
+        if (std::exchange(page.coming, false)) page.resident = true;
+    }
 }
 
 /// Makes room up to `end` as far as the disk has it; -ENOSPC when not all of it.
@@ -229,7 +250,7 @@ std::int64_t Disk::write(Inode& file, Bytes from, std::uint64_t offset, bool dir
     }
     std::memcpy(file.data.data() + offset, from.data(), from.size());
     for (auto page = offset / page_bytes; page * page_bytes < offset + from.size(); ++page)
-        file.pages[page] = {!direct, true, false};
+        file.pages[page] = {!direct, true, false, false};
     return static_cast<std::int64_t>(from.size());
 }
 

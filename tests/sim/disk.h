@@ -26,8 +26,9 @@ constexpr std::uint64_t page_bytes = 4096;
 
 struct Page {
     bool resident = false;
-    bool dirty = false;  ///< newer than the durable bytes, and a sync will write it
-    bool lost = false;   ///< newer than the durable bytes, and no sync will write it
+    bool dirty = false;   ///< newer than the durable bytes, and a sync will write it
+    bool lost = false;    ///< newer than the durable bytes, and no sync will write it
+    bool coming = false;  ///< read ahead: in memory by count, but the disk still owes its bytes
 };
 
 struct Inode;
@@ -47,7 +48,9 @@ struct Inode {
 
     Entries entries, durable_entries;
 
-    bool resident(std::uint64_t offset, std::uint64_t length) const;
+    /// By count (`closely`: not counting what is still coming).
+    bool resident(std::uint64_t offset, std::uint64_t length, bool closely) const;
+    bool coming(std::uint64_t offset, std::uint64_t length) const;
 };
 
 class Disk {
@@ -68,6 +71,9 @@ class Disk {
     void closed(Inode& inode);
 
     std::int64_t read(Inode& file, MutableBytes into, std::uint64_t offset, bool direct);
+    /// The pages behind `offset` that are not in memory are coming, `pages` of them at most; arrive() brings what is coming.
+    static void read_ahead(Inode& file, std::uint64_t offset, std::uint64_t pages);
+    static void arrive(Inode& file);
     /// Short when the disk becomes full on the way.
     std::int64_t write(Inode& file, Bytes from, std::uint64_t offset, bool direct);
     /// fallocate(2) with mode 0: reserves and extends the size.

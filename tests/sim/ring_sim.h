@@ -35,7 +35,7 @@ class SimRing final : public Ring, private Waiter {
     std::int64_t send_now(int fd, Bytes head, Bytes body, int flags) override;
     std::int64_t receive_now(int fd, MutableBytes into, int flags) override;
     std::int64_t send_file_now(int fd, int file, std::uint64_t offset, std::size_t length) override;
-    bool resident(int file, std::uint64_t offset, std::uint64_t length) override;
+    bool resident(int file, std::uint64_t offset, std::uint64_t length, bool closely) override;
     int shutdown(int fd, int how) override;
     int status(int fd, struct ::stat& into) override;
     void close(int fd) override;
@@ -85,6 +85,7 @@ class SimRing final : public Ring, private Waiter {
     std::int32_t file_result(const Request& request);
     std::int32_t name_result(const Request& request);
     std::int32_t transfer(const Request& request, Descriptor& file);
+    void read_ahead(const InodeRef& file, std::uint64_t offset);
     std::int32_t open_result(const Request& request);
 
     World& world_;

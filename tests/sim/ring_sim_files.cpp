@@ -12,6 +12,13 @@ namespace entrepot::sim {
 
 using Kind = Request::Kind;
 
+namespace {
+
+constexpr std::uint64_t read_ahead_pages_max = 64;
+constexpr Duration read_ahead_time_max = milliseconds(500);
+
+}  // namespace
+
 Descriptor& SimRing::file_of(int fd) {
     auto& descriptor = world_.descriptor(fd);
     if (!descriptor.inode) violation(fmt::format("descriptor {} is no file", fd));
@@ -22,15 +29,16 @@ std::int64_t SimRing::send_file_now(int fd, int file, std::uint64_t offset, std:
     auto& inode = *file_of(file).inode;
     if (offset >= inode.data.size()) return 0;
     length = std::min<std::uint64_t>(length, inode.data.size() - offset);
-    // The real call would have blocked the shard until the disk delivered.
-    if (!inode.resident(offset, length)) ++world_.counts["sendfile from cold pages"];
+    // The real call would block the shard until the disk delivers. Pages that were reclaimed a moment ago are bad luck; pages that are on their way are a question not asked.
+    if (inode.coming(offset, length)) violation("sendfile waits for read-ahead");
+    if (!inode.resident(offset, length, true)) ++world_.counts["sendfile from cold pages"];
     auto sent = world_.network.send(socket_of(fd), bytes_of(std::string_view(inode.data).substr(offset, length)), true);
     world_.note("sends file", static_cast<std::uint64_t>(fd), static_cast<std::uint64_t>(sent));
     return sent;
 }
 
-bool SimRing::resident(int file, std::uint64_t offset, std::uint64_t length) {
-    return length == 0 || file_of(file).inode->resident(offset, length);
+bool SimRing::resident(int file, std::uint64_t offset, std::uint64_t length, bool closely) {
+    return length == 0 || file_of(file).inode->resident(offset, length, closely);
 }
 
 int SimRing::status(int fd, struct ::stat& into) {
@@ -122,7 +130,17 @@ std::int32_t SimRing::transfer(const Request& request, Descriptor& file) {
         length = static_cast<std::uint32_t>(random.between(1, length / unit)) * unit;
     auto* address = static_cast<std::byte*>(request.address);
     if (writes) return static_cast<std::int32_t>(file.disk->write(*file.inode, {address, length}, request.offset, direct));
-    return static_cast<std::int32_t>(file.disk->read(*file.inode, {address, length}, request.offset, direct));
+    auto read = static_cast<std::int32_t>(file.disk->read(*file.inode, {address, length}, request.offset, direct));
+    if (read > 0 && !direct) read_ahead(file.inode, request.offset + static_cast<std::uint64_t>(read));
+    return read;
+}
+
+/// As the kernel does behind a buffered read: the next pages are allocated now and filled later.
+void SimRing::read_ahead(const InodeRef& file, std::uint64_t offset) {
+    Disk::read_ahead(*file, offset, world_.random.below(read_ahead_pages_max + 1));
+    if (!file->coming(offset, file->data.size())) return;
+    ++world_.counts["reads ahead"];
+    world_.after(world_.random.span({}, read_ahead_time_max), [file] { Disk::arrive(*file); });
 }
 
 }  // namespace entrepot::sim

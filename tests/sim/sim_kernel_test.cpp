@@ -591,8 +591,10 @@ Task<void> files_go_out_without_a_copy(KernelHost& host) {
     int root = host.root();
     auto text = pattern(30'000);
     int file = co_await create(root, "f", text);
-    CHECK(ring().resident(file, 0, text.size()));
-    CHECK(ring().resident(file, 100, 0));
+    for (bool closely : {false, true}) {
+        CHECK(ring().resident(file, 0, text.size(), closely));
+        CHECK(ring().resident(file, 100, 0, closely));
+    }
     auto pair = co_await connected_pair();
     std::uint64_t offset = 0;
     while (offset < text.size()) {

@@ -31,7 +31,8 @@ struct FetchProgress {
     std::atomic<std::uint32_t> followers{0};            ///< readers that may still use `file`
     std::atomic<std::uint64_t> length{length_unknown};  ///< from streaming on when upstream told it, else from complete on
     int file = -1;                                      ///< from streaming on
-    UpstreamFailure failure{};                          ///< from failed on
+    mutable PageDoubt doubt;    ///< about `file`, which followers far behind have to read back from the disk
+    UpstreamFailure failure{};  ///< from failed on
 };
 
 /// The followers of one fetch on one shard, woken together by one message at a time.

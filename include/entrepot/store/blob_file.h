@@ -4,6 +4,7 @@
 
 #include "entrepot/base/result.h"
 #include "entrepot/io/buffer_pool.h"
+#include "entrepot/io/page_doubt.h"
 #include "entrepot/oci/digest.h"
 
 #include <atomic>
@@ -33,6 +34,9 @@ class BlobFile {
     /// are in the page cache, because read-ahead brings pages that nobody summed. Any thread.
     bool verified(std::uint64_t offset, std::uint64_t length) const noexcept;
 
+    /// About `file()`: every read_chunk is a read from the disk.
+    const PageDoubt& doubt() const noexcept { return doubt_; }
+
     /// Reads chunk `index` (chunk_bytes each) from disk through the ring into `into` (at least chunk_bytes long) and compares its sum. Yields the chunk's bytes.
     /// Fault::storage: Code::corrupt when the sum differs or the file is shorter (the caller tells Store::quarantine), Code::io_failed when the disk refuses. Success marks the chunk verified.
     Task<Result<Bytes>> read_chunk(std::uint64_t index, Buffer& into);
@@ -43,6 +47,7 @@ class BlobFile {
     std::uint64_t size_;
     std::vector<std::uint64_t> sums_;
     std::unique_ptr<std::atomic<bool>[]> verified_;  ///< one per chunk
+    PageDoubt doubt_;
     EvictionEntry* entry_;
 };
 
