@@ -56,9 +56,13 @@ std::uint64_t now() {
 struct Options {
     std::string root;
     std::uint16_t port = 0;
-    std::uint64_t rate = 0;  // bytes a second and connection; 0: no limit
-    std::uint64_t delay_ns = 0;
+    std::uint64_t rate = 0;              // bytes a second and connection; 0: no limit
+    std::uint64_t line_rate = 0;         // bytes a second of all connections together; 0: no limit
+    std::uint64_t delay_ns = 0;          // before each answer
+    std::uint64_t connect_delay_ns = 0;  // before the first request of a connection counts as sent: its handshakes
     double stop_after = 3600;
+
+    bool paced() const { return rate > 0 || line_rate > 0; }
 };
 
 // ---- what was asked for
@@ -232,6 +236,7 @@ struct Connection {
     std::uint64_t at = 0, end = 0;
     std::uint64_t allowance = 0;  // bytes that may leave now; unused without a rate
     std::uint64_t allowance_at = 0;
+    std::uint64_t connected_at = 0;
     std::uint64_t answer_not_before = 0;
     std::string counted_path;
     bool close_after = false;
@@ -314,6 +319,7 @@ class Server {
             stats_.connection();
             auto connection = std::make_unique<Connection>();
             connection->fd = fd;
+            connection->connected_at = now() + options_.connect_delay_ns;
             connections_[fd] = std::move(connection);
             watch(EPOLL_CTL_ADD, fd, EPOLLIN);
         }
@@ -344,12 +350,13 @@ class Server {
         answer(connection, *request);
         connection.allowance = slice_bytes_min;
         connection.allowance_at = now();
-        connection.answer_not_before = connection.allowance_at + options_.delay_ns;
-        if (options_.rate == 0 && options_.delay_ns == 0) return write(connection);
+        connection.answer_not_before = std::max(connection.allowance_at, connection.connected_at) + options_.delay_ns;
+        bool at_once = connection.answer_not_before <= connection.allowance_at;
+        if (at_once && !options_.paced()) return write(connection);
         watch(EPOLL_CTL_MOD, connection.fd, EPOLLRDHUP);  // only the timer moves it; a vanished client still wakes us
         limited_.insert(&connection);
-        if (limited_.size() == 1) set_timer(tick_ns);
-        if (options_.delay_ns == 0) write(connection);
+        if (limited_.size() == 1) start_ticking();
+        if (at_once && options_.line_rate == 0) write(connection);
     }
 
     void answer(Connection& connection, const Request& request) {
@@ -421,13 +428,14 @@ class Server {
         auto& count = stats_.of(connection.counted_path);
         while (connection.at < connection.end) {
             const auto left = connection.end - connection.at;
-            const auto slice = std::min({left, slice_bytes_max, options_.rate == 0 ? left : connection.allowance});
+            const auto slice = std::min({left, slice_bytes_max, options_.paced() ? connection.allowance : left});
             if (slice < std::min(slice_bytes_min, left)) return false;  // the timer goes on
             auto offset = static_cast<off_t>(connection.at);
             const auto sent = sendfile(connection.fd, connection.file->fd, &offset, slice);
             if (sent <= 0) return wait_or_drop(connection, sent == 0);
             connection.at += static_cast<std::uint64_t>(sent);
             connection.allowance -= std::min(connection.allowance, static_cast<std::uint64_t>(sent));
+            line_allowance_ -= std::min(line_allowance_, static_cast<std::uint64_t>(sent));
             count.bytes += static_cast<std::uint64_t>(sent);
         }
         connection.file.reset();
@@ -436,7 +444,7 @@ class Server {
 
     bool wait_or_drop(Connection& connection, bool hopeless = false) {
         if (hopeless || errno != EAGAIN) drop(connection);
-        else if (options_.rate == 0) watch(EPOLL_CTL_MOD, connection.fd, EPOLLOUT);
+        else if (!options_.paced()) watch(EPOLL_CTL_MOD, connection.fd, EPOLLOUT);
         return false;
     }
 
@@ -449,7 +457,10 @@ class Server {
     void tick() {
         std::uint64_t expirations = 0;
         if (::read(timer_, &expirations, sizeof expirations) < 0) return;
-        const std::vector<Connection*> turn(limited_.begin(), limited_.end());  // write() takes connections out
+        std::vector<Connection*> turn(limited_.begin(), limited_.end());  // write() takes connections out
+        if (turn.empty()) return;
+        std::rotate(turn.begin(), turn.begin() + static_cast<std::ptrdiff_t>(ticks_++ % turn.size()), turn.end());
+        refill_line();
         for (auto* connection : turn) {
             const auto time = now();
             if (time < connection->answer_not_before) {
@@ -457,6 +468,7 @@ class Server {
                 continue;
             }
             refill(*connection, time);
+            if (options_.line_rate > 0 && !share_line(*connection, turn.size())) continue;
             write(*connection);
         }
     }
@@ -465,8 +477,30 @@ class Server {
         const auto burst = std::max(2 * slice_bytes_min, options_.rate * tick_ns * burst_ticks_max / 1'000'000'000U);
         const auto elapsed = static_cast<double>(time - connection.allowance_at) * 1e-9;
         const auto earned = static_cast<std::uint64_t>(elapsed * static_cast<double>(options_.rate));
-        connection.allowance = std::min(connection.allowance + earned, burst);
+        connection.allowance = options_.rate == 0 ? slice_bytes_max : std::min(connection.allowance + earned, burst);
         connection.allowance_at = time;
+    }
+
+    void start_ticking() {
+        line_refilled_at_ = now();
+        set_timer(tick_ns);
+    }
+
+    void refill_line() {
+        if (options_.line_rate == 0) return;
+        const auto time = now();
+        const auto earned = static_cast<double>(time - line_refilled_at_) * 1e-9 * static_cast<double>(options_.line_rate);
+        const auto burst = std::max(2 * slice_bytes_min, options_.line_rate * tick_ns * burst_ticks_max / 1'000'000'000U);
+        line_allowance_ = std::min(line_allowance_ + static_cast<std::uint64_t>(earned), burst);
+        line_refilled_at_ = time;
+    }
+
+    // At most this connection's part of the line, in whole slices; false when the line has nothing left in this tick.
+    bool share_line(Connection& connection, std::size_t sharers) const {
+        if (line_allowance_ < slice_bytes_min) return false;
+        const auto share = std::max<std::uint64_t>(slice_bytes_min, line_allowance_ / sharers);
+        connection.allowance = std::min(connection.allowance, share);
+        return true;
     }
 
     void print_stats() const {
@@ -479,15 +513,18 @@ class Server {
     Stats stats_;
     int listener_ = -1, epoll_ = -1, timer_ = -1;
     unsigned port_ = 0;
+    std::uint64_t line_allowance_ = 0, line_refilled_at_ = 0, ticks_ = 0;
     std::unordered_map<int, std::unique_ptr<Connection>> connections_;
     std::unordered_set<Connection*> limited_;
 };
 
 constexpr const char* usage =
-    "Usage: rate_upstream --root DIR [--port N] [--rate BYTES_PER_SECOND] [--delay-ms N] [--stop-after SECONDS]\n"
+    "Usage: rate_upstream --root DIR [--port N] [--rate BYTES_PER_SECOND] [--line-rate BYTES_PER_SECOND]\n"
+    "                     [--delay-ms N] [--connect-delay-ms N] [--stop-after SECONDS]\n"
     "  DIR/blobs/sha256/HEX and DIR/tags/REPOSITORY/TAG (holding a digest) are served under /v2/ on 127.0.0.1.\n"
-    "  The rate is per connection; 0 means as fast as it goes. Prints its port, and at the end (or on SIGUSR1, or at\n"
-    "  /stats) what was asked for, as JSON.\n"
+    "  The rate is per connection, the line's is shared by all; 0 means as fast as it goes. Answers come after the delay, the\n"
+    "  first of a connection after both. Prints its port, and at the end (or on SIGUSR1, or at /stats) what was asked for, as\n"
+    "  JSON.\n"
     "Example: rate_upstream --root corpus --rate 50000000\n";
 
 [[noreturn]] void wrong_usage(const char* why) {
@@ -505,6 +542,8 @@ Options parse_command_line(int count, char** words) {
         if (name == "--root") options.root = value;
         else if (name == "--port") options.port = static_cast<std::uint16_t>(std::atoi(value));
         else if (name == "--rate") options.rate = std::strtoull(value, nullptr, 10);
+        else if (name == "--line-rate") options.line_rate = std::strtoull(value, nullptr, 10);
+        else if (name == "--connect-delay-ms") options.connect_delay_ns = std::strtoull(value, nullptr, 10) * 1'000'000U;
         else if (name == "--delay-ms") options.delay_ns = std::strtoull(value, nullptr, 10) * 1'000'000U;
         else if (name == "--stop-after") options.stop_after = std::atof(value);
         else wrong_usage("unknown option");

@@ -34,8 +34,8 @@ class Bench:
         self.repetitions, self.quick, self.say = repetitions, quick, say
         self.other_load = []
 
-    def upstream(self, rate=0, delay_ms=0):
-        return Upstream(self.tools, self.corpus.root, rate, delay_ms)
+    def upstream(self, rate=0, **distance):
+        return Upstream(self.tools, self.corpus.root, rate, **distance)
 
     def nginx(self, upstream_port=None):
         return Nginx(os.path.join(self.work, "nginx"), upstream_port)
@@ -430,9 +430,7 @@ def _started(bench, upstream, room, count):
 
 def image(bench):
     """One client pulls an image from an upstream 50 ms away, as docker does: manifest, config, then three layers at a time."""
-    layers = [bench.corpus.blob(f"image-layer-{index}", 4 * MB) for index in range(10)]
-    manifest = bench.corpus.manifest("image", 2600, layers)
-    config = bench.corpus.blob("image-config", 1500)
+    layers, manifest, config = image_of(bench, "image", 4 * MB)
     times = {"direct": [], "entrepot": [], "hot": []}
     for _ in bench.repeat("image"):
         with bench.upstream(rate=50 * MB, delay_ms=50) as upstream:
@@ -445,6 +443,45 @@ def image(bench):
         Figure("image", "10 layers of 4 MB, upstream at 50 ms and 50 MB/s: cold pull", "s", times["entrepot"], times["direct"], "direct"),
         Figure("image", "the same, hot", "s", times["hot"], times["direct"], "direct"),
     ]
+
+
+def image_of(bench, name, layer_bytes, count=10):
+    layers = [bench.corpus.blob(f"{name}-layer-{index}", layer_bytes) for index in range(count)]
+    manifest = bench.corpus.manifest(name, 2600, layers)
+    return layers, manifest, bench.corpus.blob(f"{name}-config", 1500)
+
+
+def prefetch(bench):
+    """What fetching ahead of the client could win and would cost (docs/decisions/0005). A client that asks for everything at once sees
+    what a prefetch of all layers could give those who ask for three or six at a time; one that holds eight of ten layers from elsewhere
+    shows whether anything is fetched that nobody asked for."""
+    layers, manifest, config = image_of(bench, "prefetch", 12 * MB)
+    kinds = {"20 MB/s a connection": {"rate": 20 * MB}, "60 MB/s for all together": {"line_rate": 60 * MB}}
+    figures = []
+    for kind, limits in kinds.items():
+        times = {(who, at_once): [] for who in ("direct", "entrepot") for at_once in (3, 6, 10)}
+        for _ in bench.repeat(f"prefetch, {kind}"):
+            for at_once in (3, 6, 10):
+                with bench.upstream(delay_ms=50, connect_delay_ms=50, **limits) as upstream:
+                    times["direct", at_once].append(pull_image(upstream, manifest, config, layers, at_once))
+                    if bench.entrepot_binary:
+                        with bench.entrepot(upstream) as entrepot:
+                            times["entrepot", at_once].append(pull_image(entrepot, manifest, config, layers, at_once))
+        figures += [Figure("prefetch", f"10 layers of 12 MB, 50 ms, {kind}, {at_once} at a time: cold pull", "s", times["entrepot", at_once],
+                           times["direct", at_once], "direct") for at_once in (3, 6, 10)]
+    return figures + [asked_for_only(bench, layers, manifest, config)]
+
+
+def asked_for_only(bench, layers, manifest, config):
+    per_get = []
+    for _ in bench.repeat("prefetch, two new layers"):
+        if not bench.entrepot_binary:
+            break
+        with bench.upstream(delay_ms=50) as upstream, bench.entrepot(upstream) as entrepot:
+            pull_image(entrepot, manifest, config, layers[-2:])
+            time.sleep(0.3)  # what is fetched unasked has reached the upstream by then
+            per_get.append(upstream.stats()["total"]["gets"] / 4)
+    return Figure("prefetch", "the client holds 8 of 10 layers: upstream GETs per GET of the client", "", per_get, asked="1", below=1, above=1)
 
 
 def pull_image(server, manifest, config, layers, at_once=3):
@@ -484,4 +521,4 @@ def fetch(url):
 
 
 ROWS = {"cold-50": cold_50, "cold-1000": cold_1000, "cold-distinct": cold_distinct, "hot-blob": hot_blob, "hot-manifest": hot_manifest, "sha256": sha256, "fill": fill,
-        "cold-reads": cold_reads, "idle": idle, "start": start, "image": image}
+        "cold-reads": cold_reads, "idle": idle, "start": start, "image": image, "prefetch": prefetch}

@@ -254,9 +254,10 @@ class Upstream(Process):
     """rate_upstream on the clients' core. Prefixes of the corpus' repositories do not matter to it: blobs go by digest."""
     name = "upstream"
 
-    def __init__(self, tools, corpus_root, rate=0, delay_ms=0):
+    def __init__(self, tools, corpus_root, rate=0, delay_ms=0, connect_delay_ms=0, line_rate=0):
         self.port = free_port()
-        command = [os.path.join(tools, "rate_upstream"), "--root", corpus_root, "--port", str(self.port), "--rate", str(rate), "--delay-ms", str(delay_ms)]
+        numbers = {"--port": self.port, "--rate": rate, "--line-rate": line_rate, "--delay-ms": delay_ms, "--connect-delay-ms": connect_delay_ms}
+        command = [os.path.join(tools, "rate_upstream"), "--root", corpus_root, *(str(word) for pair in numbers.items() for word in pair)]
         self.spawn(command, machine.CLIENT_CPU, os.devnull)
         wait_for_port(self.port, self.process, "rate_upstream")
 
