@@ -36,6 +36,18 @@ def test_a_late_joiner_starts_at_the_first_byte(cache, upstream):
     assert late.reply.cache == "follow"
 
 
+def test_a_manifest_fetches_nothing_that_nobody_asked_for(cache, upstream):
+    image = upstream.offers_image(layers=["64KiB"] * 10)
+    for method in ("HEAD", "GET"):                      # as docker and containerd begin
+        assert cache.tag(image, image.tag, method=method).status == 200
+    held, missing = image.layers[:8], image.layers[8:]  # the client's, from elsewhere: this cache has nothing yet
+    for part in (image.manifest, image.config, *missing):
+        assert cache.get(part).digest() == part.digest
+    cache.keeps(image.config, *missing)
+    assert [upstream.gets(layer) for layer in held] == [0] * 8
+    assert len(upstream.asked("blob")) == 3
+
+
 def test_a_slow_client_does_not_pace_the_fetch(cache, upstream):
     blob = upstream.offers("32MiB")
     slow = cache.pull(blob, rate=256 << 10, leave_after=512 << 10, receive_buffer=16 << 10).until_received(1)
