@@ -6,6 +6,7 @@
 #include "entrepot/http/response_head.h"
 #include "entrepot/http/url.h"
 #include "entrepot/net/stream.h"
+#include "entrepot/upstream/upstream.h"
 
 #include <string>
 
@@ -13,8 +14,9 @@ namespace entrepot {
 
 class UpstreamConnection : public ListLink {
   public:
-    UpstreamConnection(std::unique_ptr<Stream> stream, Origin origin) noexcept
-        : stream_(std::move(stream)), origin_(std::move(origin)) {}
+    /// `upstream`: by whose policy (trust store, private addresses) it was opened.
+    UpstreamConnection(std::unique_ptr<Stream> stream, const UpstreamSpec& upstream, Origin origin) noexcept
+        : stream_(std::move(stream)), upstream_(upstream), origin_(std::move(origin)) {}
 
     /// Sends a whole request head (no body ever follows) and reads the final response head; 1xx are read past, at most 16. The
     /// request is wiped: it may carry a login.
@@ -40,7 +42,12 @@ class UpstreamConnection : public ListLink {
 
     Task<void> close() { co_await stream_->close(CloseHow::orderly); }
     void interrupt() noexcept { stream_->interrupt(); }
-    const Origin& origin() const noexcept { return origin_; }
+    /// True for the upstream that opened it and the origin that it leads to. What one upstream may reach, or trusts, is no
+    /// other's.
+    bool serves(const UpstreamSpec& upstream, const Origin& origin) const noexcept {
+        return &upstream == &upstream_ && origin == origin_;
+    }
+    bool leads_where(const UpstreamConnection& other) const noexcept { return serves(other.upstream_, other.origin_); }
     Instant idle_since() const noexcept { return idle_since_; }
 
   private:
@@ -52,6 +59,7 @@ class UpstreamConnection : public ListLink {
     std::size_t take_received(MutableBytes into) noexcept;
 
     std::unique_ptr<Stream> stream_;
+    const UpstreamSpec& upstream_;
     Origin origin_;
     ResponseHead head_;
     ResponseHeadParser parser_;

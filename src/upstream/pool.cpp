@@ -53,7 +53,7 @@ Task<Result<ConnectionPool::Lease, UpstreamFailure>> ConnectionPool::open(const 
     if (interrupted_) co_return stopping();
     ++leased_;
     Lease lease;
-    if (!fresh) lease.connection = co_await take_idle(origin);
+    if (!fresh) lease.connection = co_await take_idle(upstream.spec, origin);
     lease.reused = lease.connection != nullptr;
     if (!lease.connection) {
         auto stream = co_await connect(upstream, origin, deadline);
@@ -62,7 +62,7 @@ Task<Result<ConnectionPool::Lease, UpstreamFailure>> ConnectionPool::open(const 
             if (interrupted_) co_return stopping();
             co_return stream.error();
         }
-        lease.connection = std::make_unique<UpstreamConnection>(*std::move(stream), origin);
+        lease.connection = std::make_unique<UpstreamConnection>(*std::move(stream), upstream.spec, origin);
         in_use_.push_back(*lease.connection);
     }
     if (interrupted_) lease.connection->interrupt();
@@ -103,10 +103,10 @@ Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> ConnectionPool::secure(st
     co_return *std::move(secured);
 }
 
-/// The newest idle connection to the origin that still stands, or null. It is in use then.
-Task<std::unique_ptr<UpstreamConnection>> ConnectionPool::take_idle(const Origin& origin) {
+/// The newest idle connection of this upstream to the origin that still stands, or null. It is in use then.
+Task<std::unique_ptr<UpstreamConnection>> ConnectionPool::take_idle(const UpstreamSpec& upstream, const Origin& origin) {
     for (;;) {
-        auto connection = find_idle(origin);
+        auto connection = find_idle(upstream, origin);
         if (!connection) co_return nullptr;
         in_use_.push_back(*connection);
         bool quiet = co_await connection->is_quiet();
@@ -116,10 +116,10 @@ Task<std::unique_ptr<UpstreamConnection>> ConnectionPool::take_idle(const Origin
     }
 }
 
-std::unique_ptr<UpstreamConnection> ConnectionPool::find_idle(const Origin& origin) {
+std::unique_ptr<UpstreamConnection> ConnectionPool::find_idle(const UpstreamSpec& upstream, const Origin& origin) {
     UpstreamConnection* newest = nullptr;
     for (auto* connection = idle_.front(); connection; connection = idle_.after(*connection)) {
-        if (connection->origin() == origin) newest = connection;
+        if (connection->serves(upstream, origin)) newest = connection;
     }
     if (!newest) return nullptr;
     newest->unlink();
@@ -132,7 +132,7 @@ std::unique_ptr<UpstreamConnection> ConnectionPool::find_idle(const Origin& orig
 Task<void> ConnectionPool::give_back(std::unique_ptr<UpstreamConnection> connection) {
     if (!interrupted_) co_await connection->read_rest_if_short(Loop::current().time() + rest_time_max);
     connection->unlink();
-    if (connection->reusable() && !interrupted_ && idle_to(connection->origin()) < options().idle_connections_max) {
+    if (connection->reusable() && !interrupted_ && idle_beside(*connection) < options().idle_connections_max) {
         keep(std::move(connection));
     } else {
         co_await connection->close();
@@ -140,10 +140,10 @@ Task<void> ConnectionPool::give_back(std::unique_ptr<UpstreamConnection> connect
     one_ended();
 }
 
-std::size_t ConnectionPool::idle_to(const Origin& origin) noexcept {
+std::size_t ConnectionPool::idle_beside(const UpstreamConnection& given) noexcept {
     std::size_t count = 0;
     for (auto* connection = idle_.front(); connection; connection = idle_.after(*connection))
-        count += connection->origin() == origin;
+        count += connection->leads_where(given);
     return count;
 }
 

@@ -50,9 +50,9 @@ class ConnectionPool {
         Stream* stream = nullptr;
     };
 
-    Task<std::unique_ptr<UpstreamConnection>> take_idle(const Origin& origin);
-    std::unique_ptr<UpstreamConnection> find_idle(const Origin& origin);
-    std::size_t idle_to(const Origin& origin) noexcept;
+    Task<std::unique_ptr<UpstreamConnection>> take_idle(const UpstreamSpec& upstream, const Origin& origin);
+    std::unique_ptr<UpstreamConnection> find_idle(const UpstreamSpec& upstream, const Origin& origin);
+    std::size_t idle_beside(const UpstreamConnection& connection) noexcept;
     Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> connect(const UpstreamState& upstream, const Origin& origin,
                                                                    Instant deadline);
     Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> secure(std::unique_ptr<Stream> plain, const UpstreamState& upstream,

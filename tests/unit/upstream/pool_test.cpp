@@ -214,3 +214,17 @@ TEST_CASE("pool: a login server's own connections are not used for another host"
     CHECK(registry.accepts() == 1);
     CHECK(store.accepts() == 1);
 }
+
+TEST_CASE("pool: a connection that one upstream may open is no way for another around its own policy") {
+    ScriptedServer server([](const ServedRequest&) { return Served::ok("blob"); });
+    UpstreamSpec stranger;
+    stranger.login_server = "stranger.test";
+    stranger.endpoints = {server.url()};
+    stranger.allow_private = false;
+    UpstreamBox box(Plan{.endpoints = {server.url()}, .others = {stranger}});
+    CHECK(box.ask().good());  // and the connection is idle now
+    auto request = box.request();
+    request.upstream = box.table->find("stranger.test");
+    CHECK(box.ask(request).code() == Code::address_forbidden);
+    CHECK(server.count() == 1);
+}

@@ -76,6 +76,7 @@ class UpstreamBox {
         std::string ca_file;
         bool allow_private = true;
         bool with_credential = false;
+        std::vector<UpstreamSpec> others{};
         std::string user = "lab", password = "correct-horse";
         UpstreamTable::Options options;
     };
@@ -92,7 +93,9 @@ class UpstreamBox {
         credential.login_server = login_server;
         credential.username_reference = files.write("user", plan.user + "\n");
         credential.password_reference = files.write("password", plan.password + "\n");
-        auto made = UpstreamTable::make({spec}, {credential}, plan.options);
+        auto specs = plan.others;
+        specs.insert(specs.begin(), spec);
+        auto made = UpstreamTable::make(specs, {credential}, plan.options);
         if (!made) FAIL(made.error());
         table = std::move(*made);
         upstreams = Upstreams::make(*table);
