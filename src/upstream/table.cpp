@@ -58,7 +58,9 @@ Duration UpstreamState::pause_left(std::size_t credential, Instant time) const n
 }
 
 void UpstreamState::pause(std::size_t credential, Instant until) noexcept {
-    paused_until_ns[credential].store(until.ns, std::memory_order_relaxed);
+    auto& paused = paused_until_ns[credential];
+    auto known = paused.load(std::memory_order_relaxed);
+    while (known < until.ns && !paused.compare_exchange_weak(known, until.ns, std::memory_order_relaxed)) {}
 }
 
 void UpstreamState::note(UpstreamKind kind, const ResponseHead& head) noexcept {

@@ -36,6 +36,7 @@ struct UpstreamState {
 
     /// A 429 tells everybody with these rights to wait; `credential` as UpstreamTableOfProcess::index_of says.
     Duration pause_left(std::size_t credential, Instant time) const noexcept;
+    /// Never earlier than before: of answers that were on their way together the one that asks for most counts.
     void pause(std::size_t credential, Instant until) noexcept;
 
     /// What any response may tell: its status, and what is left of the rate limit.

@@ -115,3 +115,16 @@ TEST_CASE("own addresses: a listener on every address is known by each") {
         CHECK(!own.contains(*Address::parse("203.0.113.1", 5000)));
     }
 }
+
+TEST_CASE("upstream table: a 429 that asks for less does not shorten what another asked for") {
+    auto made = UpstreamTable::make({spec("a.test", {"https://a.test"})}, {}, {});
+    REQUIRE(made);
+    auto& state = static_cast<UpstreamTableOfProcess&>(**made).state_of((*made)->at(0));
+    Instant begin{1000};
+    state.pause(0, begin + 1h);
+    state.pause(0, begin + 10s);
+    CHECK(state.pause_left(0, begin) == 1h);
+    state.pause(0, begin + 2h);
+    CHECK(state.pause_left(0, begin) == 2h);
+}
+
