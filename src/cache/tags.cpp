@@ -1,6 +1,7 @@
 #include "entrepot/cache/tags.h"
 
 #include "entrepot/base/log.h"
+#include "entrepot/base/random.h"
 
 #include <algorithm>
 
@@ -8,6 +9,22 @@ namespace entrepot {
 namespace {
 
 constexpr std::size_t pauses_max = 16384;
+constexpr Duration stale_log_interval = seconds(1);
+
+std::string key_of(const Source& source, const std::string& tag) {
+    return fmt::format("{}\n{}:{}", source.scope(), source.ledger_name, tag);
+}
+
+/// Nine to ten tenths of the time that the rule gives, always the same for one tag: what came together does not grow old together.
+Duration life_of(const std::string& key, Duration tag_ttl) noexcept {
+    constexpr int steps = 1024;
+    return tag_ttl - tag_ttl / (10 * steps) * static_cast<std::int64_t>(std::hash<std::string>{}(key) % steps);
+}
+
+/// Up to a quarter longer.
+Duration spread(Duration pause) noexcept {
+    return pause + Duration(static_cast<std::int64_t>(random_bits() % static_cast<std::uint64_t>(pause.count() / 4 + 1)));
+}
 
 }  // namespace
 
@@ -39,16 +56,17 @@ bool lets_stale_through(const Error& error, const Source& source) noexcept {
 }
 
 Task<Fetched<TagAnswer>> Tags::resolve(Source source, std::string tag) {
-    auto key = fmt::format("{}\n{}:{}", source.scope(), source.ledger_name, tag);
+    auto key = key_of(source, tag);
     auto known = tools_.store.ledger().find_tag(source.ledger_name, tag);
     if (known && !tools_.store.ledger().granted(source.scope(), source.ledger_name, known->digest)) known.reset();
     if (known) {
         auto age = seconds(wall_seconds() - known->checked);
         // Checked in the future: the clock was wrong, then or now. Upstream tells.
-        if (age >= Duration::zero() && age < source.tag_ttl) {
+        auto life = life_of(key, source.tag_ttl);
+        if (age >= Duration::zero() && age < life) {
             TagAnswer answer;
             answer.record = *known;
-            answer.fresh_for = source.tag_ttl - age;
+            answer.fresh_for = life - age;
             co_return answer;
         }
         auto pause = pause_until_.find(key);
@@ -59,10 +77,17 @@ Task<Fetched<TagAnswer>> Tags::resolve(Source source, std::string tag) {
         co_return *missing;
     }
 
-    auto& running = refreshing_[key];
-    auto shared = running;
+    auto running = refreshing_.find(key);
+    auto shared = running == refreshing_.end() ? nullptr : running->second;
+    if (!shared && known && !tools_.upstreams.spares_refresh(*source.upstream, source.credential)) {
+        co_return after_failure(
+            key, *known,
+            upstream_failure(Fault::upstream, Code::too_many_requests,
+                             "next to nothing is left of the rate limit of " + source.upstream->login_server));
+    }
     if (!shared) {
-        shared = running = std::make_shared<Refresh>();
+        shared = std::make_shared<Refresh>();
+        refreshing_.emplace(key, shared);
         shared->started = Loop::current().time();
         background_.start(refresh(source, tag, key, known, shared));
     }
@@ -77,7 +102,7 @@ Task<Fetched<TagAnswer>> Tags::resolve(Source source, std::string tag) {
 
 Task<void> Tags::refresh(Source source, std::string tag, std::string key, std::optional<TagRecord> known,
                          std::shared_ptr<Refresh> shared) {
-    auto answer = co_await ask(source, tag, known);
+    auto answer = co_await ask_in_turn(source, tag, known, shared->started + turn_wait);
     std::vector<LedgerChange> changes;
     std::optional<ManifestContent> fetched;
     if (answer) {
@@ -107,10 +132,29 @@ Task<void> Tags::refresh(Source source, std::string tag, std::string key, std::o
 
 TagAnswer Tags::after_failure(const std::string& key, const TagRecord& known, const UpstreamFailure& failure) {
     if (pause_until_.size() >= pauses_max) pause_until_.clear();
-    auto pause = std::max<Duration>(retry_pause, failure.retry_after);
+    auto pause = spread(std::max<Duration>(retry_pause, failure.retry_after));
     pause_until_[key] = Loop::current().time() + pause;
-    log_warning("serving a stale tag ({}): {}", known.digest.text(), failure.why);
+    // One of many: a restart may find ten thousand tags old.
+    auto time = Loop::current().time();
+    if (time >= silent_until_) {
+        log_warning("serving a stale tag ({}): {}", known.digest.text(), failure.why);
+        silent_until_ = time + stale_log_interval;
+    }
     return stale_answer(known, pause);
+}
+
+/// A tag that nobody knows is asked for at once; one that we have waits for its turn, as long as somebody waits for it.
+Task<Fetched<TagAnswer>> Tags::ask_in_turn(const Source& source, const std::string& tag, const std::optional<TagRecord>& known,
+                                           Instant deadline) {
+    if (!known) co_return co_await ask(source, tag, known);
+    auto& turns = turns_[source.upstream];
+    if (!turns) turns = std::make_unique<Semaphore>(revalidations_max, revalidations_waiting_max);
+    auto& queue = *turns;
+    bool mine = co_await queue.acquire(deadline);
+    if (!mine) co_return upstream_failure(Fault::capacity, Code::busy, "too many tags are old at once");
+    auto answer = co_await ask(source, tag, known);
+    queue.release();
+    co_return answer;
 }
 
 /// Asks upstream: by HEAD when we have the manifest that it will most likely name, else for the manifest itself.
@@ -124,7 +168,7 @@ Task<Fetched<TagAnswer>> Tags::ask(const Source& source, const std::string& tag,
             answer.record = *known;
             answer.record.checked = wall_seconds();
             answer.served = Served::revalidated;
-            answer.fresh_for = source.tag_ttl;
+            answer.fresh_for = life_of(key_of(source, tag), source.tag_ttl);
             co_return answer;
         }
     }
@@ -135,7 +179,7 @@ Task<Fetched<TagAnswer>> Tags::ask(const Source& source, const std::string& tag,
     answer.record.size = content->size;
     answer.record.checked = wall_seconds();
     answer.served = Served::fetch;
-    answer.fresh_for = source.tag_ttl;
+    answer.fresh_for = life_of(key_of(source, tag), source.tag_ttl);
     answer.fetched = *std::move(content);
     co_return answer;
 }

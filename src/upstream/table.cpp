@@ -65,11 +65,33 @@ void UpstreamState::pause(std::size_t credential, Instant until) noexcept {
 
 void UpstreamState::note(UpstreamKind kind, const ResponseHead& head) noexcept {
     counters.by_status[static_cast<std::size_t>(kind)][head.status / 100].fetch_add(1, std::memory_order_relaxed);
+}
+
+void UpstreamState::note_rate_limit(UpstreamKind kind, std::size_t credential, const ResponseHead& head, Instant time) noexcept {
     // "99;w=21600": what is left, of a window of so many seconds.
     auto remaining = head.ratelimit_remaining;
     std::int64_t left = 0;
     auto parsed = std::from_chars(remaining.data(), remaining.data() + remaining.size(), left);
-    if (parsed.ec == std::errc() && left >= 0) counters.ratelimit_remaining.store(left, std::memory_order_relaxed);
+    bool told = parsed.ec == std::errc() && left >= 0;
+    auto& next_refresh = next_refresh_ns[credential];
+    if (told) counters.ratelimit_remaining.store(left, std::memory_order_relaxed);
+    if (told && left <= ratelimit_reserve) {
+        std::int64_t plenty = 0;
+        next_refresh.compare_exchange_strong(plenty, (time + scarce_probe_interval).ns, std::memory_order_relaxed);
+        return;
+    }
+    // Not every kind of answer tells it; one that does not where others did says that the limit is gone.
+    bool is_manifest = kind == UpstreamKind::manifest_get || kind == UpstreamKind::manifest_head;
+    if (told || (is_manifest && head.status == 200)) next_refresh.store(0, std::memory_order_relaxed);
+}
+
+bool UpstreamState::spares_refresh(std::size_t credential, Instant time) noexcept {
+    auto& next_refresh = next_refresh_ns[credential];
+    auto due = next_refresh.load(std::memory_order_relaxed);
+    if (due == 0) return true;
+    // Whoever moves the clock on finds out how it stands now.
+    return time.ns >= due &&
+           next_refresh.compare_exchange_strong(due, (time + scarce_probe_interval).ns, std::memory_order_relaxed);
 }
 
 void UpstreamState::note_no_answer(UpstreamKind kind) noexcept {
@@ -118,6 +140,7 @@ Result<void, std::string> UpstreamTableOfProcess::add_upstream(UpstreamSpec spec
     state->tls = *trust;
     state->avoided_until_ns = std::make_unique<std::atomic<std::int64_t>[]>(state->endpoints.size());
     state->paused_until_ns = std::make_unique<std::atomic<std::int64_t>[]>(credentials_.size() + 1);
+    state->next_refresh_ns = std::make_unique<std::atomic<std::int64_t>[]>(credentials_.size() + 1);
     state->spec = std::move(spec);
     states_.push_back(std::move(state));
     auto& kept = states_.back()->spec;

@@ -19,6 +19,9 @@ class UpstreamsOfShard;
 
 /// One upstream: its specification as origins, and its state.
 struct UpstreamState {
+    static constexpr std::int64_t ratelimit_reserve = 5;  ///< with so little left, tags are not asked for again
+    static constexpr Duration scarce_probe_interval = std::chrono::minutes(1);
+
     UpstreamSpec spec;
     std::vector<Origin> endpoints;
     std::vector<Origin> realms;             ///< besides the endpoints
@@ -39,12 +42,17 @@ struct UpstreamState {
     /// Never earlier than before: of answers that were on their way together the one that asks for most counts.
     void pause(std::size_t credential, Instant until) noexcept;
 
-    /// What any response may tell: its status, and what is left of the rate limit.
+    /// What any response tells: its status.
     void note(UpstreamKind kind, const ResponseHead& head) noexcept;
+    /// What a response of an endpoint tells: how much is left of the rate limit of these rights.
+    void note_rate_limit(UpstreamKind kind, std::size_t credential, const ResponseHead& head, Instant time) noexcept;
+    /// See Upstreams::spares_refresh. While little is left, one caller each scarce_probe_interval is let through.
+    bool spares_refresh(std::size_t credential, Instant time) noexcept;
     void note_no_answer(UpstreamKind kind) noexcept;
 
     std::unique_ptr<std::atomic<std::int64_t>[]> avoided_until_ns;  ///< by endpoint
     std::unique_ptr<std::atomic<std::int64_t>[]> paused_until_ns;   ///< by credential
+    std::unique_ptr<std::atomic<std::int64_t>[]> next_refresh_ns;   ///< by credential; 0: plenty is left of the rate limit
 };
 
 class UpstreamTableOfProcess final : public UpstreamTable {

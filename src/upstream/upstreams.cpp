@@ -200,6 +200,8 @@ Task<Result<UpstreamsOfShard::Connection, UpstreamFailure>> UpstreamsOfShard::se
             co_await connection->ask(std::move(head), request.head, loop_.time() + table_.options().first_byte_timeout);
         if (answered) {
             upstream.note(request.kind, connection->head());
+            if (upstream.owns(origin))
+                upstream.note_rate_limit(request.kind, table_.index_of(request.credential), connection->head(), loop_.time());
             co_return connection;
         }
         bool was_stale = lease->reused && connection->silent() && answered.error().code != Code::timeout;
@@ -395,6 +397,10 @@ UpstreamFailure UpstreamsOfShard::failure_of(const UpstreamRequest& request, Ups
 void UpstreamsOfShard::distrust(const UpstreamSpec& upstream, std::size_t endpoint) noexcept {
     auto& state = table_.state_of(upstream);
     if (endpoint < state.endpoints.size()) state.avoid_endpoint(endpoint, loop_.time());
+}
+
+bool UpstreamsOfShard::spares_refresh(const UpstreamSpec& upstream, const CredentialSpec* credential) noexcept {
+    return table_.state_of(upstream).spares_refresh(table_.index_of(credential), loop_.time());
 }
 
 void UpstreamsOfShard::interrupt() noexcept {

@@ -17,6 +17,7 @@ class UpstreamsOfShard final : public Upstreams {
 
     Task<UpstreamAnswer> ask(UpstreamRequest request) override;
     void distrust(const UpstreamSpec& upstream, std::size_t endpoint) noexcept override;
+    bool spares_refresh(const UpstreamSpec& upstream, const CredentialSpec* credential) noexcept override;
     void interrupt() noexcept override;
     Task<void> close() override;
 

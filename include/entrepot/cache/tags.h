@@ -2,6 +2,9 @@
 // What a tag points to, and how fresh that knowledge is, for the tags of one owner shard. A tag younger than the rule's tag_ttl is answered from memory or the ledger; older, it is
 // asked upstream by HEAD, once for everybody. When upstream cannot answer (network, 5xx, 429), the old answer is served and says that it is stale; when upstream says no (404,
 // 401, 403), so do we. Nobody waits longer than `revalidation_wait` for a tag that we have.
+//
+// Old tags never come at once: each has its own share of the tag_ttl, pauses are of different length, and few are asked for at a time, so that after a restart neither an
+// upstream nor those who pull what is not here feel how many there are. While next to nothing is left of upstream's rate limit they are served stale unasked.
 
 #include "entrepot/cache/manifests.h"
 
@@ -23,7 +26,11 @@ class Tags {
     static constexpr Duration revalidation_wait = seconds(1);
     static constexpr Duration missing_kept = seconds(10);  ///< a 404 is remembered so long
     static constexpr std::size_t missing_max = 4096;
-    static constexpr Duration retry_pause = seconds(10);  ///< after a failed revalidation, at least
+    static constexpr Duration retry_pause = seconds(10);  ///< after a failed revalidation, at least; up to a quarter more
+    static constexpr std::size_t revalidations_max =
+        32;  ///< of an upstream at a time: half of its exchanges; the rest waits, or is served stale
+    static constexpr std::size_t revalidations_waiting_max = 16384;
+    static constexpr Duration turn_wait = milliseconds(900);  ///< for a place among them: less than the askers wait, so that they hear of it
 
     /// Stores a manifest on the shard that owns its digest.
     using Keep = std::function<Task<void>(Source, ManifestContent)>;
@@ -44,6 +51,8 @@ class Tags {
 
     Task<void> refresh(Source source, std::string tag, std::string key, std::optional<TagRecord> known,
                        std::shared_ptr<Refresh> shared);
+    Task<Fetched<TagAnswer>> ask_in_turn(const Source& source, const std::string& tag, const std::optional<TagRecord>& known,
+                                         Instant deadline);
     Task<Fetched<TagAnswer>> ask(const Source& source, const std::string& tag, const std::optional<TagRecord>& known);
     Task<std::optional<Digest>> ask_head(const Source& source, const std::string& tag, std::optional<UpstreamFailure>& failure);
     void remember_missing(const std::string& key, const UpstreamFailure& failure);
@@ -61,6 +70,8 @@ class Tags {
     std::unordered_map<std::string, std::shared_ptr<Refresh>> refreshing_;
     std::unordered_map<std::string, Missing> missing_;
     std::unordered_map<std::string, Instant> pause_until_;  ///< no revalidation before: upstream failed just now
+    std::unordered_map<const UpstreamSpec*, std::unique_ptr<Semaphore>> turns_;
+    Instant silent_until_{};
     TaskGroup background_;
 };
 

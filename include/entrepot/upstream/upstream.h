@@ -136,6 +136,10 @@ class Upstreams {
     virtual Task<UpstreamAnswer> ask(UpstreamRequest request) = 0;
     /// What an endpoint delivered proved to be wrong (a digest that does not match): for 30 s it is tried after the others.
     virtual void distrust(const UpstreamSpec& upstream, std::size_t endpoint) noexcept = 0;
+    /// Whether a request may be spent on asking again for what we have: not while upstream says that next to nothing is left of
+    /// its rate limit, so that the rest is there for what we do not have. True once a minute all the same, to learn when that
+    /// ends.
+    virtual bool spares_refresh(const UpstreamSpec& upstream, const CredentialSpec* credential) noexcept = 0;
     /// Shutdown: running and waiting exchanges end soon with Fault::shutdown (one whose connection is being opened after
     /// connect_timeout at the latest), and so does every later ask().
     virtual void interrupt() noexcept = 0;

@@ -144,6 +144,7 @@ class FakeUpstreams final : public Upstreams {
         co_return exchange;
     }
     void distrust(const UpstreamSpec&, std::size_t endpoint) noexcept override { distrusted.push_back(endpoint); }
+    bool spares_refresh(const UpstreamSpec&, const CredentialSpec*) noexcept override { return spares; }
     void interrupt() noexcept override { interrupted = true; }
     Task<void> close() override { co_return; }
 
@@ -162,6 +163,7 @@ class FakeUpstreams final : public Upstreams {
     std::vector<std::size_t> distrusted;
     std::size_t open = 0;  ///< exchanges alive
     bool interrupted = false;
+    bool spares = true;
 };
 
 /// Login servers without a transport.

@@ -274,3 +274,18 @@ TEST_CASE("exchange: our own pauses are no stall") {
     }
     box.loop.run(exchange->finish());
 }
+
+TEST_CASE("exchange: the rate limit of the registry is what counts, not that of a store behind a redirect") {
+    ScriptedServer store([](const ServedRequest&) { return Served::ok("blob", "RateLimit-Remaining: 0\r\n"); });
+    ScriptedServer registry([&](const ServedRequest&) { return Served::redirect(307, store.url("/x")); });
+    UpstreamBox box(Plan{.endpoints = {registry.url()}});
+    CHECK(box.ask("manifests/1", UpstreamKind::manifest_get).good());
+    auto& spec = *box.table->find(UpstreamBox::login_server);
+    CHECK(box.upstreams->spares_refresh(spec, nullptr));
+    CHECK(box.table->counters(0).ratelimit_remaining.load() == -1);
+    registry.script([](const ServedRequest&) { return Served::ok("{}", "RateLimit-Remaining: 0;w=21600\r\n"); });
+    CHECK(box.ask("manifests/1", UpstreamKind::manifest_get).good());
+    CHECK_FALSE(box.upstreams->spares_refresh(spec, nullptr));
+    CHECK(box.upstreams->spares_refresh(spec, box.table->find_credential("set0")));
+    CHECK(box.ask("manifests/2", UpstreamKind::manifest_get).good());  // what is not here yet is asked for all the same
+}

@@ -128,3 +128,37 @@ TEST_CASE("upstream table: a 429 that asks for less does not shorten what anothe
     CHECK(state.pause_left(0, begin) == 2h);
 }
 
+TEST_CASE("upstream table: with little left of a rate limit one refresh a minute is spared, until more is left") {
+    CredentialSpec credential;
+    credential.name = "set";
+    auto made = UpstreamTable::make({spec("a.test", {"https://a.test"})}, {credential}, {});
+    REQUIRE(made);
+    auto& state = static_cast<UpstreamTableOfProcess&>(**made).state_of((*made)->at(0));
+    auto say = [&](std::string_view remaining, Instant time, UpstreamKind kind = UpstreamKind::manifest_head, int status = 200) {
+        ResponseHead head;
+        head.status = static_cast<std::uint16_t>(status);
+        head.ratelimit_remaining = remaining;
+        state.note_rate_limit(kind, 1, head, time);
+    };
+    Instant time{1000};
+    CHECK(state.spares_refresh(1, time));
+    say("6;w=21600", time);
+    CHECK(state.spares_refresh(1, time));
+    say("5;w=21600", time);
+    CHECK_FALSE(state.spares_refresh(1, time));
+    CHECK(state.spares_refresh(0, time));  // others have a limit of their own
+    say("0", time + 30s);                  // does not put off the next look
+    CHECK_FALSE(state.spares_refresh(1, time + 59s));
+    CHECK(state.spares_refresh(1, time + 60s));
+    CHECK_FALSE(state.spares_refresh(1, time + 61s));
+    say("", time + 61s, UpstreamKind::blob);  // does not speak of it
+    say("", time + 61s, UpstreamKind::manifest_head, 429);
+    say("junk", time + 61s, UpstreamKind::manifest_head, 429);
+    CHECK_FALSE(state.spares_refresh(1, time + 62s));
+    say("100", time + 62s);
+    CHECK(state.spares_refresh(1, time + 62s));
+    say("1", time + 62s);
+    CHECK_FALSE(state.spares_refresh(1, time + 63s));
+    say("", time + 63s);  // manifests carry it no more: there is no limit now
+    CHECK(state.spares_refresh(1, time + 63s));
+}
