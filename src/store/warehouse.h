@@ -120,7 +120,8 @@ class Warehouse final : public Store {
     /// Keeps the digest for one writer; what was kept of it goes to that writer.
     Task<Result<std::optional<KeptPartial>>> claim(const Digest& digest);
     Task<Result<std::unique_ptr<BlobWriter>>> start_writer(const Digest& digest, std::optional<std::uint64_t> length,
-                                                           Digester& resumed, Volume& volume, Reservation& reservation);
+                                                           Digester& resumed, Volume& volume, Reservation& reservation,
+                                                           std::optional<KeptPartial>& kept);
     Task<Result<int>> open_partial(Volume& volume, const std::string& name, std::uint32_t flags);
     Task<Result<void>> allocate(Volume& volume, int file, std::uint64_t length);
     bool release_claim(const Digest& digest, const std::optional<KeptPartial>& kept);

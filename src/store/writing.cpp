@@ -29,7 +29,7 @@ Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::begin(const Digest& digest_
         auto missing = wanted - std::min(wanted, reservation.bytes());
         auto reserved = co_await reserve(missing);
         if (reserved) reservation.add(missing);
-        if (reserved) writer = co_await start_writer(digest, length, resumed, *volume, reservation);
+        if (reserved) writer = co_await start_writer(digest, length, resumed, *volume, reservation, kept);
         else writer = reserved.error();
     }
     if (writer) co_return writer;
@@ -64,9 +64,10 @@ Task<Result<int>> Warehouse::open_partial(Volume& volume, const std::string& nam
     co_return file;
 }
 
-/// Takes `reservation` over only when it succeeds.
+/// Takes `reservation` over only when it succeeds. `kept` becomes empty when what was kept proves worthless.
 Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::start_writer(const Digest& digest, std::optional<std::uint64_t> length,
-                                                                  Digester& resumed, Volume& volume, Reservation& reservation) {
+                                                                  Digester& resumed, Volume& volume, Reservation& reservation,
+                                                                  std::optional<KeptPartial>& kept) {
     auto name = flat_name(digest);
     auto file = co_await open_partial(volume, name, 0);
     if (!file) co_return file.error();
@@ -83,6 +84,7 @@ Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::start_writer(const Digest& 
         file = co_await open_partial(volume, name, O_TRUNC);
         if (!file) co_return file.error();
         file_bytes = 0;
+        kept.reset();
         writer = std::make_unique<FileBlobWriter>(*this, volume, digest, *file, Reservation());
     }
     if (length && *length > file_bytes) ready = co_await allocate(volume, *file, *length);

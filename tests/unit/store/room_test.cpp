@@ -183,6 +183,20 @@ TEST_CASE("room: a disk that is full although the capacity is not makes others l
         CHECK(unknown.error().code == Code::no_space);
         CHECK(box.put(content(MiB, 100)));
         CHECK(box.store->counters().write_errors > 0);
+        // A kept part that proves worthless is gone when the disk refuses a new beginning: nothing is kept of it in the books either.
+        auto part = content(2 * MiB, 101);
+        auto writer = box.begin(digest_of(part), part.size());
+        REQUIRE(writer);
+        REQUIRE(box.append(**writer, part));
+        box.loop.run((*writer)->abandon(true));
+        CHECK(box.store->counters().partial_bytes > 0);
+        auto path = std::filesystem::path(volume) / ".entrepot/partial" / ("sha256-" + digest_of(part).hex());
+        auto damaged = read_text(path);
+        damaged[0] ^= 1;
+        write_text(path, damaged);
+        CHECK_FALSE(box.begin(digest_of(part), 20 * MiB));
+        CHECK(box.store->partial_bytes(digest_of(part)) == 0);
+        CHECK(box.store->counters().partial_bytes == 0);
     }
     ::umount(volume.c_str());
 }
