@@ -243,8 +243,7 @@ Task<std::optional<KeptPartial>> FileBlobWriter::keep() {
 }
 
 Task<void> FileBlobWriter::drop() {
-    auto final_name = digest_.hex();
-    if (renamed_) co_await unlink_file(volume_.blobs(digest_.algorithm()), final_name.c_str());
+    if (renamed_) (void)co_await store_.remove_file(volume_, digest_);
     co_await store_.unlink_partial(volume_, digest_);
     reservation_.release();
     state_ = State::gone;

@@ -22,15 +22,20 @@ Task<void> Warehouse::drop_records(const std::vector<Leaving>& leaving) {
 
 Task<void> Warehouse::unlink_one(Leaving leaving) {
     auto bytes = leaving.entry->bytes;
-    int result = 0;
-    if (leaving.volume) {
-        auto name = leaving.entry->digest.hex();
-        result = co_await unlink_file(leaving.volume->blobs(leaving.entry->digest.algorithm()), name.c_str());
-    }
+    bool removed = true;
+    if (leaving.volume) removed = co_await remove_file(*leaving.volume, leaving.entry->digest);
     forget_entry(*leaving.entry);
-    // A file that could not be removed still takes its space.
-    if (result >= 0 || result == -ENOENT) capacity_.give_back(bytes);
-    else note_write_error(*leaving.volume, "removing a blob", -result);
+    if (removed) capacity_.give_back(bytes);
+    else unremoved_bytes_ += bytes;
+}
+
+Task<bool> Warehouse::remove_file(Volume& volume, const Digest& digest) {
+    auto name = digest.hex();
+    auto result = co_await unlink_file(volume.blobs(digest.algorithm()), name.c_str());
+    if (result >= 0 || result == -ENOENT) co_return true;
+    note_write_error(volume, "removing a blob", -result);
+    leaves_strays_ = true;
+    co_return false;
 }
 
 void Warehouse::forget_entry(EvictionEntry& entry) noexcept {
@@ -75,13 +80,11 @@ Task<bool> Warehouse::take_out(const Digest& digest_given, bool to_quarantine) {
     std::vector<LedgerChange> changes;
     changes.push_back(RemoveBlob{digest});
     [[maybe_unused]] auto applied = co_await ledger_->apply(std::move(changes));
-    bool moved = false;
+    bool moved = false, removed = true;
     if (volume && to_quarantine) moved = co_await move_to_quarantine(digest, *volume, bytes);
-    if (volume && !moved) {
-        auto name = digest.hex();
-        co_await unlink_file(volume->blobs(digest.algorithm()), name.c_str());
-    }
-    if (!moved) capacity_.give_back(bytes);
+    if (volume && !moved) removed = co_await remove_file(*volume, digest);
+    if (!removed) unremoved_bytes_ += bytes;
+    else if (!moved) capacity_.give_back(bytes);
     busy_.erase(digest);
     changed_.notify_all();
     co_return true;

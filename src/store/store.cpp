@@ -244,8 +244,10 @@ Task<void> Warehouse::stop() {
     co_await background_.close();
     while (touches_in_flight_.load() > 0) co_await Breathe();
     if (swept_) co_await write_index();
+    ASSERT(capacity_.used() == bytes_accounted());
+    co_await make_removals_durable();
     auto saved = co_await save_trials();
-    if (saved && swept_) {
+    if (saved && swept_ && !leaves_strays_) {
         auto mark = [this] {
             ledger_->mark_end_in_order();
             return true;
@@ -253,6 +255,25 @@ Task<void> Warehouse::stop() {
         co_await run_blocking(Lane::ledger, mark);
     }
     started_ = false;
+}
+
+/// What the account should have taken while nobody writes.
+std::uint64_t Warehouse::bytes_accounted() const noexcept {
+    auto bytes = counters_.bytes.load() + counters_.partial_bytes.load() + unremoved_bytes_;
+    for (auto& one : quarantined_) bytes += one.charged_bytes;
+    return bytes;
+}
+
+/// A name whose removal a power cut takes back would be a stray that the next start, told of an orderly end, does not look for.
+Task<void> Warehouse::make_removals_durable() {
+    for (auto& volume : volumes_) {
+        for (int directory : {volume->blobs(DigestAlgorithm::sha256), volume->blobs(DigestAlgorithm::sha512)}) {
+            auto synced = co_await sync_file(directory);
+            if (synced >= 0) continue;
+            note_write_error(*volume, "syncing a directory", -synced);
+            leaves_strays_ = true;
+        }
+    }
 }
 
 /// Which blobs proved themselves goes into the ledger, so that a restart does not put them on trial again.

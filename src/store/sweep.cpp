@@ -196,7 +196,7 @@ Task<void> Warehouse::look_at(Walk& walk, const Digest& digest_given) {
         if (!is_copy) co_return;
         auto name = digest.hex();
         busy_.insert(digest);
-        co_await unlink_file(volume.blobs(digest.algorithm()), name.c_str());
+        (void)co_await remove_file(volume, digest);
         busy_.erase(digest);
         changed_.notify_all();
         co_return;
@@ -215,7 +215,7 @@ Task<void> Warehouse::look_at(Walk& walk, const Digest& digest_given) {
         walk.strays.push_back(std::move(stray));
         co_return;
     }
-    if (ours) co_await unlink_file(volume.blobs(digest.algorithm()), name.c_str());
+    if (ours) (void)co_await remove_file(volume, digest);
     busy_.erase(digest);
     changed_.notify_all();
 }

@@ -62,6 +62,8 @@ class Warehouse final : public Store {
     Task<Result<EvictionEntry*>> admit(const Digest& digest, const BlobRecord& record);
     /// The writer's digest is free for the next one. `kept`: what it left for a resume.
     Task<void> end_writing(const Digest& digest, std::optional<KeptPartial> kept);
+    /// Removes a blob's file; false when it is still there. It takes its space until the next start, which looks for it.
+    Task<bool> remove_file(Volume& volume, const Digest& digest);
     /// Removes a partial file and its sums.
     Task<void> unlink_partial(const Volume& volume, const Digest& digest);
     void note_write_error(Volume& volume, const char* what, int error) noexcept;
@@ -112,6 +114,8 @@ class Warehouse final : public Store {
     Task<Result<BlobRecord>> verify_stored(const Digest& digest);
     Task<Result<BlobRecord>> sum_stored(const Digest& digest, BlobRecord record);
     Volume* volume_of(std::uint8_t index) const noexcept { return by_index_[index]; }
+    std::uint64_t bytes_accounted() const noexcept;
+    Task<void> make_removals_durable();
     Task<void> maintain();
     Task<void> warm_ledger();
     Task<Result<void>> save_trials();
@@ -181,6 +185,7 @@ class Warehouse final : public Store {
     Counters counters_;
     std::function<Task<void>()> relief_;
     std::atomic<std::size_t> touches_in_flight_{0};
+    std::atomic<bool> leaves_strays_{false};  // a removal failed or may not be durable: the next start looks for strays
 
     // Owner's loop only.
     std::unique_ptr<Eviction> eviction_;
@@ -197,8 +202,9 @@ class Warehouse final : public Store {
     bool started_ = false;
     bool stopping_ = false;
     bool swept_ = true;
-    std::uint64_t index_version_ = 0;  // tags_version() that index.json shows
-    bool index_pending_ = false;       // the last write of index.json failed, or tags were taken from it
+    std::uint64_t unremoved_bytes_ = 0;  // of files that could not be removed and still take their space
+    std::uint64_t index_version_ = 0;    // tags_version() that index.json shows
+    bool index_pending_ = false;         // the last write of index.json failed, or tags were taken from it
 };
 
 }  // namespace entrepot

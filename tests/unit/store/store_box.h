@@ -86,6 +86,16 @@ class StoreBox {
         loop.run(store->stop());
         store.reset();
     }
+    /// Of a closed store: whether its last end was in order, so that a start looks for no strays.
+    bool in_order() const {
+        Ledger::Options of_ledger;
+        of_ledger.directory = options.directory + "/ledger";
+        auto ledger = Ledger::open(of_ledger);
+        if (!ledger) FAIL(ledger.error());
+        bool ended = (*ledger)->ended_in_order();
+        if (ended) (*ledger)->mark_end_in_order();  // as we found it
+        return ended;
+    }
     void reopen() {
         close();
         open();

@@ -198,6 +198,27 @@ TEST_CASE("store: remove refuses a blob in use and removes it afterwards") {
     CHECK_FALSE(std::filesystem::exists(box.blob_path(digest_of(text))));
 }
 
+TEST_CASE("store: a blob whose file cannot be removed leaves the account as it is, and the next start looks for it") {
+    StoreBox box;
+    box.open();
+    auto text = content(100'000), other = content(100'000, 2);
+    REQUIRE(box.put(text));
+    REQUIRE(box.put(other));
+    box.close();
+    CHECK(box.in_order());
+    box.open();
+    auto path = box.blob_path(digest_of(text));
+    std::filesystem::remove(path);
+    std::filesystem::create_directory(path);  // unlink answers EISDIR
+    REQUIRE(box.loop.run(box.store->remove(digest_of(text))));
+    CHECK_FALSE(box.has(digest_of(text)));
+    box.close();  // asserts that the account came out even
+    std::filesystem::remove(path);
+    CHECK_FALSE(box.in_order());
+    box.open();
+    CHECK(box.holds(other));
+}
+
 TEST_CASE("store: a digest has one writer at a time; the second is told that it is busy") {
     StoreBox box;
     box.open();
