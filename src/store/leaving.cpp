@@ -107,13 +107,17 @@ Task<bool> Warehouse::move_to_quarantine(const Digest& digest, Volume& volume, s
     log_warning("{} on volume {} is damaged; it was moved to .entrepot/quarantine", digest.text(), volume.path());
     counters_.quarantined.fetch_add(1, std::memory_order_relaxed);
     quarantined_.push_back({to, &volume, charged_bytes});
-    while (quarantined_.size() > quarantined_max) co_await drop_oldest_quarantined();
+    while (quarantined_.size() > quarantined_max) co_await drop_oldest_quarantined(nullptr);
     co_return true;
 }
 
-Task<std::uint64_t> Warehouse::drop_oldest_quarantined() {
-    auto oldest = std::move(quarantined_.front());
-    quarantined_.pop_front();
+/// 0 when there is none, or none on the volume.
+Task<std::uint64_t> Warehouse::drop_oldest_quarantined(Volume* only) {
+    auto found =
+        std::find_if(quarantined_.begin(), quarantined_.end(), [only](auto& one) { return !only || one.volume == only; });
+    if (found == quarantined_.end()) co_return 0;
+    auto oldest = std::move(*found);
+    quarantined_.erase(found);
     co_await unlink_file(oldest.volume->quarantine(), oldest.name.c_str());
     capacity_.give_back(oldest.charged_bytes);
     co_return oldest.charged_bytes;

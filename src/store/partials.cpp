@@ -2,8 +2,6 @@
 
 #include "entrepot/base/assert.h"
 
-#include <algorithm>
-
 namespace entrepot {
 
 std::uint64_t Partials::resumable_bytes(const Digest& digest) const noexcept {
@@ -32,12 +30,16 @@ std::optional<KeptPartial> Partials::take(const Digest& digest) {
     return partial;
 }
 
-std::optional<KeptPartial> Partials::take_oldest(std::int64_t older_than) {
+std::optional<KeptPartial> Partials::take_oldest(const Volume* only, std::int64_t older_than) {
     std::lock_guard guard(lock_);
-    // Ties are broken by digest, so that the choice does not depend on the order of a hash table.
-    auto oldest = std::min_element(kept_.begin(), kept_.end(), [](auto& a, auto& b) {
-        return std::pair(a.second.kept_at, a.first.hash()) < std::pair(b.second.kept_at, b.first.hash());
-    });
+    auto oldest = kept_.end();
+    for (auto each = kept_.begin(); each != kept_.end(); ++each) {
+        if (only && each->second.volume != only) continue;
+        // Ties are broken by digest, so that the choice does not depend on the order of a hash table.
+        bool is_older = oldest == kept_.end() || std::pair(each->second.kept_at, each->first.hash()) <
+                                                     std::pair(oldest->second.kept_at, oldest->first.hash());
+        if (is_older) oldest = each;
+    }
     if (oldest == kept_.end() || oldest->second.kept_at >= older_than) return std::nullopt;
     auto partial = oldest->second;
     kept_.erase(oldest);

@@ -26,8 +26,8 @@ class Partials {
     /// The digest is not kept yet.
     void put(const KeptPartial& partial);
     std::optional<KeptPartial> take(const Digest& digest);
-    /// The oldest; only when it was kept before `older_than`.
-    std::optional<KeptPartial> take_oldest(std::int64_t older_than = INT64_MAX);
+    /// The oldest of the volume (nullptr: of all); only when it was kept before `older_than`.
+    std::optional<KeptPartial> take_oldest(const Volume* only = nullptr, std::int64_t older_than = INT64_MAX);
 
   private:
     mutable std::mutex lock_;

@@ -53,6 +53,7 @@ Task<Result<void>> Warehouse::make_room_in_turn(std::uint64_t bytes) {
 }
 
 Task<Result<void>> Warehouse::make_disk_room(Volume& volume, std::uint64_t bytes) {
+    if (bytes > volume.bytes()) co_return no_space;  // all of it could go, and it would not be enough
     auto* only = &volume;
     auto make = [this, only, bytes] { return evict_from(only, bytes + disk_headroom_bytes); };
     auto freed = co_await run_at_owner(make);
@@ -78,13 +79,14 @@ Task<Result<std::uint64_t>> Warehouse::evict_from(Volume* volume, std::uint64_t 
 /// What goes first: damaged blobs, which were kept only as evidence; partial files beyond an eighth of the capacity; blobs by the eviction's choice; other partial files.
 /// Returns the bytes given back, 0 when nothing can leave.
 Task<std::uint64_t> Warehouse::evict(std::uint64_t bytes, Volume* only) {
-    if (!quarantined_.empty()) co_return co_await drop_oldest_quarantined();
-    std::optional<KeptPartial> partial;
-    if (counters_.partial_bytes.load(std::memory_order_relaxed) > capacity_.limit() / 8) partial = partials_.take_oldest();
-    if (partial) co_return co_await drop_partial(*partial);
-    auto freed = co_await evict_blobs(bytes, only);
+    auto freed = co_await drop_oldest_quarantined(only);
     if (freed > 0) co_return freed;
-    partial = partials_.take_oldest();
+    std::optional<KeptPartial> partial;
+    if (counters_.partial_bytes.load(std::memory_order_relaxed) > capacity_.limit() / 8) partial = partials_.take_oldest(only);
+    if (partial) co_return co_await drop_partial(*partial);
+    freed = co_await evict_blobs(bytes, only);
+    if (freed > 0) co_return freed;
+    partial = partials_.take_oldest(only);
     if (partial) freed = co_await drop_partial(*partial);
     co_return freed;
 }

@@ -231,7 +231,7 @@ Task<void> Warehouse::maintain() {
         co_await woken_.wait(next);
         if (stopping_) break;
         auto oldest_allowed = wall_seconds() - std::chrono::duration_cast<seconds>(options_.partial_age_max).count();
-        while (auto partial = partials_.take_oldest(oldest_allowed)) co_await drop_partial(*partial);
+        while (auto partial = partials_.take_oldest(nullptr, oldest_allowed)) co_await drop_partial(*partial);
         if (swept_) co_await write_index();
     }
 }

@@ -130,7 +130,7 @@ Task<void> Warehouse::scan_quarantine(Volume& volume) {
         auto charged = disk_bytes(file ? file->size : 0);
         capacity_.take_regardless(charged);
         quarantined_.push_back({name, &volume, charged});
-        while (quarantined_.size() > quarantined_max) co_await drop_oldest_quarantined();
+        while (quarantined_.size() > quarantined_max) co_await drop_oldest_quarantined(nullptr);
     }
 }
 
@@ -194,7 +194,6 @@ Task<void> Warehouse::look_at(Walk& walk, const Digest& digest_given) {
         auto record = ledger_->find_blob_head(digest);
         bool is_copy = record && record->volume != volume.index();
         if (!is_copy) co_return;
-        auto name = digest.hex();
         busy_.insert(digest);
         (void)co_await remove_file(volume, digest);
         busy_.erase(digest);

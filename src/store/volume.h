@@ -37,6 +37,8 @@ class Volume {
     std::uint8_t index() const noexcept { return index_; }
     void set_index(std::uint8_t index) noexcept { index_ = index; }
 
+    std::uint64_t bytes() const noexcept { return bytes_; }
+
     int root() const noexcept { return root_; }
     int blobs(DigestAlgorithm algorithm) const noexcept { return blobs_[static_cast<std::size_t>(algorithm)]; }
     int partials() const noexcept { return partials_; }

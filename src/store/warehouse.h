@@ -146,7 +146,7 @@ class Warehouse final : public Store {
     Task<bool> take_out(const Digest& digest, bool to_quarantine);
     Task<bool> remove_at_owner(const Digest& digest);
     Task<bool> move_to_quarantine(const Digest& digest, Volume& volume, std::uint64_t charged_bytes);
-    Task<std::uint64_t> drop_oldest_quarantined();
+    Task<std::uint64_t> drop_oldest_quarantined(Volume* only);
     Task<std::uint64_t> drop_partial(KeptPartial partial);
     Task<void> drop_as_task(KeptPartial partial);
     void keep_partial(const KeptPartial& partial);

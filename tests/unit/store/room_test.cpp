@@ -174,8 +174,10 @@ TEST_CASE("room: a disk that is full although the capacity is not makes others l
         }
         // Nobody else to evict: the blob itself is larger than the disk.
         auto too_large = content(20 * MiB, 99);
+        auto evictions = box.store->counters().evictions.load();
         auto known = box.put(too_large, true);
         REQUIRE_FALSE(known);
+        CHECK(box.store->counters().evictions == evictions);  // nobody left in vain
         CHECK(known.error().fault == Fault::storage);
         CHECK(known.error().code == Code::no_space);
         auto unknown = box.put(too_large, false);
