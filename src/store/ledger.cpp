@@ -117,7 +117,8 @@ struct Ledger::Impl {
     int put_blob(MDB_txn* txn, const PutBlob& change);
     int remove_blob(MDB_txn* txn, const Digest& digest, std::uint64_t& tags_changed);
     int mark_blob(MDB_txn* txn, const MarkBlob& change);
-    int remove_grants(MDB_txn* txn, const std::string& digest);
+    int remove_grants(MDB_txn* txn, const std::string& digest, std::vector<std::string>& sources);
+    int remove_grants_of_absent(MDB_txn* txn, const ManifestRecord& manifest, const std::vector<std::string>& sources);
     int put_tag(MDB_txn* txn, const PutTag& change, std::uint64_t& tags_changed);
 };
 
@@ -458,11 +459,17 @@ int Ledger::Impl::remove_blob(MDB_txn* txn, const Digest& digest, std::uint64_t&
     auto key = digest_key(digest);
     auto at = value_of(key);
     MDB_val found;
-    if (mdb_get(txn, manifests, &at, &found) == 0) ++tags_changed;
+    std::optional<ManifestRecord> manifest;
+    if (mdb_get(txn, manifests, &at, &found) == 0) {
+        ++tags_changed;
+        manifest = parse_manifest_value(view_of(found));
+    }
     for (auto table : {blobs, sums, manifests}) {
         if (int error = remove(txn, table, key); error != 0) return error;
     }
-    return remove_grants(txn, key);
+    std::vector<std::string> sources;
+    int error = remove_grants(txn, key, sources);
+    return error == 0 && manifest ? remove_grants_of_absent(txn, *manifest, sources) : error;
 }
 
 int Ledger::Impl::mark_blob(MDB_txn* txn, const MarkBlob& change) {
@@ -476,12 +483,28 @@ int Ledger::Impl::mark_blob(MDB_txn* txn, const MarkBlob& change) {
     return put(txn, blobs, key, blob_value(*record));
 }
 
-int Ledger::Impl::remove_grants(MDB_txn* txn, const std::string& digest) {
+/// `sources` becomes what follows the digest in the keys: whom it was granted.
+int Ledger::Impl::remove_grants(MDB_txn* txn, const std::string& digest, std::vector<std::string>& sources) {
     Cursor cursor(txn, grants);
     bool found = cursor.seek(digest);
     while (found && cursor.key().starts_with(digest)) {
+        sources.emplace_back(cursor.key().substr(digest.size()));
         if (int error = cursor.remove(); error != 0) return error;
         found = cursor.seek(digest);
+    }
+    return 0;
+}
+
+/// Most of an index's children are never asked for: what was granted of them with the index goes with it, or the ledger would only grow.
+int Ledger::Impl::remove_grants_of_absent(MDB_txn* txn, const ManifestRecord& manifest, const std::vector<std::string>& sources) {
+    for (auto& reference : manifest.references) {
+        auto key = digest_key(reference);
+        auto at = value_of(key);
+        MDB_val found;
+        if (mdb_get(txn, blobs, &at, &found) == 0) continue;
+        for (auto& source : sources) {
+            if (int error = remove(txn, grants, key + source); error != 0) return error;
+        }
     }
     return 0;
 }

@@ -67,7 +67,8 @@ struct PutBlob {
     Digest digest;
     BlobRecord record;
 };
-/// With what hangs on it: its sums, its manifest record, its grants. A blob that comes back is granted again by the fetch that brings it.
+/// With what hangs on it: its sums, its manifest record, its grants, and of what the manifest references and nobody stored the grants that came with it. A blob that comes
+/// back is granted again by the fetch that brings it.
 struct RemoveBlob {
     Digest digest;
 };

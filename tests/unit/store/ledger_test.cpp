@@ -1,5 +1,6 @@
 #include "entrepot/store/ledger.h"
 
+#include "store/ledger_records.h"
 #include "store_box.h"
 
 #include <algorithm>
@@ -107,6 +108,19 @@ TEST_CASE("ledger: removing a blob removes its manifest record and its grants, a
     CHECK_FALSE(box.ledger->granted("hub", "docker.io/b", digest));
     CHECK(box.ledger->find_manifest(other));
     CHECK(box.ledger->granted("hub", "docker.io/b", other));
+}
+
+TEST_CASE("ledger: what was granted with a manifest and never stored goes with it, for those who had it by that manifest") {
+    LedgerBox box;
+    auto manifest = digest_of("manifest"), stored = digest_of("stored"), absent = digest_of("absent");
+    ManifestRecord record{"application/vnd.oci.image.index.v1+json", {stored, absent}};
+    REQUIRE(box.apply({PutBlob{manifest, record_of(10)}, PutManifest{manifest, record}, PutBlob{stored, record_of(10)}}));
+    for (auto& digest : {manifest, stored, absent}) REQUIRE(box.apply_one(PutGrant{"", "docker.io/a", digest}));
+    REQUIRE(box.apply_one(PutGrant{"", "docker.io/b", absent}));
+    REQUIRE(box.apply_one(RemoveBlob{manifest}));
+    CHECK(box.ledger->granted("", "docker.io/a", stored));
+    CHECK_FALSE(box.ledger->granted("", "docker.io/a", absent));
+    CHECK(box.ledger->granted("", "docker.io/b", absent));
 }
 
 TEST_CASE("ledger: scope and repository of a grant cannot be confused with each other") {
