@@ -248,6 +248,7 @@ Task<Fetched<std::uint64_t>> Cache::blob_length(Source source, Digest digest) {
     auto exchange = *std::move(answer);
     auto length = exchange->content_length();
     co_await exchange->finish();
+    if (!length) length = ledger().told_bytes(source.scope(), source.ledger_name, digest);
     if (!length) co_return upstream_failure(Fault::upstream, Code::bad_message, "upstream tells no length for the blob");
     co_return *length;
 }

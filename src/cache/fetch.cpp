@@ -143,10 +143,12 @@ Task<void> Fetch::download() {
     if (mismatch) tools_.counters.digest_mismatches.add();
     // 416: upstream's blob ends before the part that we kept. Kept again, it would fail every later fetch as well.
     bool wrong = mismatch || failure.error.detail == 416;
+    bool claim_may_be_wrong = length_is_claim_ && failure.error.fault == Fault::upstream;
     log_warning("fetch of {} from {} failed: {}", digest().text(), source_.ledger_name, failure.why);
     fail(std::move(failure));
     // What came is worth a resume unless it proved wrong.
     if (writer_) co_await writer_->abandon(!wrong);
+    if (claim_may_be_wrong) co_await forget_claim();
 }
 
 UpstreamRequest Fetch::request() const {
@@ -198,6 +200,9 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
         tools_.counters.resumes.add();
         if (breaks > 0) co_await Sleep(first_pause * (1 << (breaks - 1)));
     }
+    // Followers promised this length: right bytes up to it would be a complete answer, whatever follows.
+    if (progress_->length != length_unknown && progress_->length != received_)
+        co_return failure_of({Fault::upstream, Code::wrong_length}, "upstream sent more than it promised");
     auto found = digester_.finish();
     if (!(found == digest())) {
         tools_.upstreams.distrust(*source_.upstream, endpoint);
@@ -222,6 +227,10 @@ Task<Result<void, UpstreamFailure>> Fetch::take_head(UpstreamExchange& exchange)
         if (!begun) co_return failure_of(begun.error(), "the store refuses the blob");
     }
     if (state() == FetchState::requesting) {
+        // Room is made only for what upstream itself promises; but followers may begin with what the manifest says, and whoever sends another length fails.
+        auto told = tools_.store.ledger().told_bytes(source_.scope(), source_.ledger_name, digest());
+        length_is_claim_ = !total && told && *told >= received_;
+        if (length_is_claim_) total = told;
         if (total) progress_->length = *total;
         progress_->file = writer_->file();
         become(FetchState::streaming);
@@ -232,6 +241,13 @@ Task<Result<void, UpstreamFailure>> Fetch::take_head(UpstreamExchange& exchange)
         if (!skipped) co_return failure_of(skipped.error(), "upstream ignores ranges and broke off again");
     }
     co_return Result<void, UpstreamFailure>();
+}
+
+/// What the manifest says of the length may be why nothing fits: the next fetch takes its length from the body alone.
+Task<void> Fetch::forget_claim() {
+    std::vector<LedgerChange> changes;
+    changes.push_back(PutGrant{source_.scope(), source_.ledger_name, digest()});
+    [[maybe_unused]] auto forgotten = co_await tools_.store.ledger().apply(std::move(changes));
 }
 
 Task<Result<void>> Fetch::begin_writing(std::optional<std::uint64_t> length) {

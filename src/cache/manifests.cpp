@@ -179,7 +179,7 @@ Task<void> Manifests::keep(Source source, ManifestContent content) {
             if (descriptor.role == DescriptorRole::subject || descriptor.foreign) continue;
             record.references.push_back(descriptor.digest);
             // Who may read a manifest may read what it is made of. Child manifests too: upstream gave the index that names them.
-            changes.push_back(PutGrant{scope, source.ledger_name, descriptor.digest});
+            changes.push_back(PutGrant{scope, source.ledger_name, descriptor.digest, descriptor.size});
         }
         changes.push_back(PutManifest{content.digest, std::move(record)});
         stored = co_await tools_.store.ledger().apply(std::move(changes));

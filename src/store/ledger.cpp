@@ -435,7 +435,8 @@ int Ledger::Impl::apply_one(MDB_txn* txn, const LedgerChange& change, std::uint6
             return impl.remove(txn, impl.tags, tag_key(remove.repository, remove.tag));
         }
         int operator()(const PutGrant& put) {
-            return impl.put(txn, impl.grants, grant_key(put.scope, put.repository, put.digest), grant_value(wall_seconds()));
+            return impl.put(txn, impl.grants, grant_key(put.scope, put.repository, put.digest),
+                            grant_value(wall_seconds(), put.told_bytes));
         }
         int operator()(const PutVolume& put) {
             return impl.put(txn, impl.meta, volume_key(put.record.index), volume_value(put.record));
@@ -566,6 +567,14 @@ std::optional<TagRecord> Ledger::find_tag(const std::string& repository, const s
 bool Ledger::granted(const std::string& scope, const std::string& repository, const Digest& digest) const {
     Reading reading(impl_->env, impl_->idle_readers);
     return reading.find(impl_->grants, grant_key(scope, repository, digest)).has_value();
+}
+
+std::optional<std::uint64_t> Ledger::told_bytes(const std::string& scope, const std::string& repository,
+                                                const Digest& digest) const {
+    Reading reading(impl_->env, impl_->idle_readers);
+    auto grant = reading.find(impl_->grants, grant_key(scope, repository, digest));
+    auto bytes = grant ? parse_told_bytes(*grant) : 0;
+    return bytes > 0 ? std::optional(bytes) : std::nullopt;
 }
 
 std::vector<std::string> Ledger::list_tags(const std::string& repository, const std::string& last, std::size_t count_max) const {

@@ -165,11 +165,17 @@ std::optional<TagRecord> parse_tag_value(std::string_view bytes) {
     return record;
 }
 
-std::string grant_value(std::int64_t granted) {
+std::string grant_value(std::int64_t granted, std::uint64_t told_bytes) {
     GrantValue value{};
     value.version = record_version;
     value.granted = granted;
+    value.told_bytes = told_bytes;
     return bytes_of_value(value);
+}
+
+std::uint64_t parse_told_bytes(std::string_view bytes) noexcept {
+    auto value = take_value<GrantValue>(bytes);
+    return value ? value->told_bytes : 0;
 }
 
 std::string volume_value(const VolumeRecord& record) {

@@ -50,9 +50,10 @@ static_assert(sizeof(TagValue) == 88);
 
 struct GrantValue {
     std::uint8_t version, unused[7];
-    std::int64_t granted;  ///< wall seconds
+    std::int64_t granted;      ///< wall seconds
+    std::uint64_t told_bytes;  ///< 0: nobody said. Absent in grants of earlier versions
 };
-static_assert(sizeof(GrantValue) == 16);
+static_assert(sizeof(GrantValue) == 24);
 
 struct VolumeValue {
     std::uint8_t version, present, unused[6];
@@ -83,7 +84,8 @@ std::string manifest_value(const ManifestRecord& record);
 std::optional<ManifestRecord> parse_manifest_value(std::string_view value);
 std::string tag_value(const TagRecord& record);
 std::optional<TagRecord> parse_tag_value(std::string_view value);
-std::string grant_value(std::int64_t granted);
+std::string grant_value(std::int64_t granted, std::uint64_t told_bytes);
+std::uint64_t parse_told_bytes(std::string_view grant_value) noexcept;
 std::string volume_value(const VolumeRecord& record);
 std::optional<VolumeRecord> parse_volume_value(std::uint8_t index, std::string_view value);
 

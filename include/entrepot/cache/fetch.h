@@ -27,10 +27,11 @@ enum class FetchState : std::uint8_t { requesting, streaming, complete, failed }
 struct FetchProgress {
     Digest digest;
     std::atomic<FetchState> state{FetchState::requesting};
-    std::atomic<std::uint64_t> available{0};            ///< bytes [0, available) may be sent
-    std::atomic<std::uint32_t> followers{0};            ///< readers that may still use `file`
-    std::atomic<std::uint64_t> length{length_unknown};  ///< from streaming on when upstream told it, else from complete on
-    int file = -1;                                      ///< from streaming on
+    std::atomic<std::uint64_t> available{0};  ///< bytes [0, available) may be sent
+    std::atomic<std::uint32_t> followers{0};  ///< readers that may still use `file`
+    std::atomic<std::uint64_t> length{
+        length_unknown};        ///< when upstream or the manifest told it: from streaming on, else complete
+    int file = -1;              ///< from streaming on
     mutable PageDoubt doubt;    ///< about `file`, which followers far behind have to read back from the disk
     UpstreamFailure failure{};  ///< from failed on
 };
@@ -109,6 +110,7 @@ class Fetch {
     Task<Result<void>> pump(UpstreamExchange& exchange);
     Task<Result<void>> skip(UpstreamExchange& exchange, std::uint64_t bytes);
     Task<Result<void>> write_and_announce(std::shared_ptr<Buffer> buffer, Bytes bytes);
+    Task<void> forget_claim();
     Task<Result<void>> begin_writing(std::optional<std::uint64_t> length);
     Task<void> publish();
     Task<void> until_followers_left();
@@ -125,8 +127,9 @@ class Fetch {
     std::vector<std::shared_ptr<Subscription>> subscriptions_;
     Digester digester_;
     std::unique_ptr<BlobWriter> writer_;
-    std::uint64_t received_ = 0;   ///< bytes hashed and given to the writer
-    std::uint64_t announced_ = 0;  ///< the `available` that followers were last woken for
+    bool length_is_claim_ = false;  ///< a manifest's, because upstream tells none
+    std::uint64_t received_ = 0;    ///< bytes hashed and given to the writer
+    std::uint64_t announced_ = 0;   ///< the `available` that followers were last woken for
     Instant announced_at_{};
     AnnounceTimer announce_timer_;
 };

@@ -92,6 +92,7 @@ struct RemoveTag {
 struct PutGrant {
     std::string scope, repository;
     Digest digest;
+    std::uint64_t told_bytes = 0;  ///< how long the manifest that references it says it is; 0: nobody said
 };
 struct PutVolume {
     VolumeRecord record;
@@ -118,6 +119,8 @@ class Ledger {
     std::optional<ManifestRecord> find_manifest(const Digest& digest) const;
     std::optional<TagRecord> find_tag(const std::string& repository, const std::string& tag) const;
     bool granted(const std::string& scope, const std::string& repository, const Digest& digest) const;
+    /// What the grant tells of the digest's length, if it does. A claim of the manifest's author, no fact.
+    std::optional<std::uint64_t> told_bytes(const std::string& scope, const std::string& repository, const Digest& digest) const;
     /// Tags of a repository in lexical order, after `last`, at most `count_max`.
     std::vector<std::string> list_tags(const std::string& repository, const std::string& last, std::size_t count_max) const;
     /// Repositories that have tags, in lexical order, after `last`.

@@ -325,6 +325,22 @@ TEST_CASE("cache: a damaged blob is served by nobody of the team any more") {
     (void)box.loop().run(There::call(second.loop(), drop));
 }
 
+TEST_CASE("cache: a length that upstream tells by no means is the manifest's, on the way past the store too") {
+    Box box;
+    box.upstreams.answer = [](auto& request) {
+        auto offer = image_offer(request);
+        offer.length_untold = true;
+        return offer;
+    };
+    box.troubles().refuse_begin = Error{Fault::capacity, Code::no_space};
+    CHECK_FALSE(box.open(box.source(), layer));
+    box.apply(PutGrant{"", box.source().ledger_name, digest_of(layer), layer.size()});
+    auto bypass = box.open(box.source(), layer);
+    REQUIRE(bypass);
+    CHECK(bypass->served == Served::bypass);
+    CHECK(bypass->length == layer.size());
+}
+
 TEST_CASE("cache: a document is read whole within its bound, and not beyond") {
     Box box;
     box.upstreams.answer = [](auto&) {

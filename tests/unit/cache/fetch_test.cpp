@@ -389,6 +389,65 @@ TEST_CASE("fetch: without a length every byte may be the last, and followers lea
     fetch.until_ended();
 }
 
+TEST_CASE("fetch: when upstream tells no length the manifest's is good enough to begin, and the last 64 KiB are held back") {
+    FetchBox box;
+    auto blob = content(500'000);
+    box.apply(PutGrant{"", box.source().ledger_name, digest_of(blob), blob.size()});
+    auto gate = std::make_shared<Gate>();
+    gate->open_bytes = 490'000;
+    box.upstreams.answer = [&](auto& request) {
+        auto offer = whole(blob, request);
+        offer.length_untold = true;
+        offer.gate = gate;
+        return offer;
+    };
+    RunningFetch fetch(box, digest_of(blob), box.source());
+    auto& follower = fetch.follow();
+    fetch.start();
+    auto known = box.loop().run(follower.until_length_known(soon_enough()));
+    CHECK(known);
+    CHECK(follower.progress().length == blob.size());
+    fetch.until([&] { return follower.available() == blob.size() - held_back; });
+    box.loop().run_for(milliseconds(30));
+    CHECK(follower.available() == blob.size() - held_back);
+    gate->open_all();
+    fetch.until_ended();
+    CHECK(follower.state() == FetchState::complete);
+    CHECK(box.box.has(digest_of(blob)));
+}
+
+TEST_CASE("fetch: a manifest that lies about a length makes no complete answer, and is not believed again") {
+    for (std::int64_t lie : {-100'000, -1, 1, 100'000}) {
+        CAPTURE(lie);
+        FetchBox box;
+        auto blob = content(500'000);
+        auto claim = static_cast<std::uint64_t>(static_cast<std::int64_t>(blob.size()) + lie);
+        box.apply(PutGrant{"", box.source().ledger_name, digest_of(blob), claim});
+        box.upstreams.answer = [&](auto& request) {
+            auto offer = whole(blob, request);
+            offer.length_untold = true;
+            return offer;
+        };
+        {
+            RunningFetch fetch(box, digest_of(blob), box.source());
+            auto& follower = fetch.follow();
+            fetch.start();
+            fetch.until_ended();
+            CHECK(follower.state() == FetchState::failed);
+            CHECK(follower.progress().length == claim);
+            CHECK(follower.available() <= claim - held_back);
+        }
+        CHECK_FALSE(box.box.has(digest_of(blob)));
+        RunningFetch again(box, digest_of(blob), box.source());
+        auto& follower = again.follow();
+        again.start();
+        again.until_ended();
+        CHECK(follower.state() == FetchState::complete);
+        CHECK(follower.progress().length == blob.size());
+        CHECK(box.box.has(digest_of(blob)));
+    }
+}
+
 TEST_CASE("fetch: a body without a length that lacks only its end mark is whole when its digest matches") {
     FetchBox box;
     auto blob = content(500'000);

@@ -123,6 +123,19 @@ TEST_CASE("ledger: what was granted with a manifest and never stored goes with i
     CHECK(box.ledger->granted("", "docker.io/b", absent));
 }
 
+TEST_CASE("ledger: a grant tells a length when a manifest told it") {
+    LedgerBox box;
+    auto digest = digest_of("x");
+    REQUIRE(box.apply_one(PutGrant{"", "docker.io/a", digest, 1'000'000}));
+    CHECK(box.ledger->told_bytes("", "docker.io/a", digest) == 1'000'000);
+    CHECK_FALSE(box.ledger->told_bytes("", "docker.io/b", digest));
+    CHECK_FALSE(box.ledger->told_bytes("hub", "docker.io/a", digest));
+    REQUIRE(box.apply_one(PutGrant{"", "docker.io/a", digest}));
+    CHECK(box.ledger->granted("", "docker.io/a", digest));
+    CHECK_FALSE(box.ledger->told_bytes("", "docker.io/a", digest));
+    CHECK(parse_told_bytes(grant_value(5, 0).substr(0, 16)) == 0);  // as earlier versions wrote it
+}
+
 TEST_CASE("ledger: scope and repository of a grant cannot be confused with each other") {
     LedgerBox box;
     REQUIRE(box.apply_one(PutGrant{"ab", "c", digest_of("x")}));
