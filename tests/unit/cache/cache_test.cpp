@@ -341,6 +341,25 @@ TEST_CASE("cache: a length that upstream tells by no means is the manifest's, on
     CHECK(bypass->length == layer.size());
 }
 
+TEST_CASE("cache: a document that drips holds no transfer buffer") {
+    Box box;
+    auto gate = std::make_shared<Gate>();
+    gate->open_bytes = 5;
+    box.upstreams.answer = [&](auto& request) {
+        auto offer = request.kind == UpstreamKind::tags ? whole(R"({"tags":[]})", request) : image_offer(request);
+        offer.gate = gate;
+        return offer;
+    };
+    auto list = box.cache.ask_document(box.source(), UpstreamKind::tags, "tags/list", "", MiB);
+    auto manifest = box.cache.open_manifest(box.source(), "latest", {}, false);
+    box.loop().run_until([&] { return box.upstreams.open == 2; });
+    box.loop().run_for(milliseconds(5));
+    CHECK(box.buffers.out() == 0);
+    gate->open_all();
+    CHECK(box.loop().run(std::move(list)));
+    CHECK(box.loop().run(std::move(manifest)));
+}
+
 TEST_CASE("cache: a document is read whole within its bound, and not beyond") {
     Box box;
     box.upstreams.answer = [](auto&) {
