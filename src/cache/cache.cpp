@@ -142,7 +142,7 @@ Task<Fetched<BlobSource>> Cache::open_blob(Source source, Digest digest) {
     auto& owner = team_.owner_of(digest.hash());
     auto work = [&] { return owner.locate(source, digest, loop_); };
     auto located = co_await run_on(owner.loop_, work);
-    if (located.failure) co_return *located.failure;
+    if (located.failure) co_return co_await open_past_store(source, digest, *located.failure);
     if (located.file) {
         blob.hot = co_await make_hot(source, std::move(located.file));
         blob.length = blob.hot->size();
@@ -157,18 +157,20 @@ Task<Fetched<BlobSource>> Cache::open_blob(Source source, Digest digest) {
     if (known && follower.progress().length == 0)
         known = co_await follower.until_beyond(0, loop_.time() + options_.head_deadline);
     if (!known) co_return upstream_failure(Fault::upstream, Code::timeout, "upstream did not begin to answer in time");
-    if (follower.state() == FetchState::failed) {
-        auto& failure = follower.progress().failure;
-        if (failure.error.fault != Fault::storage && failure.error.fault != Fault::capacity) co_return failure;
-        // The store cannot take it; the client gets it all the same.
-        blob.served = Served::bypass;
-        auto length = co_await blob_length(source, digest);
-        if (!length) co_return length.error();
-        blob.length = *length;
-        co_return blob;
-    }
+    if (follower.state() == FetchState::failed) co_return co_await open_past_store(source, digest, follower.progress().failure);
     blob.length = follower.progress().length;
     blob.follower.emplace(std::move(follower));
+    co_return blob;
+}
+
+/// The client gets a blob that the store cannot take, or give, all the same: straight from upstream. Any other failure is the answer.
+Task<Fetched<BlobSource>> Cache::open_past_store(Source source, Digest digest, UpstreamFailure failure) {
+    if (failure.error.fault != Fault::storage && failure.error.fault != Fault::capacity) co_return failure;
+    BlobSource blob;
+    blob.served = Served::bypass;
+    auto length = co_await blob_length(source, digest);
+    if (!length) co_return length.error();
+    blob.length = *length;
     co_return blob;
 }
 
@@ -193,7 +195,12 @@ Task<Cache::Located> Cache::locate(Source source, Digest digest, Loop& reader) {
         } else {
             auto opened = co_await tools_.store.open(digest);
             if (opened) located.file = *std::move(opened);
-            else if (fetches_.contains(digest)) continue;
+            else if (fetches_.contains(digest) || manifests_.keeping(digest)) continue;
+            else if (opened.error().fault == Fault::capacity) {
+                // It is stored, but there is no descriptor left to open it: a fetch would throw it away first.
+                located.failure = upstream_failure(Fault::capacity, Code::busy, "the store has no descriptor left");
+                co_return located;
+            }
             if (!located.file) break;
             if (granted) co_return located;
         }
@@ -211,7 +218,7 @@ Task<std::optional<UpstreamFailure>> Cache::confirm(const Source& source, const 
     auto request = blob_request(source, digest);
     request.head = true;
     auto answer = co_await tools_.upstreams.ask(std::move(request));
-    if (!answer) co_return answer.error();
+    if (!answer) co_return of_upstream(answer.error());
     co_await (*answer)->finish();
     std::vector<LedgerChange> changes;
     changes.push_back(PutGrant{source.scope(), source.ledger_name, digest});

@@ -34,6 +34,11 @@ bool asking_again_may_help(const Error& error) {
 
 }  // namespace
 
+UpstreamFailure of_upstream(UpstreamFailure failure) noexcept {
+    if (failure.error.fault == Fault::capacity) failure.error.fault = Fault::upstream;
+    return failure;
+}
+
 void Follower::leave() noexcept {
     if (auto subscription = std::move(subscription_)) subscription->progress->followers.fetch_sub(1, std::memory_order_release);
 }
@@ -174,7 +179,7 @@ Task<Result<void, UpstreamFailure>> Fetch::transfer() {
         auto wanted = request();
         auto answer = co_await tools_.upstreams.ask(std::move(wanted));
         if (!answer && (received_ == 0 || breaks >= breaks_without_progress_max || !asking_again_may_help(answer.error().error)))
-            co_return answer.error();
+            co_return of_upstream(answer.error());
         Error broke{Fault::upstream, Code::closed};
         if (answer) {
             auto exchange = *std::move(answer);

@@ -166,7 +166,9 @@ Task<void> Manifests::keep(Source source, ManifestContent content) {
     keeping_.insert(content.digest);
     auto known = co_await tools_.store.open(content.digest);
     Result<void> stored;
-    if (!known) stored = co_await write(content);
+    // Stored, but no descriptor is left to open it: whoever writes it again would remove it first.
+    bool is_stored = known || known.error().fault == Fault::capacity;
+    if (!is_stored) stored = co_await write(content);
     if (stored) {
         std::vector<LedgerChange> changes;
         ManifestRecord record;

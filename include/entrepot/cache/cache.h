@@ -104,6 +104,7 @@ class Cache {
     };
 
     Task<Located> locate(Source source, Digest digest, Loop& reader);
+    Task<Fetched<BlobSource>> open_past_store(Source source, Digest digest, UpstreamFailure failure);
     Task<std::optional<UpstreamFailure>> confirm(const Source& source, const Digest& digest);
     Fetch& start_fetch(const Source& source, const Digest& digest);
     Task<void> run_fetch(std::unique_ptr<Fetch> fetch);

@@ -71,6 +71,9 @@ class Follower {
     std::shared_ptr<Subscription> subscription_;
 };
 
+/// The queue before an upstream is full: no fault of the store, and no reason to go past it to that same upstream.
+UpstreamFailure of_upstream(UpstreamFailure failure) noexcept;
+
 /// What a fetch works with: its shard's.
 struct FetchTools {
     Store& store;

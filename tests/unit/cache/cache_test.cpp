@@ -325,6 +325,31 @@ TEST_CASE("cache: a damaged blob is served by nobody of the team any more") {
     (void)box.loop().run(There::call(second.loop(), drop));
 }
 
+TEST_CASE("cache: without a descriptor to open a stored blob it comes from upstream, and stays stored") {
+    Box box;
+    box.put(layer);
+    box.apply(PutGrant{"", box.source().ledger_name, digest_of(layer)});
+    box.troubles().refuse_open = Error{Fault::capacity, Code::busy, EMFILE};
+    auto opened = box.open(box.source(), layer);
+    REQUIRE(opened);
+    CHECK(opened->served == Served::bypass);
+    CHECK(opened->length == layer.size());
+    CHECK(box.troubles().begun == 0);
+    box.troubles().refuse_open.reset();
+    opened = box.open(box.source(), layer);
+    REQUIRE(opened);
+    CHECK(opened->served == Served::hit);
+}
+
+TEST_CASE("cache: a full queue before upstream is the answer, not a reason to ask upstream past the store") {
+    Box box;
+    box.upstreams.answer = [](auto&) { return refusal(Code::busy, 0, Fault::capacity); };
+    auto refused = box.open(box.source(), layer);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().error.code == Code::busy);
+    CHECK(box.upstreams.requests.size() == 1);
+}
+
 TEST_CASE("cache: a length that upstream tells by no means is the manifest's, on the way past the store too") {
     Box box;
     box.upstreams.answer = [](auto& request) {

@@ -10,7 +10,7 @@
 namespace entrepot {
 
 struct StoreTroubles {
-    std::optional<Error> refuse_begin;
+    std::optional<Error> refuse_open, refuse_begin;
     std::uint64_t append_bytes_max = std::numeric_limits<std::uint64_t>::max();
     Error append_error{Fault::storage, Code::io_failed, 5};
     std::optional<Error> refuse_publish;
@@ -54,7 +54,10 @@ class TroubledStore final : public Store {
     Task<Result<void>> start() override { return real_.start(); }
     Task<void> stop() override { return real_.stop(); }
     Ledger& ledger() noexcept override { return real_.ledger(); }
-    Task<Result<BlobRef>> open(const Digest& digest) override { return real_.open(digest); }
+    Task<Result<BlobRef>> open(const Digest& digest) override {
+        if (troubles.refuse_open) co_return *troubles.refuse_open;
+        co_return co_await real_.open(digest);
+    }
     Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length,
                                                     Digester& resumed) override {
         ++troubles.begun;
