@@ -177,13 +177,13 @@ Task<Fetched<BlobSource>> Cache::open_past_store(Source source, Digest digest, U
 /// On the owner: who has the digest, may this source have it, and if nobody has it, who fetches.
 Task<Cache::Located> Cache::locate(Source source, Digest digest, Loop& reader) {
     Located located;
-    while (manifests_.keeping(digest)) co_await Sleep(keeping_check_interval);
     bool granted = ledger().granted(source.scope(), source.ledger_name, digest);
     // After each wait the world may have moved, a fetch begun or ended: look again. A fetch of what is stored by then would throw it away first.
     for (;;) {
         auto running = fetches_.find(digest);
-        if (running != fetches_.end() && running->second->state() == FetchState::failed) {
-            // It failed for those who waited, and is putting its file away: who comes now gets a try of his own.
+        // A manifest that is being stored is here in a moment. A fetch that failed did so for those who waited, and is putting its file away: who comes now gets a try of his own.
+        bool failed = running != fetches_.end() && running->second->state() == FetchState::failed;
+        if (failed || manifests_.keeping(digest)) {
             co_await Sleep(keeping_check_interval);
             continue;
         }
@@ -352,10 +352,10 @@ Task<void> Cache::keep_manifest(Source source, ManifestContent content) {
     (void)co_await run_on(owner.loop_, keep);
 }
 
-/// On the owner: unless the same bytes are being fetched as a blob right now, since a digest has one writer.
+/// On the owner: after a fetch of the same bytes as a blob, since a digest has one writer.
 Task<void> Cache::keep_here(Source source, ManifestContent content) {
     manifests_.remember(source, content);
-    if (fetches_.contains(content.digest)) co_return;
+    while (fetches_.contains(content.digest)) co_await Sleep(keeping_check_interval);
     co_await manifests_.keep(std::move(source), std::move(content));
 }
 

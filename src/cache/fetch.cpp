@@ -17,7 +17,7 @@ constexpr std::uint64_t announce_step_bytes = 1 * MiB;
 constexpr Duration announce_interval_min = milliseconds(4);
 constexpr Duration announce_interval_max = milliseconds(60);
 constexpr Duration announce_interval_per_follower = std::chrono::microseconds(50);
-constexpr Duration followers_check_interval = milliseconds(20);
+constexpr Duration followers_check_interval = milliseconds(20), followers_check_interval_max = milliseconds(320);
 
 UpstreamFailure failure_of(const Error& error, std::string why) {
     UpstreamFailure failure;
@@ -338,7 +338,11 @@ Task<void> Fetch::publish() {
 }
 
 Task<void> Fetch::until_followers_left() {
-    while (progress_->followers.load(std::memory_order_acquire) > 0) co_await Sleep(followers_check_interval);
+    // Rarer while it lasts: a slow reader of a large blob takes hours.
+    for (auto interval = followers_check_interval; progress_->followers.load(std::memory_order_acquire) > 0;) {
+        co_await Sleep(interval);
+        interval = std::min(interval * 2, followers_check_interval_max);
+    }
     Loop::current().timers().disarm(announce_timer_);
 }
 

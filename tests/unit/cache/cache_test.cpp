@@ -385,6 +385,27 @@ TEST_CASE("cache: a document that drips holds no transfer buffer") {
     CHECK(box.loop().run(std::move(manifest)));
 }
 
+TEST_CASE("cache: a manifest that is on its way as a blob is kept as a manifest once it is here") {
+    Box box;
+    auto gate = std::make_shared<Gate>();
+    gate->open_bytes = 5;
+    box.upstreams.answer = [&](auto& request) {
+        if (request.kind != UpstreamKind::blob) return image_offer(request);
+        auto offer = whole(manifest, request);
+        offer.gate = gate;
+        return offer;
+    };
+    {
+        auto as_blob = box.open(box.source(), manifest);
+        REQUIRE(as_blob);
+        REQUIRE(box.manifest_of(box.source(), "latest"));
+        CHECK_FALSE(box.store->ledger().find_manifest(digest_of(manifest)));
+        gate->open_all();
+    }
+    box.loop().run_until([&] { return box.store->ledger().find_manifest(digest_of(manifest)).has_value(); });
+    CHECK(box.granted(box.source(), digest_of(layer)));
+}
+
 TEST_CASE("cache: a document is read whole within its bound, and not beyond") {
     Box box;
     box.upstreams.answer = [](auto&) {
