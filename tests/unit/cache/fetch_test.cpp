@@ -448,6 +448,35 @@ TEST_CASE("fetch: a manifest that lies about a length makes no complete answer, 
     }
 }
 
+TEST_CASE("fetch: a manifest's length that is less than what is kept already is not believed") {
+    FetchBox box;
+    auto blob = content(5 * chunk_bytes);
+    {
+        Digester digester(DigestAlgorithm::sha256);
+        auto writer = box.loop().run(box.store->begin(digest_of(blob), std::nullopt, digester));
+        REQUIRE(writer);
+        for (int chunk = 0; chunk < 4; ++chunk) {
+            auto bytes = bytes_of(blob).subspan(static_cast<std::size_t>(chunk) * chunk_bytes, chunk_bytes);
+            REQUIRE(box.loop().run((*writer)->append(bytes, -1)));
+        }
+        box.loop().run((*writer)->abandon(true));
+    }
+    REQUIRE(box.store->partial_bytes(digest_of(blob)) == 3 * chunk_bytes);
+    box.apply(PutGrant{"", box.source().ledger_name, digest_of(blob), chunk_bytes});
+    box.upstreams.answer = [&](auto& request) {
+        auto offer = whole(blob, request);
+        offer.length_untold = true;
+        return offer;
+    };
+    RunningFetch fetch(box, digest_of(blob), box.source());
+    auto& follower = fetch.follow();
+    fetch.start();
+    fetch.until_ended();
+    CHECK(follower.state() == FetchState::complete);
+    CHECK(follower.progress().length == blob.size());
+    CHECK(box.upstreams.requests[0].range_from == 3 * chunk_bytes);
+}
+
 TEST_CASE("fetch: a body without a length that lacks only its end mark is whole when its digest matches") {
     FetchBox box;
     auto blob = content(500'000);
