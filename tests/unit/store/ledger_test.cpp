@@ -315,6 +315,23 @@ TEST_CASE("ledger: volumes are remembered by number") {
     CHECK(volumes[1].id == 222);
 }
 
+TEST_CASE("ledger: a file of a newer format is refused by name and number, and left as it is") {
+    LedgerBox box;
+    REQUIRE(box.apply_one(PutGrant{"", "docker.io/a", digest_of("x")}));
+    box.ledger.reset();
+    auto path = std::filesystem::path(box.options().directory) / "data.mdb";
+    auto file = read_text(path);
+    std::string_view ours("format\1\0\0\0", 10), newer("format\2\0\0\0", 10);
+    std::size_t found = 0;
+    for (auto at = file.find(ours); at != file.npos; at = file.find(ours, at + 1), ++found) file.replace(at, newer.size(), newer);
+    REQUIRE(found > 0);
+    write_text(path, file);
+    auto opened = Ledger::open(box.options());
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().find("format 2") != std::string::npos);
+    CHECK(read_text(path) == file);
+}
+
 TEST_CASE("ledger: a damaged file is refused with the way out, and never touched") {
     LedgerBox box;
     REQUIRE(box.apply_one(PutBlob{digest_of("x"), record_of(100 * chunk_bytes)}));
