@@ -215,9 +215,7 @@ Task<Cache::Located> Cache::locate(Source source, Digest digest, Loop& reader) {
 
 /// Content is here, but by another's rights: upstream must say that this source may have it.
 Task<std::optional<UpstreamFailure>> Cache::confirm(const Source& source, const Digest& digest) {
-    auto request = blob_request(source, digest);
-    request.head = true;
-    auto answer = co_await tools_.upstreams.ask(std::move(request));
+    auto answer = co_await ask_for_head(source, digest);
     if (!answer) co_return of_upstream(answer.error());
     co_await (*answer)->finish();
     std::vector<LedgerChange> changes;
@@ -225,6 +223,18 @@ Task<std::optional<UpstreamFailure>> Cache::confirm(const Source& source, const 
     auto written = co_await ledger().apply(std::move(changes));
     if (!written) log_warning("the ledger refuses a grant for {}", digest.text());
     co_return std::nullopt;
+}
+
+/// Some registries (public.ecr.aws) answer 401 to every HEAD of a blob, others know none: a GET whose body stays unread tells the same.
+Task<UpstreamAnswer> Cache::ask_for_head(Source source, Digest digest) {
+    auto request = blob_request(source, digest);
+    request.head = true;
+    auto answer = co_await tools_.upstreams.ask(std::move(request));
+    bool no_head = !answer && (answer.error().error.code == Code::unauthorized || answer.error().error.detail == 405);
+    if (!no_head) co_return answer;
+    auto whole = blob_request(source, digest);
+    auto again = co_await tools_.upstreams.ask(std::move(whole));
+    co_return again;
 }
 
 Fetch& Cache::start_fetch(const Source& source, const Digest& digest) {
@@ -248,9 +258,7 @@ Task<Fetched<std::uint64_t>> Cache::blob_length(Source source, Digest digest) {
     if (hot) co_return hot->size();
     auto stored = ledger().find_blob(digest);
     if (stored && ledger().granted(source.scope(), source.ledger_name, digest)) co_return stored->size;
-    auto request = blob_request(source, digest);
-    request.head = true;
-    auto answer = co_await tools_.upstreams.ask(std::move(request));
+    auto answer = co_await ask_for_head(source, digest);
     if (!answer) co_return answer.error();
     auto exchange = *std::move(answer);
     auto length = exchange->content_length();

@@ -106,6 +106,7 @@ class Cache {
     Task<Located> locate(Source source, Digest digest, Loop& reader);
     Task<Fetched<BlobSource>> open_past_store(Source source, Digest digest, UpstreamFailure failure);
     Task<std::optional<UpstreamFailure>> confirm(const Source& source, const Digest& digest);
+    Task<UpstreamAnswer> ask_for_head(Source source, Digest digest);
     Fetch& start_fetch(const Source& source, const Digest& digest);
     Task<void> run_fetch(std::unique_ptr<Fetch> fetch);
     Task<HotRef> make_hot(const Source& source, BlobRef file);

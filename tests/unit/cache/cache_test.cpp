@@ -115,6 +115,26 @@ TEST_CASE("cache: what one repository brought, another gets only when upstream c
     CHECK(box.upstreams.requests.size() == 2);
 }
 
+TEST_CASE("cache: a registry that refuses every HEAD of a blob is asked by GET, and its body is left alone") {
+    for (auto [code, status] : {std::pair{Code::unauthorized, 401}, {Code::bad_status, 405}}) {
+        CAPTURE(status);
+        Box box;
+        box.put(layer);
+        auto refused = refusal(code, status);
+        box.upstreams.answer = [&](auto& request) { return request.head ? refused : image_offer(request); };
+        auto length = box.loop().run(box.cache.blob_length(box.source(), digest_of(layer)));
+        REQUIRE(length);
+        CHECK(*length == layer.size());
+        auto opened = box.open(box.source(), layer);
+        REQUIRE(opened);
+        CHECK(opened->served == Served::hit);
+        CHECK(box.upstreams.requests.size() == 4);
+        CHECK(box.granted(box.source(), digest_of(layer)));
+        box.upstreams.answer = [&](auto&) { return refused; };
+        CHECK_FALSE(box.open(box.source("library/foreign"), layer));
+    }
+}
+
 TEST_CASE("cache: one repository under two credentials is two sources") {
     Box box;
     CredentialSpec credential;
