@@ -25,7 +25,8 @@ std::string difference(const std::string& wanted, const std::string& found) {
 }
 
 const char* name_of(Ask::What what) {
-    constexpr const char* names[] = {"version", "blob", "manifest", "tag", "unknown_blob", "bad_digest", "push", "tags_list", "referrers", "catalog"};
+    constexpr const char* names[] = {"version",    "blob", "manifest",  "tag",       "unknown_blob",
+                                     "bad_digest", "push", "tags_list", "referrers", "catalog"};
     return names[static_cast<int>(what)];
 }
 
@@ -54,6 +55,7 @@ void Judge::judge(const Ask& ask, const Answer& answer) {
         fmt::print(stderr, "             answered {} {}: {}\n", ask.method, ask.target, answer.head.field("x-entrepot-cache"));
     world_.note("answer", static_cast<std::uint64_t>(answer.status), answer.body.size());
     ++world_.counts[fmt::format("{} {} {}", ask.method, name_of(ask.what), answer.status)];
+    if (answer.head.has("x-entrepot-cache")) ++world_.counts["answered by " + answer.head.field("x-entrepot-cache")];
     if (answer.timed_out && !excuses_.silence) fail(ask, answer, "a request does not end");
     if (!answer.complete && !answer.left) judge_incomplete(ask, answer);
     if (answer.status == 0) return;
@@ -90,7 +92,8 @@ void Judge::judge_status(const Ask& ask, const Answer& answer) const {
             else if (ask.first || ask.last) right = {206};
     }
     if (std::find(right.begin(), right.end(), answer.status) != right.end()) return;
-    bool asks_upstream = ask.what != Ask::What::version && ask.what != Ask::What::catalog && ask.what != Ask::What::bad_digest && ask.what != Ask::What::push;
+    bool asks_upstream = ask.what != Ask::What::version && ask.what != Ask::What::catalog && ask.what != Ask::What::bad_digest &&
+                         ask.what != Ask::What::push;
     constexpr int excusable[] = {429, 502, 503, 504};
     if (answer.status == 408 && excuses_.silence) return;  // the rest of the head is on its way for ever
     // Whether a part can be satisfied depends on the length, about which this upstream lies.
@@ -142,7 +145,8 @@ void Judge::judge_list(const Ask& ask, const Answer& answer) const {
     if (!is_list || ask.head_only()) return;
     auto list = nlohmann::json::parse(answer.body, nullptr, false);
     if (list.is_discarded() || !list.is_object()) fail(ask, answer, "a list is no JSON object");
-    if (ask.what == Ask::What::referrers && !(list.contains("manifests") && list["manifests"].empty())) fail(ask, answer, "nobody refers to anything here");
+    if (ask.what == Ask::What::referrers && !(list.contains("manifests") && list["manifests"].empty()))
+        fail(ask, answer, "nobody refers to anything here");
     if (ask.what != Ask::What::tags_list) return;
     for (const auto& repository : catalogue_.repositories()) {
         if (repository.name != ask.repository) continue;

@@ -22,7 +22,7 @@ sim::Descriptor& directory_of(int fd) {
 Result<std::vector<std::string>> list_directory(int directory) {
     auto& world = sim::World::current();
     auto& inode = *directory_of(directory).inode;
-    if (world.random.chance(world.faults.name_error)) return storage_error(EIO);
+    if (world.strikes(world.faults.name_error, "error on a name")) return storage_error(EIO);
     std::vector<std::string> names;
     for (const auto& [name, entry] : inode.entries) names.push_back(name);
     // A directory has no order.

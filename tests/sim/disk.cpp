@@ -324,16 +324,23 @@ void Disk::sync_names(const Inode& directory) {
     pending_ = std::move(still_pending);
 }
 
-void Disk::crash(Random& random) {
+Disk::Lost Disk::crash(Random& random) {
+    Lost lost;
     bool journal = random.chance(0.5);
     std::size_t journal_length = random.below(pending_.size() + 1);
     std::set<const Inode*> stopped;  // the rest of this file's changes did not happen
     for (std::size_t i = 0; i < pending_.size(); ++i) {
         const auto& change = pending_[i];
         if (journal ? i >= journal_length : random.chance(0.5)) stopped.insert(change.inode.get());
-        if (!stopped.contains(change.inode.get())) apply(change);
+        if (stopped.contains(change.inode.get())) ++lost.names;
+        else apply(change);
     }
+    // Before the tree is replaced: a page is lost when its bytes did not come to the disk, whether its name survived or not.
+    for (const auto& [path, inode] : files())
+        lost.pages += static_cast<std::uint64_t>(
+            std::count_if(inode->pages.begin(), inode->pages.end(), [](auto& page) { return page.dirty || page.lost; }));
     replace_tree(rebuilt(*root_, &random));
+    return lost;
 }
 
 void Disk::settle() {

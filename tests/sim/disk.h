@@ -86,7 +86,11 @@ class Disk {
     bool rot(Inode& file, Random& random);
 
     /// The power fails: what was not durable is kept, lost or torn at random. Every InodeRef from before is stale then.
-    void crash(Random& random);
+    /// How much of what was not synced did not survive.
+    struct Lost {
+        std::uint64_t pages = 0, names = 0;
+    };
+    Lost crash(Random& random);
     /// An orderly restart of the machine: everything is durable, nothing is in memory.
     void settle();
 

@@ -35,18 +35,20 @@ Faults Faults::draw(Random& random) {
     faults.registration_refused = drawn(random, 1);
     faults.lookup_failure = drawn(random, 0.3);
     faults.long_delay = drawn(random, 0.05);
+    faults.interrupted_file = drawn(random, 0.2);
+    faults.sync_lies = random.chance(0.1) ? random.fraction() : 0;
     return faults;
 }
 
 void Faults::heal() {
     heal_disk();
-    for (double* fault : {&interrupted, &accept_error, &connect_refused, &connect_black_hole, &connection_doomed,
-                          &connection_silent, &lookup_failure})
+    for (double* fault : {&interrupted, &interrupted_file, &accept_error, &connect_refused, &connect_black_hole,
+                          &connection_doomed, &connection_silent, &lookup_failure})
         *fault = 0;
 }
 
 void Faults::heal_disk() {
-    for (double* fault : {&read_error, &write_error, &write_no_space, &sync_error, &name_error}) *fault = 0;
+    for (double* fault : {&read_error, &write_error, &write_no_space, &sync_error, &sync_lies, &name_error}) *fault = 0;
 }
 
 }  // namespace entrepot::sim

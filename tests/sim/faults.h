@@ -11,12 +11,14 @@ class Random;
 struct Faults {
     // Files, per request.
     double short_file_transfer = 0;  ///< a read or write moves fewer bytes than asked, at least one
+    double interrupted_file = 0;     ///< a read or write: EINTR, EAGAIN
     double read_error = 0;           ///< EIO
     double write_error = 0;          ///< EIO
     double write_no_space = 0;       ///< ENOSPC although the disk has room (quota, reserved blocks)
     double sync_error = 0;           ///< EIO; the pages then look clean and are not durable, as on ext4, XFS and Btrfs
-    double name_error = 0;           ///< open, rename, unlink, mkdir: EIO, EMFILE where it may be
-    double page_reclaim = 0;         ///< per file request: some clean pages of the file leave memory
+    double sync_lies = 0;     ///< answers well and makes nothing durable, as a disk with a volatile cache that ignores flushes
+    double name_error = 0;    ///< open, rename, unlink, mkdir: EIO, EMFILE where it may be
+    double page_reclaim = 0;  ///< per file request: some clean pages of the file leave memory
 
     // Sockets, per request.
     double short_socket_transfer = 0;

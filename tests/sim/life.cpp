@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace entrepot::sim {
@@ -55,6 +56,7 @@ class LifeRun {
 
   private:
     void start_box();
+    bool must_crash() const { return life_.crashes && world_.disk_steps >= life_.crash_at_disk_step; }
     void wait_for_clients();
     void stop_box();
     void close_outside();
@@ -67,6 +69,7 @@ class LifeRun {
     void check_disk(const Disk& disk) const;
     void end_power(bool orderly);
     void check_fetches() const;
+    void check_account() const;
     Memory remember() const;
 
     const Plan& plan_;
@@ -138,10 +141,12 @@ void LifeRun::start_box() {
     // A start that is refused is a short life: mostly the disk waits with its faults until the box runs.
     if (world_.random.chance(0.9)) world_.faults.heal_disk();
     box_ = std::make_unique<SimBox>(world_, setup);
-    auto outcome =
-        world_.run_until([this] { return box_->ready() || !box_->failed().empty(); }, world_.time() + run_time_max, steps_max);
+    auto outcome = world_.run_until([this] { return box_->ready() || !box_->failed().empty() || must_crash(); },
+                                    world_.time() + run_time_max, steps_max);
     check_outcome(outcome, "the start");
     world_.faults = plan_.faults;
+    if (box_->failed().empty() && number_ > 0 && before_.counts.contains("injected: crash in the middle"))
+        ++world_.counts["starts after a crash"];
     if (box_->failed().empty()) return;
     // A disk that refuses may keep the program from starting; it must say so and be able to start later.
     if (!plan_.disk_may_fail()) violation("the program does not start: " + box_->failed());
@@ -162,7 +167,7 @@ void LifeRun::rot() {
         for (const auto& [path, inode] : disk->files()) {
             if (path.rfind("blobs/", 0) != 0 || !world_.random.chance(plan_.rot) || !disk->rot(*inode, world_.random)) continue;
             ++rotten_[disk_path + "/" + path];
-            ++world_.counts["bits rotten"];
+            world_.count_injected("bit rotten");
         }
     }
 }
@@ -181,8 +186,8 @@ void LifeRun::wait_for_clients() {
     background_.start(move_tags());
     if (plan_.rot > 0) background_.start(rot_now_and_then());
     Instant crash = life_.crashes ? world_.time() + life_.crash_after : Instant::never();
-    auto outcome =
-        world_.run_until([&] { return clients_->done() || world_.time() >= crash; }, world_.time() + run_time_max, steps_max);
+    auto outcome = world_.run_until([&] { return clients_->done() || world_.time() >= crash || must_crash(); },
+                                    world_.time() + run_time_max, steps_max);
     check_outcome(outcome, "the clients");
 }
 
@@ -190,6 +195,7 @@ void LifeRun::stop_box() {
     box_->stop();
     auto outcome = world_.run_until([this] { return box_->stopped(); }, world_.time() + stop_time_max, steps_max);
     check_outcome(outcome, "the shutdown");
+    check_account();
     box_->take_down();
     box_.reset();
     if (world_.open_descriptors(SimBox::process) == 0) return;
@@ -213,8 +219,9 @@ void LifeRun::close_outside() {
     world_.detach(*outside_);
 }
 
-/// Whatever happened: a file under a digest's name holds that digest's bytes, in full.
+/// Whatever happened: a file under a digest's name holds that digest's bytes, in full. (When the disk lied about that, what is served still has to be right.)
 void LifeRun::check_files() const {
+    if (plan_.faults.sync_lies > 0) return;
     for (const auto& [disk_path, disk] : world_.disks) check_disk(*disk);
 }
 
@@ -229,6 +236,23 @@ void LifeRun::check_disk(const Disk& disk) const {
         if (Digest::of(bytes_of(inode->data), digest->algorithm()) != *digest)
             violation("a stored file does not match its name: " + path);
     }
+}
+
+/// After orderly lives the store knows each file that lies under blobs/, and no other: also when the power failed right after the last one's end.
+void LifeRun::check_account() const {
+    const auto& faults = plan_.faults;
+    bool excused =
+        faults.name_error + faults.sync_error + faults.sync_lies > 0 || before_.counts.contains("injected: crash in the middle");
+    if (excused || !box_->ready()) return;
+    std::uint64_t bytes = 0;
+    for (const auto& [disk_path, disk] : world_.disks) {
+        for (const auto& [path, inode] : disk->files()) {
+            if (path.rfind("blobs/", 0) == 0)
+                bytes += std::max<std::uint64_t>(1, (inode->data.size() + page_bytes - 1) / page_bytes) * page_bytes;
+        }
+    }
+    if (bytes != box_->stored_bytes())
+        violation(fmt::format("{} bytes of blobs lie on the disks, the store counts {}", bytes, box_->stored_bytes()));
 }
 
 /// One GET for each digest that was asked for, as long as nothing forces another: a failure, an end in the middle of a transfer, a store without room.
@@ -256,23 +280,31 @@ Memory LifeRun::remember() const {
     memory.counts["answers"] += clients_->answers();
     memory.counts["complete answers"] += clients_->complete();
     memory.counts["steps"] += world_.steps();
+    memory.counts["disk steps"] += world_.disk_steps;
+    if (must_crash()) ++memory.counts["crashes at a chosen disk step"];
     return memory;
 }
 
 void LifeRun::end_power(bool orderly) {
     for (const auto& [path, disk] : world_.disks) {
-        if (orderly) disk->settle();
-        else disk->crash(world_.random);
+        if (orderly) {
+            disk->settle();
+            continue;
+        }
+        auto lost = disk->crash(world_.random);
+        world_.count_injected("pages lost in a power cut", lost.pages);
+        world_.count_injected("names lost in a power cut", lost.names);
     }
 }
 
 Memory LifeRun::run() {
     start_box();
     bool refused = !box_->failed().empty();
-    if (!refused) wait_for_clients();
+    if (!refused && !must_crash()) wait_for_clients();
     check_fetches();
     if (life_.crashes && !refused) {
         // The rest of this process is not cleaned up: that is what a crash is.
+        world_.count_injected("crash in the middle");
         end_power(false);
         check_files();
         rot();

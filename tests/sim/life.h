@@ -12,10 +12,10 @@ namespace entrepot::sim {
 struct Memory {
     std::map<std::string, std::string> disks;  ///< Disk::save()
     std::int64_t time_ns = 0;
-    std::map<std::string, std::uint64_t> gets;  ///< by digest, of all lives
+    std::map<std::string, std::uint64_t> gets;    ///< by digest, of all lives
     std::map<std::string, std::uint64_t> rotten;  ///< files that a bit flipped in, on a disk and in a path; how often
-    std::string tags;                           ///< Catalogue::save_tags()
-    std::uint64_t history = 0;                  ///< hash of everything that happened
+    std::string tags;                             ///< Catalogue::save_tags()
+    std::uint64_t history = 0;                    ///< hash of everything that happened
     std::map<std::string, std::uint64_t> counts;
 
     std::string save() const;

@@ -99,11 +99,9 @@ void Network::connect(const SocketRef& socket, const sockaddr* address, socklen_
         socket->error = error;
         notify(socket);
     };
-    if (world_.random.chance(world_.faults.connect_black_hole)) {
-        ++world_.counts["connects into a black hole"];
+    if (world_.strikes(world_.faults.connect_black_hole, "connect into a black hole")) {
         world_.after(connect_give_up, [fail] { fail(ETIMEDOUT); });
-    } else if (world_.random.chance(world_.faults.connect_refused)) {
-        ++world_.counts["connects refused"];
+    } else if (world_.strikes(world_.faults.connect_refused, "connect refused")) {
         world_.after(world_.network_delay(), [fail] { fail(ECONNREFUSED); });
     } else {
         world_.after(world_.network_delay(), [this, socket] { establish(socket); });
@@ -113,8 +111,9 @@ void Network::connect(const SocketRef& socket, const sockaddr* address, socklen_
 void Network::draw_character(Socket& socket) {
     auto& random = world_.random;
     const auto& faults = world_.faults;
-    socket.window = random.chance(faults.narrow_window) ? random.between(1, 8) * KiB : random.between(32, 512) * KiB;
-    socket.tiny_segments = random.chance(faults.tiny_segments);
+    socket.window =
+        world_.strikes(faults.narrow_window, "narrow socket buffer") ? random.between(1, 8) * KiB : random.between(32, 512) * KiB;
+    socket.tiny_segments = world_.strikes(faults.tiny_segments, "tiny segments");
     // Between 1 GB/s and 10 MB/s.
     socket.ns_per_byte = static_cast<std::int64_t>(1 + random.skewed(100));
     if (random.chance(faults.connection_doomed)) socket.doomed_after = random.skewed(MiB);
@@ -167,7 +166,8 @@ std::int64_t Network::receive(Socket& socket, MutableBytes into, bool peek, bool
         return socket.end_received || socket.read_shut || socket.broken ? 0 : -EAGAIN;
     }
     auto length = std::min(into.size(), socket.inbox.size());
-    if (may_be_short && world_.random.chance(world_.faults.short_socket_transfer)) length = 1 + world_.random.below(length);
+    if (may_be_short && world_.strikes(world_.faults.short_socket_transfer, "short socket transfer"))
+        length = 1 + world_.random.below(length);
     std::memcpy(into.data(), socket.inbox.front(length).data(), length);
     if (peek) return static_cast<std::int64_t>(length);
     socket.inbox.drop(length);
@@ -186,7 +186,8 @@ std::int64_t Network::send(const SocketRef& socket, Bytes from, bool may_be_shor
     auto room = socket->window - std::min(socket->window, socket->outstanding);
     if (room == 0) return -EAGAIN;
     auto length = std::min(from.size(), room);
-    if (may_be_short && world_.random.chance(world_.faults.short_socket_transfer)) length = 1 + world_.random.below(length);
+    if (may_be_short && world_.strikes(world_.faults.short_socket_transfer, "short socket transfer"))
+        length = 1 + world_.random.below(length);
     transmit(socket, from.first(length));
     return static_cast<std::int64_t>(length);
 }
@@ -213,9 +214,10 @@ void Network::transmit(const SocketRef& socket, Bytes bytes) {
         if (!socket->tiny_segments && world_.random.chance(0.7)) piece = bytes.first(std::min(bytes.size(), segment_bytes_max));
         bytes = bytes.subspan(piece.size());
         bool silent = socket->sent >= socket->silent_after;
+        if (silent) world_.count_injected("segment lost for ever");
         socket->sent += piece.size();
         if (socket->sent > socket->doomed_after) {
-            ++world_.counts["connections reset by the network"];
+            world_.count_injected("connection reset by the network");
             schedule(socket, arrival(*socket, 0), [this, socket] {
                 reset_from(socket->peer);
                 reset_from(socket);

@@ -45,6 +45,24 @@ Plan Plan::draw(std::uint64_t seed) {
     return plan;
 }
 
+Plan Plan::crash_at(std::uint64_t seed, std::uint64_t disk_step) {
+    auto plan = draw(seed);
+    plan.healthy = plan.roomy = true;
+    plan.disk_bytes = 64 * MiB;
+    plan.capacity_bytes = 48 * MiB;
+    plan.rot = 0;
+    plan.faults = Faults::none();
+    plan.upstream = UpstreamFaults{};
+    plan.clients.clients = 2;
+    plan.clients.requests_max = 4;
+    plan.clients.leaves = plan.clients.slow = plan.clients.pipelines = plan.clients.herd = 0;
+    plan.lives.assign(2, Life{});
+    plan.lives[0].crashes = true;
+    plan.lives[0].crash_after = std::chrono::hours(1);
+    plan.lives[0].crash_at_disk_step = disk_step;
+    return plan;
+}
+
 std::vector<std::string> Plan::disk_paths() const {
     std::vector<std::string> paths = volumes;
     paths.emplace_back(store_path);
@@ -61,7 +79,9 @@ Excuses Plan::excuses() const {
 }
 
 bool Plan::disk_may_fail() const {
-    return !roomy || faults.read_error + faults.write_error + faults.write_no_space + faults.sync_error + faults.name_error > 0;
+    return !roomy || faults.read_error + faults.write_error + faults.write_no_space + faults.sync_error + faults.sync_lies +
+                             faults.name_error >
+                         0;
 }
 
 }  // namespace entrepot::sim

@@ -13,6 +13,7 @@ namespace entrepot::sim {
 struct Life {
     bool crashes = false;
     Duration crash_after{};
+    std::uint64_t crash_at_disk_step = UINT64_MAX;  ///< right after that many effects on disks and ledger
 };
 
 struct Plan {
@@ -23,7 +24,7 @@ struct Plan {
     bool roomy = true;     ///< the store takes everything there is
     std::uint64_t disk_bytes = 0, capacity_bytes = 0;
     std::vector<std::string> volumes;  ///< empty: the store's directory is the only one
-    double rot = 0;              ///< per stored file and opportunity: one bit of it flips on the disk
+    double rot = 0;                    ///< per stored file and opportunity: one bit of it flips on the disk
     Duration tag_ttl = seconds(60);
     std::size_t buffers = 8;  ///< of a shard, for fills and cold reads
     unsigned provided_buffers = 32;
@@ -37,6 +38,8 @@ struct Plan {
     static constexpr const char* store_path = "store";
 
     static Plan draw(std::uint64_t seed);
+    /// A small life among healthy parts that ends with its n-th effect on the disk or the ledger, and one that finds what is left.
+    static Plan crash_at(std::uint64_t seed, std::uint64_t disk_step);
     std::vector<std::string> disk_paths() const;
     Excuses excuses() const;
     bool disk_may_fail() const;

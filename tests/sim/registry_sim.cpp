@@ -45,6 +45,7 @@ UpstreamFaults UpstreamFaults::draw(Random& random, bool harmful) {
     faults.until_close = drawn(random, 0.3);
     faults.tokens = random.chance(0.5);
     faults.redirects = random.chance(0.4);
+    faults.scarce = drawn(random, 1);
     if (!harmful) return faults;
     faults.cut = drawn(random, 0.5);
     faults.reset = drawn(random, 0.5);
@@ -122,24 +123,25 @@ void SimRegistry::check_request(Host host, const Head& head) const {
 Task<bool> SimRegistry::answer(Host host, Wire& wire, std::string method, std::string target, Head head) {
     auto deadline = Loop::current().time() + std::chrono::minutes(5);
     if (random_.chance(faults_.hang)) {
-        ++world_.counts["upstream hangs"];
+        world_.count_injected("upstream: no answer");
         bool more = true;
         while (more) more = co_await wire.fill(deadline);
         co_return false;
     }
     if (random_.chance(faults_.garbage)) {
+        world_.count_injected("upstream: no HTTP");
         co_await wire.send("SSH-2.0-OpenSSH_9.2\r\n\r\n", deadline);
         co_return false;
     }
     if (random_.chance(faults_.slow)) co_await Sleep(random_.span(milliseconds(0), milliseconds(900)));
     if (random_.chance(faults_.server_error)) {
         constexpr int statuses[] = {500, 502, 503, 504};
-        ++world_.counts["upstream 5xx"];
+        world_.count_injected("upstream: 5xx");
         bool kept = co_await answer_status(wire, random_.pick(statuses), {}, method != "HEAD");
         co_return kept;
     }
     if (random_.chance(faults_.too_many)) {
-        ++world_.counts["upstream 429"];
+        world_.count_injected("upstream: 429");
         auto retry = random_.chance(0.5) ? fmt::format("Retry-After: {}\r\n", random_.below(5)) : std::string();
         bool kept = co_await answer_status(wire, 429, retry, method != "HEAD");
         co_return kept;
@@ -253,8 +255,14 @@ Task<bool> SimRegistry::answer_content(Wire& wire, const std::string& method, co
     body.head = status_line(start ? 206 : 200);
     if (start) body.head += fmt::format("Content-Range: bytes {}-{}/{}\r\n", *start, total - 1, total);
     body.head += fmt::format("Content-Type: {}\r\n", content.is_manifest() ? content.media_type : "application/octet-stream");
-    auto digest = random_.chance(faults_.wrong_digest_header) ? Catalogue::unknown_digest(random_) : content.digest.text();
+    bool digest_lies = random_.chance(faults_.wrong_digest_header);
+    if (digest_lies) world_.count_injected("upstream: digest header lies");
+    auto digest = digest_lies ? Catalogue::unknown_digest(random_) : content.digest.text();
     body.head += fmt::format("Docker-Content-Digest: {}\r\n", digest);
+    if (content.is_manifest() && random_.chance(faults_.scarce)) {
+        world_.count_injected("upstream: little left of the rate limit");
+        body.head += fmt::format("RateLimit-Remaining: {};w=21600\r\n", random_.below(10));
+    }
     if (method == "HEAD") {
         ++traffic.heads;
         body.head += fmt::format("Content-Length: {}\r\n\r\n", total);
@@ -265,6 +273,14 @@ Task<bool> SimRegistry::answer_content(Wire& wire, const std::string& method, co
     body.total = total;
     body.bytes = content.bytes.substr(start.value_or(0));
     body.deed = draw_deed();
+    constexpr const char* deeds[] = {"",
+                                     "upstream: body cut",
+                                     "upstream: body reset",
+                                     "upstream: bit flipped",
+                                     "upstream: more promised",
+                                     "upstream: less sent",
+                                     "upstream: body stalls"};
+    if (body.deed != Deed::right) world_.count_injected(deeds[static_cast<int>(body.deed)]);
     if (body.deed == Deed::corrupt && !body.bytes.empty()) {
         auto& byte = body.bytes[random_.below(body.bytes.size())];
         byte = static_cast<char>(byte ^ (1 << random_.below(8)));
@@ -294,7 +310,6 @@ Task<bool> SimRegistry::send_body(Wire& wire, Body body) {
     if (sent) sent = co_await send_pieces(wire, std::string_view(body.bytes).substr(0, length), body.chunked);
     if (sent && body.chunked && !broken && body.deed != Deed::promises_more) sent = co_await wire.send("0\r\n\r\n", deadline);
     if (body.deed == Deed::stall) {
-        ++world_.counts["upstream stalls"];
         bool more = true;
         while (more) more = co_await wire.fill(deadline);
     }
@@ -302,7 +317,6 @@ Task<bool> SimRegistry::send_body(Wire& wire, Body body) {
         --traffic->running;
         bool whole = sent && body.deed == Deed::right;
         ++(whole ? traffic->delivered : traffic->spoiled);
-        if (body.deed != Deed::right) ++world_.counts["upstream bodies spoiled"];
     }
     if (body.deed == Deed::reset) wire.close(true);
     co_return sent&& body.deed == Deed::right && !body.closes;

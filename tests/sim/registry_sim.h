@@ -29,6 +29,7 @@ struct UpstreamFaults {
     double slow = 0;
     double chunked = 0;
     double until_close = 0;  ///< neither length nor chunks
+    double scarce = 0;       ///< of a manifest: little or nothing is left of the rate limit, it says
     double ignores_range = 0;
     bool tokens = false;
     bool redirects = false;

@@ -7,10 +7,7 @@ namespace entrepot {
 Result<std::vector<Address>> look_up_addresses(const std::string& host, std::uint16_t port) {
     auto& world = sim::World::current();
     Error unresolved{Fault::upstream, Code::name_unresolved, 0};
-    if (world.random.chance(world.faults.lookup_failure)) {
-        ++world.counts["name lookups failed"];
-        return unresolved;
-    }
+    if (world.strikes(world.faults.lookup_failure, "name look-up failed")) return unresolved;
     auto found = world.names.find(host);
     if (found == world.names.end()) return unresolved;
     std::vector<Address> addresses;

@@ -64,7 +64,7 @@ void SimRing::flush() {
 void SimRing::start(std::uint64_t number) {
     auto& pending = pending_.at(number);
     if (is_socket_request(pending.request.kind)) {
-        if (world_.random.chance(world_.faults.interrupted)) return finish(number, -EINTR);
+        if (world_.strikes(world_.faults.interrupted, "EINTR of a socket")) return finish(number, -EINTR);
         auto socket = socket_of(pending.request.fd);
         socket->waiting.push_back({this, number});
         pending.waits = true;
@@ -80,7 +80,7 @@ void SimRing::start(std::uint64_t number) {
 
 void SimRing::start_cancels() {
     for (auto number : std::exchange(cancelled_, {})) {
-        if (world_.random.chance(world_.faults.cancel_too_late)) {
+        if (world_.strikes(world_.faults.cancel_too_late, "cancel too late")) {
             // The request stays ahead of its cancellation for a while: its own result may come first.
             world_.after(world_.network_delay(), [world = &world_, ring = number_, number] {
                 if (auto* self = world->ring(ring)) self->cancel_now(number);
@@ -128,7 +128,8 @@ unsigned SimRing::reap(Instant) {
     woken_ = false;
     flush();
     auto count = finished_.size();
-    if (count > 1 && world_.random.chance(world_.faults.late_completion)) count = world_.random.below(count) + 1;
+    if (count > 1 && world_.strikes(world_.faults.late_completion, "completions reported late"))
+        count = world_.random.below(count) + 1;
     for (std::size_t i = 0; i < count; ++i) {
         auto finished = finished_.front();
         finished_.pop_front();
@@ -162,7 +163,7 @@ void SimRing::give_back(std::uint32_t flags) noexcept {
 
 bool SimRing::register_buffers(MutableBytes region) {
     ASSERT(registered_.empty());
-    if (world_.random.chance(world_.faults.registration_refused)) return false;
+    if (world_.strikes(world_.faults.registration_refused, "registered buffers refused")) return false;
     registered_ = region;
     return true;
 }

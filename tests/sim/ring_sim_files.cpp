@@ -59,6 +59,7 @@ void SimRing::perform_file(std::uint64_t number) {
     auto& pending = found->second;
     pending.started = true;
     auto result = file_result(pending.request);
+    ++world_.disk_steps;
     world_.after(world_.disk_delay(), [world = &world_, ring = number_, number, result] {
         if (auto* self = world->ring(ring)) self->finish(number, result);
     });
@@ -72,18 +73,24 @@ std::int32_t SimRing::file_result(const Request& request) {
         case Kind::read:
         case Kind::write: return transfer(request, file);
         case Kind::data_sync:
-        case Kind::sync: return file.disk->sync(*file.inode, random.chance(faults.sync_error));
+        case Kind::sync:
+            if (world_.strikes(faults.sync_lies, "sync that lies")) return 0;
+            return file.disk->sync(*file.inode, world_.strikes(faults.sync_error, "EIO of a sync"));
         case Kind::sync_range: return random.chance(faults.sync_error) ? -EIO : 0;
         case Kind::allocate:
-            if (random.chance(faults.write_no_space)) return -ENOSPC;
-            return file.disk->allocate(*file.inode, request.offset, request.size);
+            if (world_.strikes(faults.write_no_space, "ENOSPC without need")) return -ENOSPC;
+            return noting_full(file.disk->allocate(*file.inode, request.offset, request.size));
         default: return name_result(request);
     }
 }
 
+std::int32_t SimRing::noting_full(std::int64_t result) {
+    if (result == -ENOSPC) world_.count_injected("ENOSPC of a full disk");
+    return static_cast<std::int32_t>(result);
+}
+
 std::int32_t SimRing::name_result(const Request& request) {
-    if (world_.random.chance(world_.faults.name_error)) {
-        ++world_.counts["name errors"];
+    if (world_.strikes(world_.faults.name_error, "error on a name")) {
         return request.kind == Kind::open && world_.random.chance(0.5) ? -EMFILE : -EIO;
     }
     auto& directory = file_of(request.fd);
@@ -118,18 +125,17 @@ std::int32_t SimRing::transfer(const Request& request, Descriptor& file) {
     bool direct = file.flags & O_DIRECT;
     auto mode = file.flags & O_ACCMODE;
     if (mode == (writes ? O_RDONLY : O_WRONLY)) return -EBADF;
-    if (random.chance(faults.page_reclaim)) file.disk->reclaim(*file.inode, random, random.fraction());
-    if (random.chance(writes ? faults.write_error : faults.read_error)) {
-        ++world_.counts[writes ? "write errors" : "read errors"];
+    if (world_.strikes(faults.page_reclaim, "pages reclaimed")) file.disk->reclaim(*file.inode, random, random.fraction());
+    if (writes ? world_.strikes(faults.write_error, "EIO of a write") : world_.strikes(faults.read_error, "EIO of a read"))
         return -EIO;
-    }
-    if (writes && random.chance(faults.write_no_space)) return -ENOSPC;
+    if (writes && world_.strikes(faults.write_no_space, "ENOSPC without need")) return -ENOSPC;
+    if (world_.strikes(faults.interrupted_file, "EINTR or EAGAIN of a file")) return random.chance(0.5) ? -EINTR : -EAGAIN;
     std::uint32_t length = request.length;
     std::uint32_t unit = direct ? 512 : 1;
-    if (length > unit && random.chance(faults.short_file_transfer))
+    if (length > unit && world_.strikes(faults.short_file_transfer, writes ? "short write" : "short read"))
         length = static_cast<std::uint32_t>(random.between(1, length / unit)) * unit;
     auto* address = static_cast<std::byte*>(request.address);
-    if (writes) return static_cast<std::int32_t>(file.disk->write(*file.inode, {address, length}, request.offset, direct));
+    if (writes) return noting_full(file.disk->write(*file.inode, {address, length}, request.offset, direct));
     auto read = static_cast<std::int32_t>(file.disk->read(*file.inode, {address, length}, request.offset, direct));
     if (read > 0 && !direct) read_ahead(file.inode, request.offset + static_cast<std::uint64_t>(read));
     return read;

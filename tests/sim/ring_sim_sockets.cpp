@@ -43,7 +43,7 @@ void SimRing::try_socket(std::uint64_t number) {
 
 void SimRing::try_accept(std::uint64_t number, Pending& pending, Socket& listener) {
     while (!listener.backlog.empty()) {
-        if (world_.random.chance(world_.faults.accept_error)) {
+        if (world_.strikes(world_.faults.accept_error, "error of an accept")) {
             constexpr int errors[] = {EMFILE, ENFILE, ECONNABORTED};
             return finish(number, -world_.random.pick(errors));
         }
@@ -51,7 +51,7 @@ void SimRing::try_accept(std::uint64_t number, Pending& pending, Socket& listene
         accepted.socket = world_.network.accept(listener);
         accepted.process = process_;
         auto fd = world_.add(std::move(accepted));
-        if (world_.random.chance(world_.faults.multishot_end)) return finish(number, fd);
+        if (world_.strikes(world_.faults.multishot_end, "multishot request ended")) return finish(number, fd);
         report(pending, fd, 0);
     }
 }
@@ -64,7 +64,8 @@ void SimRing::try_receive_many(std::uint64_t number, Pending& pending, Socket& s
             if (result != -EAGAIN) finish(number, static_cast<std::int32_t>(result));
             return;
         }
-        if (free_buffers_.empty() || world_.random.chance(world_.faults.no_buffers)) return finish(number, -ENOBUFS);
+        if (free_buffers_.empty() || world_.strikes(world_.faults.no_buffers, "ENOBUFS without need"))
+            return finish(number, -ENOBUFS);
         // The kernel hands buffers out in the order in which they were given back.
         auto id = free_buffers_.front();
         free_buffers_.pop_front();
@@ -74,7 +75,8 @@ void SimRing::try_receive_many(std::uint64_t number, Pending& pending, Socket& s
         auto length = world_.network.receive(socket, into, false, true);
         ASSERT(length > 0);
         std::uint32_t flags = IORING_CQE_F_BUFFER | (std::uint32_t{id} << IORING_CQE_BUFFER_SHIFT);
-        if (world_.random.chance(world_.faults.multishot_end)) return finish(number, static_cast<std::int32_t>(length), flags);
+        if (world_.strikes(world_.faults.multishot_end, "multishot request ended"))
+            return finish(number, static_cast<std::int32_t>(length), flags);
         report(pending, static_cast<std::int32_t>(length), flags);
     }
 }

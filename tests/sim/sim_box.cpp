@@ -73,6 +73,8 @@ void SimBox::started(Result<void, std::string> result) {
     if (!ready_) failed_ = result.error();
 }
 
+std::uint64_t SimBox::stored_bytes() const { return box_->store().counters().bytes.load(); }
+
 void SimBox::stop() {
     if (running_) box_->stop();
 }

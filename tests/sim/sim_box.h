@@ -31,6 +31,8 @@ class SimBox {
     ~SimBox();
 
     bool ready() const { return ready_; }
+    /// By the store's own count.
+    std::uint64_t stored_bytes() const;
     const std::string& failed() const { return failed_; }
     /// An orderly shutdown, as after SIGTERM; also after failed().
     void stop();

@@ -30,19 +30,24 @@ constexpr const char* usage =
     "  --seed S     only this one; its log is printed\n"
     "  --seconds T  start no further seed after T seconds of real time\n"
     "  --verbose    print every event\n"
+    "  --no-crashes leave out the short lives that end at each of their disk steps\n"
     "  --repeat     run each seed twice and compare the histories\n";
 
 struct Options {
     std::uint64_t seeds = 500, first = 1;
     double seconds = 1e9;
-    bool single = false, verbose = false, repeat = false;
+    bool single = false, verbose = false, repeat = false, crashes = true;
 };
+
+constexpr std::uint64_t crash_seeds = 4;
+constexpr std::uint64_t crash_steps_max = 2000;
 
 bool parse(int count, char** arguments, Options& options) {
     for (int i = 1; i < count; ++i) {
         std::string_view name = arguments[i];
         if (name == "--verbose") options.verbose = true;
         else if (name == "--repeat") options.repeat = true;
+        else if (name == "--no-crashes") options.crashes = false;
         else if (i + 1 == count) return false;
         else if (name == "--seeds") options.seeds = std::strtoull(arguments[++i], nullptr, 10);
         else if (name == "--first") options.first = std::strtoull(arguments[++i], nullptr, 10);
@@ -100,16 +105,15 @@ bool fork_life(const Plan& plan, std::size_t number, const std::string& director
 }
 
 /// False when a checker stopped it; its log is printed then.
-bool run_seed(std::uint64_t seed, bool verbose, Memory& into) {
+bool run_plan(const Plan& plan, bool verbose, Memory& into) {
     auto directory = make_directory();
     std::filesystem::create_directory(directory + "/" + Plan::store_path);
     write_file(directory + "/memory", Memory{}.save());
-    auto plan = Plan::draw(seed);
     bool good = true;
     for (std::size_t life = 0; good && life < plan.lives.size(); ++life) {
         good = fork_life(plan, life, directory, verbose);
         if (!good)
-            fmt::print("seed {}: failed in life {} of {}\n{}\n", seed, life + 1, plan.lives.size(),
+            fmt::print("seed {}: failed in life {} of {}\n{}\n", plan.seed, life + 1, plan.lives.size(),
                        read_file(directory + "/log"));
     }
     into = Memory::load(read_file(directory + "/memory"));
@@ -125,14 +129,98 @@ struct Totals {
 
 void run_and_count(std::uint64_t seed, const Options& options, Totals& totals) {
     Memory memory, again;
-    bool good = run_seed(seed, options.verbose, memory);
+    auto plan = Plan::draw(seed);
+    bool good = run_plan(plan, options.verbose, memory);
     if (good && options.repeat) {
-        good = run_seed(seed, false, again) && memory.history == again.history;
+        good = run_plan(plan, false, again) && memory.history == again.history;
         if (!good) fmt::print("seed {}: a second run had another history\n", seed);
     }
     ++(good ? totals.passed : totals.failed);
     if (!good) totals.failed_seeds.push_back(seed);
     for (const auto& [what, count] : memory.counts) totals.counts[what] += count;
+}
+
+/// What a full run must have injected, and come to, at least once: a simulator that spares the program proves nothing.
+constexpr std::string_view expected[] = {"injected: short read",
+                                         "injected: short write",
+                                         "injected: EINTR or EAGAIN of a file",
+                                         "injected: EIO of a read",
+                                         "injected: EIO of a write",
+                                         "injected: EIO of a sync",
+                                         "injected: sync that lies",
+                                         "injected: ENOSPC without need",
+                                         "injected: ENOSPC of a full disk",
+                                         "injected: error on a name",
+                                         "injected: pages reclaimed",
+                                         "injected: short socket transfer",
+                                         "injected: EINTR of a socket",
+                                         "injected: multishot request ended",
+                                         "injected: ENOBUFS without need",
+                                         "injected: error of an accept",
+                                         "injected: connect refused",
+                                         "injected: connect into a black hole",
+                                         "injected: connection reset by the network",
+                                         "injected: segment lost for ever",
+                                         "injected: tiny segments",
+                                         "injected: narrow socket buffer",
+                                         "injected: completions reported late",
+                                         "injected: cancel too late",
+                                         "injected: registered buffers refused",
+                                         "injected: name look-up failed",
+                                         "injected: long delay of a disk",
+                                         "injected: long delay of the network",
+                                         "injected: bit rotten",
+                                         "injected: crash in the middle",
+                                         "injected: pages lost in a power cut",
+                                         "injected: names lost in a power cut",
+                                         "injected: upstream: no answer",
+                                         "injected: upstream: no HTTP",
+                                         "injected: upstream: 5xx",
+                                         "injected: upstream: 429",
+                                         "injected: upstream: body cut",
+                                         "injected: upstream: body reset",
+                                         "injected: upstream: bit flipped",
+                                         "injected: upstream: more promised",
+                                         "injected: upstream: little left of the rate limit",
+                                         "injected: upstream: less sent",
+                                         "injected: upstream: body stalls",
+                                         "injected: upstream: digest header lies",
+                                         "starts after a crash",
+                                         "reads ahead",
+                                         "crashes at a chosen disk step",
+                                         "starts refused",
+                                         "answered by hit",
+                                         "answered by follow",
+                                         "answered by fetch",
+                                         "answered by revalidated",
+                                         "answered by stale",
+                                         "answered by bypass"};
+constexpr std::uint64_t seeds_of_a_full_run = 500;
+
+bool is_complete(const Totals& totals) {
+    bool complete = true;
+    for (auto what : expected) {
+        if (totals.counts.contains(std::string(what))) continue;
+        fmt::print("never seen: {}\n", what);
+        complete = false;
+    }
+    return complete;
+}
+
+/// Ends the same short life after its first effect on the disk, after its second, and so on until it ends by itself. False when a successor finds something wrong.
+bool run_crashes(std::uint64_t seed, Totals& totals) {
+    for (std::uint64_t step = 1; step < crash_steps_max; ++step) {
+        Memory memory;
+        bool good = run_plan(Plan::crash_at(seed, step), false, memory);
+        for (const auto& [what, count] : memory.counts) totals.counts[what] += count;
+        if (!good) {
+            fmt::print("seed {}: wrong after a crash at disk step {}\n", seed, step);
+            return false;
+        }
+        if (!memory.counts.contains("crashes at a chosen disk step")) return true;
+    }
+    fmt::print("seed {}: a short life has more than {} disk steps\n", seed, crash_steps_max);
+    return false;
 }
 
 int run(const Options& options) {
@@ -141,8 +229,13 @@ int run(const Options& options) {
     auto elapsed = [started] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(); };
     for (auto seed = options.first; seed < options.first + options.seeds && elapsed() < options.seconds; ++seed)
         run_and_count(seed, options, totals);
-    for (const auto& [what, count] : totals.counts) fmt::print("{:>12}  {}\n", count, what);
     for (auto seed : totals.failed_seeds) fmt::print("failed: sim_tests --seed {}\n", seed);
+    if (!options.single && options.crashes) {
+        for (auto seed = options.first; seed < options.first + crash_seeds; ++seed)
+            ++(run_crashes(seed, totals) ? totals.passed : totals.failed);
+    }
+    for (const auto& [what, count] : totals.counts) fmt::print("{:>12}  {}\n", count, what);
+    if (totals.passed >= seeds_of_a_full_run && !is_complete(totals)) ++totals.failed;
     fmt::print("simulation: {} seeds passed, {} failed, {:.1f} s\n", totals.passed, totals.failed, elapsed());
     return totals.failed == 0 ? 0 : 1;
 }

@@ -53,13 +53,19 @@ void World::at(Instant when, std::function<void()> what) {
     events_.push({std::max(when, time_), next_order_++, std::move(what)});
 }
 
+bool World::strikes(double probability, const char* fault) {
+    if (!random.chance(probability)) return false;
+    count_injected(fault);
+    return true;
+}
+
 Duration World::disk_delay() {
-    if (random.chance(faults.long_delay)) return random.span({}, faults.long_delay_max);
+    if (strikes(faults.long_delay, "long delay of a disk")) return random.span({}, faults.long_delay_max);
     return random.span({}, faults.disk_delay_max);
 }
 
 Duration World::network_delay() {
-    if (random.chance(faults.long_delay)) return random.span({}, faults.long_delay_max);
+    if (strikes(faults.long_delay, "long delay of the network")) return random.span({}, faults.long_delay_max);
     return random.span({}, faults.network_delay_max);
 }
 
@@ -192,6 +198,7 @@ void World::run_lane(Lane lane) {
         ++lane_running_[index];
         after(disk_delay(), [this, lane, index, job] {
             job->work(*job);
+            if (lane == Lane::ledger) ++disk_steps;
             --jobs_waiting_;
             --lane_running_[index];
             job->origin->post(*job);

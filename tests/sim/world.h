@@ -60,6 +60,9 @@ class World {
 
     void at(Instant when, std::function<void()> what);
     void after(Duration delay, std::function<void()> what) { at(time_ + delay, std::move(what)); }
+    /// Draws whether a fault strikes, and counts it when it does: the report shows that each kind was injected.
+    bool strikes(double probability, const char* fault);
+    void count_injected(const char* fault, std::uint64_t times = 1) { counts[std::string("injected: ") + fault] += times; }
     /// A delay for one disk or network request under the run's faults.
     Duration disk_delay();
     Duration network_delay();
@@ -108,6 +111,7 @@ class World {
     std::map<std::string, std::vector<std::string>> names;  ///< host name -> IP addresses
     std::string process = "outside";                        ///< to whom rings and descriptors made now belong
     std::map<std::string, std::uint64_t> counts;            ///< what happened how often, for the report
+    std::uint64_t disk_steps = 0;                           ///< effects on disks and ledger so far
     bool verbose = false;
 
   private:

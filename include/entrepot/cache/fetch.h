@@ -27,11 +27,10 @@ enum class FetchState : std::uint8_t { requesting, streaming, complete, failed }
 struct FetchProgress {
     Digest digest;
     std::atomic<FetchState> state{FetchState::requesting};
-    std::atomic<std::uint64_t> available{0};  ///< bytes [0, available) may be sent
-    std::atomic<std::uint32_t> followers{0};  ///< readers that may still use `file`
-    std::atomic<std::uint64_t> length{
-        length_unknown};        ///< when upstream or the manifest told it: from streaming on, else complete
-    int file = -1;              ///< from streaming on
+    std::atomic<std::uint64_t> available{0};            ///< bytes [0, available) may be sent
+    std::atomic<std::uint32_t> followers{0};            ///< readers that may still use `file`
+    std::atomic<std::uint64_t> length{length_unknown};  ///< from streaming on when it was told, else from complete on
+    int file = -1;                                      ///< from streaming on
     mutable PageDoubt doubt;    ///< about `file`, which followers far behind have to read back from the disk
     UpstreamFailure failure{};  ///< from failed on
 };

@@ -30,7 +30,8 @@ class Tags {
     static constexpr std::size_t revalidations_max =
         32;  ///< of an upstream at a time: half of its exchanges; the rest waits, or is served stale
     static constexpr std::size_t revalidations_waiting_max = 16384;
-    static constexpr Duration turn_wait = milliseconds(900);  ///< for a place among them: less than the askers wait, so that they hear of it
+    static constexpr Duration turn_wait =
+        milliseconds(900);  ///< for a place among them: less than the askers wait, so that they hear of it
 
     /// Stores a manifest on the shard that owns its digest.
     using Keep = std::function<Task<void>(Source, ManifestContent)>;
