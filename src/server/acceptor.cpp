@@ -20,6 +20,7 @@ Task<void> Acceptor::run() {
             break;
         }
         auto& target = idlest();
+        target.connections_.count_in();
         if (&target == this) connections_.start(socket);
         else handing_over_.start(hand_over(target, socket));
     }
@@ -42,10 +43,17 @@ Task<void> Acceptor::hand_over(Acceptor& other, int socket) {
 }
 
 Task<bool> Acceptor::take(int socket) {
+    // Never full, since the giver has two more than we; but drained perhaps, when the server stops.
     bool free = co_await connections_.slot(loop_.time() + slot_wait);
-    if (free) connections_.start(socket);
-    else loop_.ring().close(socket);
-    co_return free;
+    bool taken = free && !connections_.draining();
+    if (taken) {
+        connections_.start(socket);
+        co_return taken;
+    }
+    if (free) connections_.give_back_slot();
+    connections_.count_out();
+    loop_.ring().close(socket);
+    co_return taken;
 }
 
 void Acceptor::stop() noexcept {

@@ -183,10 +183,7 @@ Task<void> Connection::refuse() {
     (void)co_await stream_.send(bytes_of(*head), bytes_of(body), false, deadline);
 }
 
-void Connections::start(int socket) {
-    open_.store(open_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    tasks_.start(serve(socket));
-}
+void Connections::start(int socket) { tasks_.start(serve(socket)); }
 
 Task<void> Connections::serve(int socket) {
     auto stream = co_await open_stream(socket);
@@ -198,7 +195,7 @@ Task<void> Connections::serve(int socket) {
         }
         co_await stream->close(how);
     }
-    open_.store(open_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    count_out();
     slots_.release();
 }
 

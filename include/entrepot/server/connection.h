@@ -20,8 +20,12 @@ class Connections {
     Connections(RequestHandler& handler, const TlsServerContext* tls, const Options& options) noexcept
         : handler_(handler), tls_(tls), options_(options), slots_(options.connections_max, slot_waiters_max) {}
 
-    /// Serves a connected descriptor on its own until it ends. The caller took a slot.
+    /// Serves a connected descriptor on its own until it ends. The caller took a slot and counted it in.
     void start(int socket);
+    /// Counts a connection that is here, or on its way here from another shard: were it counted at its arrival, a burst would all be given to one shard.
+    /// Any thread. start() counts it out when it ends; who does not come to start() counts it out himself.
+    void count_in() noexcept { open_.fetch_add(1, std::memory_order_relaxed); }
+    void count_out() noexcept { open_.fetch_sub(1, std::memory_order_relaxed); }
     /// A place for one more connection, when the bound is not reached; else waits until one ends.
     Task<bool> slot(Instant deadline) { return slots_.acquire(deadline); }
 

@@ -43,6 +43,7 @@ class ServedPort {
         auto connected = loop_.run(std::move(connecting));
         REQUIRE(connected);
         REQUIRE(loop_.run(connections.slot(soon())));
+        connections.count_in();
         connections.start(socket);
         return std::move(*connected);
     }
