@@ -39,7 +39,7 @@ class Connection : public ListLink {
 
   private:
     class OpenExchange;
-    enum class HeadRead : std::uint8_t { complete, ended, timed_out, refused, tls_hello };
+    enum class HeadRead : std::uint8_t { complete, ended, drained, timed_out, refused, tls_hello };
 
     Task<HeadRead> read_head();
     Task<Result<bool>> receive_more(Instant deadline);
@@ -131,7 +131,7 @@ Task<Connection::HeadRead> Connection::read_head() {
             if (deadline == Instant::never()) deadline = loop.time() + all_.options_.head_timeout;
         }
         idle_ = bytes.empty();
-        if (idle_ && all_.draining_) co_return HeadRead::ended;
+        if (idle_ && all_.draining_) co_return HeadRead::drained;
         auto more = co_await receive_more(idle_ ? loop.time() + all_.options_.idle_timeout : deadline);
         idle_ = false;
         if (!more) co_return more.error().code == Code::timeout && !unread().empty() ? HeadRead::timed_out : HeadRead::ended;
@@ -146,6 +146,8 @@ Task<CloseHow> Connection::converse() {
         switch (read) {
             case HeadRead::complete: break;
             case HeadRead::ended: co_return CloseHow::orderly;
+            // The last answer may have promised to stay: a request that is on its way must not turn it into a reset.
+            case HeadRead::drained: co_return CloseHow::linger;
             case HeadRead::timed_out: refused_status_ = 408; [[fallthrough]];
             case HeadRead::refused: co_await refuse(); co_return CloseHow::linger;
             case HeadRead::tls_hello: {
@@ -180,7 +182,8 @@ Task<void> Connection::refuse() {
     auto head = writer.finish();
     ASSERT(head);
     auto deadline = Loop::current().time() + all_.options_.head_timeout;
-    (void)co_await stream_.send(bytes_of(*head), bytes_of(body), false, deadline);
+    auto sent_body = head_.method == Method::head ? Bytes() : bytes_of(body);
+    (void)co_await stream_.send(bytes_of(*head), sent_body, false, deadline);
 }
 
 void Connections::start(int socket) { tasks_.start(serve(socket)); }

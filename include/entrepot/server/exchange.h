@@ -27,7 +27,7 @@ class Exchange {
   public:
     Exchange(Stream& stream, const RequestHead& head, bool may_keep, std::string_view date) noexcept
         : stream_(stream), head_(head), may_keep_(may_keep && keeps_alive(head)), date_(date),
-          is_head_(head.method == Method::head) {}
+          is_head_(head.method == Method::head), is_1_0_(head.version_minor == 0) {}
     virtual ~Exchange() = default;
 
     /// Valid until release_head().
@@ -43,6 +43,8 @@ class Exchange {
         answered = status;
         writer.status_line(status).prepared(date_);
         if (!may_keep_) writer.prepared("Connection: close\r\n");
+        // An HTTP/1.0 client keeps a connection only when it is told so (RFC 9112 appendix C.2.2).
+        else if (is_1_0_) writer.prepared("Connection: keep-alive\r\n");
     }
     /// Sends the last bytes of a response. When the connection ends with it, they wait for the FIN that follows at once, so that both leave as one segment.
     Task<Result<void>> send_last(Bytes head, Bytes body) {
@@ -61,7 +63,7 @@ class Exchange {
     const RequestHead& head_;
     bool may_keep_;
     std::string_view date_;
-    bool is_head_;
+    bool is_head_, is_1_0_;
 };
 
 /// Answers requests: the registry, the admin pages. Lives as long as its shard.

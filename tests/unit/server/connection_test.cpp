@@ -204,6 +204,49 @@ TEST_CASE("connection: HEAD is answered without a body and the connection goes o
     CHECK(client.ask("GET /next").body == "/next");
 }
 
+TEST_CASE("connection: an HTTP/1.0 client that asks to stay is told that it may") {
+    TestLoop loop;
+    Echo echo;
+    ServedPort port(loop, echo);
+    RawClient client(loop, port);
+    for (int i = 0; i < 2; ++i) {
+        client.write("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        auto answer = client.read();
+        CHECK(answer.body == "/a");
+        CHECK(answer.field("Connection") == "keep-alive");
+    }
+    CHECK(client.ask("GET /b").field("Connection").empty());
+}
+
+TEST_CASE("connection: a HEAD that is refused has no body either") {
+    TestLoop loop;
+    Echo echo;
+    ServedPort port(loop, echo);
+    RawClient client(loop, port);
+    client.write("HEAD / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc");
+    auto answer = client.read(true);
+    CHECK(answer.status == 400);
+    CHECK_FALSE(answer.field("Content-Length").empty());
+    CHECK(client.at_end());
+}
+
+TEST_CASE("connection: what comes while it drains does not turn the last answer into a reset") {
+    TestLoop loop;
+    Echo echo;
+    ServedPort port(loop, echo);
+    RawClient client(loop, port);
+    client.write(get("/wait"));
+    loop.run_until([&] { return echo.asked == 1; });
+    port.connections.drain();
+    // Begun before the drain, so it was promised to stay; what is asked next comes too late, and must not hurt what was answered.
+    client.write(get("/late"));
+    echo.let_go = true;
+    echo.changed.notify_all();
+    CHECK(client.read().body == "/wait");
+    CHECK(client.at_end());
+    CHECK(echo.asked == 1);
+}
+
 TEST_CASE("connection: an incomplete body ends by force, so that it cannot look complete") {
     TestLoop loop;
     Echo echo;
