@@ -11,11 +11,14 @@ namespace {
 constexpr std::size_t head_bytes_max = 512;
 constexpr std::string_view prometheus_text = "text/plain; version=0.0.4; charset=utf-8";
 
-}  // namespace
-
-std::string Admin::error_body(std::uint16_t status, std::string_view message) const {
+/// `message` is one of our own, with nothing in it to escape.
+std::string error_body(std::uint16_t status, std::string_view message) {
     return fmt::format("{{\"status\":{},\"message\":\"{}\"}}\n", status, message);
 }
+
+}  // namespace
+
+std::string Admin::refuse(std::uint16_t status, std::string_view message) { return error_body(status, message); }
 
 /// Names a browser page of somewhere else could have put there (DNS rebinding) are refused: only addresses and localhost.
 bool Admin::host_is_local(const RequestHead& head) const noexcept {

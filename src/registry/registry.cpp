@@ -29,16 +29,20 @@ std::string_view without_scheme(const RequestHead& head) {
 
 }  // namespace
 
-std::string Registry::error_body(std::uint16_t, std::string_view message) const {
-    return entrepot::error_body(OciCode::unsupported, message);
+std::string Registry::refuse(std::uint16_t status, std::string_view message) {
+    count(RequestKind::other, status);
+    return error_body(OciCode::unsupported, message);
+}
+
+void Registry::count(RequestKind kind, std::uint16_t status) noexcept {
+    if (status > 0 && status < RegistryCounters::statuses) counters_.requests[static_cast<std::size_t>(kind)][status].add();
 }
 
 Task<After> Registry::handle(Exchange& exchange) {
     auto kind = RequestKind::other;
     auto routed = route(exchange, kind);
     auto after = co_await routed;
-    if (exchange.answered > 0 && exchange.answered < RegistryCounters::statuses)
-        counters_.requests[static_cast<std::size_t>(kind)][exchange.answered].add();
+    count(kind, exchange.answered);
     if (after == After::abort) counters_.aborted.add();
     co_return after;
 }

@@ -174,7 +174,7 @@ Task<CloseHow> Connection::converse() {
 }
 
 Task<void> Connection::refuse() {
-    auto body = all_.handler_.error_body(refused_status_, explain(refused_status_));
+    auto body = all_.handler_.refuse(refused_status_, explain(refused_status_));
     std::array<char, error_head_bytes_max> space;
     HeadWriter writer(space);
     writer.status_line(refused_status_).prepared(date_line(Loop::current()));

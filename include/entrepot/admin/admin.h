@@ -12,7 +12,7 @@ class Admin final : public RequestHandler {
     explicit Admin(MetricSources sources) : sources_(std::move(sources)) {}
 
     Task<After> handle(Exchange& exchange) override;
-    std::string error_body(std::uint16_t status, std::string_view message) const override;
+    std::string refuse(std::uint16_t status, std::string_view message) override;
 
     /// Until then, and again from the shutdown on, /readyz says 503.
     void set_ready(bool ready) noexcept { ready_ = ready; }

@@ -16,13 +16,14 @@ class Registry final : public RequestHandler {
         : cache_(cache), routing_(std::move(routing)), counters_(counters) {}
 
     Task<After> handle(Exchange& exchange) override;
-    std::string error_body(std::uint16_t status, std::string_view message) const override;
+    std::string refuse(std::uint16_t status, std::string_view message) override;
 
     /// A new snapshot for requests from now on; running ones keep theirs.
     void use(std::shared_ptr<const Routing> routing) noexcept { routing_ = std::move(routing); }
 
   private:
     Task<After> route(Exchange& exchange, RequestKind& kind);
+    void count(RequestKind kind, std::uint16_t status) noexcept;
 
     Cache& cache_;
     std::shared_ptr<const Routing> routing_;

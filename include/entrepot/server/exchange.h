@@ -71,8 +71,8 @@ class RequestHandler {
   public:
     virtual ~RequestHandler() = default;
     virtual Task<After> handle(Exchange& exchange) = 0;
-    /// The body of an error that is answered before any handler saw the request (400, 431, ...): media type and text.
-    virtual std::string error_body(std::uint16_t status, std::string_view message) const = 0;
+    /// An error that is answered before any handler saw the request (400, 431, ...): counts it, and gives its JSON body.
+    virtual std::string refuse(std::uint16_t status, std::string_view message) = 0;
 };
 
 }  // namespace entrepot

@@ -330,6 +330,14 @@ TEST_CASE("registry: tags come from upstream page by page, sorted; when it canno
     CHECK(client.ask("GET /v2/hub/app/tags/list").status == 404);
 }
 
+TEST_CASE("registry: a request that nobody could read is counted as well") {
+    Box box;
+    RawClient client(box.loop(), box.port);
+    client.write("nonsense\r\n\r\n");
+    CHECK(client.read().status == 400);
+    CHECK(box.served.requests[static_cast<int>(RequestKind::other)][400].value() == 1);
+}
+
 TEST_CASE("registry: heads of the longest names fit") {
     Box box;
     std::string repository = "hub/" + std::string(240, 'a'), tag(128, 't'), host(200, 'h');

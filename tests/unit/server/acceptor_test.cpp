@@ -12,7 +12,7 @@ namespace {
 class Silent final : public RequestHandler {
   public:
     Task<After> handle(Exchange&) override { co_return After::abort; }
-    std::string error_body(std::uint16_t, std::string_view) const override { return {}; }
+    std::string refuse(std::uint16_t, std::string_view) override { return {}; }
 };
 
 /// A shard's part in accepting; made, used and ended on its loop.

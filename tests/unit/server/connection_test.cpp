@@ -23,7 +23,7 @@ class Echo final : public RequestHandler {
         auto sent = co_await exchange.stream().send(bytes_of(*head), bytes, false, deadline);
         co_return sent && !aborts ? exchange.finished() : After::abort;
     }
-    std::string error_body(std::uint16_t status, std::string_view message) const override {
+    std::string refuse(std::uint16_t status, std::string_view message) override {
         return std::to_string(status) + " " + std::string(message);
     }
 
