@@ -194,13 +194,12 @@ class QueryReader {
     unsigned seen_ = 0;
 };
 
-Result<RequestTarget, TargetError> parse_request_target(std::string_view target, QueryScratch& scratch) noexcept {
+Result<RequestTarget, TargetError> parse_request_target(std::string_view path, std::string_view query,
+                                                        QueryScratch& scratch) noexcept {
     RequestTarget parsed;
-    const std::size_t question = target.find('?');
-    if (auto error = take_path(target.substr(0, question), parsed)) return *error;
-    if (question == std::string_view::npos) return parsed;
-    QueryReader query(target.substr(question + 1), scratch, parsed);
-    if (auto error = query.read_all()) return *error;
+    if (auto error = take_path(path, parsed)) return *error;
+    QueryReader reader(query, scratch, parsed);
+    if (auto error = reader.read_all()) return *error;
     return parsed;
 }
 

@@ -20,11 +20,11 @@ RequestKind kind_of(TargetKind kind) {
     return RequestKind::other;
 }
 
-bool is_api_path(std::string_view path) { return path == "/v2" || path.starts_with("/v2/"); }
-
-std::string_view without_scheme(const RequestHead& head) {
-    // Absolute-form targets were checked by the parser; the path and query views are all that routing needs.
-    return {head.path.data(), head.path.size() + (head.query.empty() ? 0 : 1 + head.query.size())};
+/// Nothing pushes here. Whatever body follows is not read.
+Task<After> refuse_push(Exchange& exchange) {
+    exchange.close_after();
+    return reply_error(exchange, 405, OciCode::unsupported, "this is a pull-through cache: it does not take pushes", {},
+                       "Allow: GET, HEAD\r\n");
 }
 
 }  // namespace
@@ -50,14 +50,9 @@ Task<After> Registry::handle(Exchange& exchange) {
 Task<After> Registry::route(Exchange& exchange, RequestKind& kind) {
     auto& head = exchange.head();
     bool reads = head.method == Method::get || head.method == Method::head;
-    if (!reads) {
-        if (!is_api_path(head.path)) exchange.close_after();
-        exchange.close_after();  // whatever body follows is not read
-        co_return co_await reply_error(exchange, 405, OciCode::unsupported,
-                                       "this is a pull-through cache: it does not take pushes", {}, "Allow: GET, HEAD\r\n");
-    }
+    if (!reads) co_return co_await refuse_push(exchange);
     QueryScratch scratch;
-    auto target = parse_request_target(without_scheme(head), scratch);
+    auto target = parse_request_target(head.path, head.query, scratch);
     if (!target) {
         auto& refused = target.error();
         co_return co_await reply_error(exchange, static_cast<std::uint16_t>(refused.status), refused.code,
@@ -67,10 +62,7 @@ Task<After> Registry::route(Exchange& exchange, RequestKind& kind) {
     switch (target->kind) {
         case TargetKind::base: co_return co_await reply_body(exchange, 200, target->ns, "application/json", "{}");
         case TargetKind::catalog: co_return co_await serve_catalog(exchange, cache_, *target);
-        case TargetKind::upload:
-            exchange.close_after();
-            co_return co_await reply_error(exchange, 405, OciCode::unsupported,
-                                           "this is a pull-through cache: it does not take pushes", {}, "Allow: GET, HEAD\r\n");
+        case TargetKind::upload: co_return co_await refuse_push(exchange);
         default: break;
     }
 

@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -52,6 +53,11 @@ void check_target(const RequestTarget& parsed, std::string_view target) {
     ASSERT(is_harmless(parsed.last) && is_harmless(parsed.artifact_type) && is_harmless(parsed.ns));
 }
 
+Result<RequestTarget, TargetError> parse(std::string_view target, QueryScratch& scratch) {
+    const std::string_view path = target.substr(0, target.find('?'));
+    return parse_request_target(path, target.substr(std::min(path.size() + 1, target.size())), scratch);
+}
+
 // The link to a next page is a request-target of the same meaning.
 void check_link(const RequestTarget& parsed) {
     // Only lists have pages; the free rest of an upload's path is never written into a link.
@@ -60,13 +66,13 @@ void check_link(const RequestTarget& parsed) {
     ASSERT(link.starts_with('<') && link.ends_with(">; rel=\"next\"") && link.find_first_of("\r\n") == std::string::npos);
     const std::string_view target = std::string_view(link).substr(1, link.rfind('>') - 1);
     QueryScratch scratch;
-    const auto again = parse_request_target(target, scratch);
+    const auto again = parse(target, scratch);
     ASSERT(again && again->ns == parsed.ns && again->last == parsed.last && again->repository == parsed.repository);
 }
 
 void try_target(std::string_view target) {
     QueryScratch scratch;
-    const auto parsed = parse_request_target(target, scratch);
+    const auto parsed = parse(target, scratch);
     if (!parsed) return check_error(parsed.error());
     check_target(*parsed, target);
     check_link(*parsed);

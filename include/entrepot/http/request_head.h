@@ -38,8 +38,10 @@ struct RequestHead {
     std::optional<std::uint64_t> content_length;
 
     std::string_view target;  ///< as sent: origin form, or absolute form with http(s)://
-    std::string_view path;    ///< begins with '/'; still percent-encoded, every escape well formed and none a control byte
-    std::string_view query;   ///< without '?', may be empty; same promise
+    /// Begins with '/'; still percent-encoded, every escape well formed and none a control byte. A constant "/", and no part of the target, when that is
+    /// absolute and has no path.
+    std::string_view path;
+    std::string_view query;  ///< without '?', may be empty; same promise
 
     /// "name" or "name:port" as sent, valid. From the target if that was absolute (RFC 9112 section 3.2.2). Empty only
     /// in HTTP/1.0 requests without Host.

@@ -1,6 +1,6 @@
 #pragma once
 // The request-target (RFC 9112, 3.2) of a call to the registry API, taken apart into a value: what is asked, of which
-// repository, with which query. Pure, no allocation; the views point into the target, or into the caller's scratch where
+// repository, with which query. Pure, no allocation; the views point into the path, or into the caller's scratch where
 // a query value had to be decoded. Methods are not looked at: everything but GET and HEAD is refused before or after.
 //
 // The path is never percent-decoded. No valid name, tag or digest needs an escape, so '%' there is simply a character that
@@ -63,12 +63,13 @@ class QueryScratch {
     std::array<char, bytes_max> bytes_;
 };
 
-/// Takes `target` (path and query as they stand in the request line) apart. Answers for what does not fit:
+/// Takes `path` and `query` (as they stand in the request line, without the '?') apart. Answers for what does not fit:
 ///   a path outside the API: 404 UNSUPPORTED · a bad repository: 400 NAME_INVALID · a bad or unknown digest: 400
 ///   DIGEST_INVALID · a reference that is no tag: 404 MANIFEST_UNKNOWN, as such a tag cannot exist · a bad `n`: 400
 ///   PAGINATION_NUMBER_INVALID · a bad `ns` or `last`: 400 NAME_INVALID · a bad `artifactType`: 400 UNSUPPORTED ·
 ///   one of these given twice: the same answer as for a bad one. Unknown query keys are ignored.
-/// Views in the result live as long as `target` and `scratch`.
-Result<RequestTarget, TargetError> parse_request_target(std::string_view target, QueryScratch& scratch) noexcept;
+/// Views in the result live as long as `path` and `scratch`.
+Result<RequestTarget, TargetError> parse_request_target(std::string_view path, std::string_view query,
+                                                        QueryScratch& scratch) noexcept;
 
 }  // namespace entrepot

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 
 using namespace entrepot;
@@ -14,7 +15,11 @@ const std::string sha512 = "sha512:" + digest.substr(7) + digest.substr(7);
 struct Parsed {
     QueryScratch scratch;
     Result<RequestTarget, TargetError> result;
-    explicit Parsed(std::string_view target) : result(parse_request_target(target, scratch)) {}
+    explicit Parsed(std::string_view target) : result(parse(target, scratch)) {}
+    static Result<RequestTarget, TargetError> parse(std::string_view target, QueryScratch& scratch) {
+        const auto path = target.substr(0, target.find('?'));
+        return parse_request_target(path, target.substr(std::min(path.size() + 1, target.size())), scratch);
+    }
     const RequestTarget* operator->() const { return &*result; }
 };
 

@@ -293,6 +293,9 @@ TEST_CASE("registry: what is no pull is refused, and what no rule covers is not 
     CHECK(unknown.body.find("NAME_UNKNOWN") != std::string::npos);
     CHECK(client.ask("GET /v2/hub/app/blobs/sha256:abc").status == 400);
     CHECK(client.ask("GET /v1/").status == 404);
+    // Absolute form with a query and no path: the path is "/", wherever that text lies.
+    CHECK(client.ask("GET http://localhost?ns=" + std::string(2'000, 'x')).status == 404);
+    CHECK(client.ask("GET http://localhost/v2/?ns=registry.test").status == 200);
     auto pushed = client.ask("POST /v2/hub/app/blobs/uploads/", "Content-Length: 0\r\n");
     CHECK(pushed.status == 405);
     CHECK(pushed.body.find("UNSUPPORTED") != std::string::npos);
