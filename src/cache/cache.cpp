@@ -170,7 +170,7 @@ Task<Fetched<BlobSource>> Cache::open_past_store(Source source, Digest digest, U
     blob.served = Served::bypass;
     auto length = co_await blob_length(source, digest);
     if (!length) co_return length.error();
-    blob.length = *length;
+    blob.length = length->bytes;
     co_return blob;
 }
 
@@ -253,11 +253,11 @@ Task<void> Cache::run_fetch(std::unique_ptr<Fetch> fetch) {
     co_await running;
 }
 
-Task<Fetched<std::uint64_t>> Cache::blob_length(Source source, Digest digest) {
+Task<Fetched<BlobLength>> Cache::blob_length(Source source, Digest digest) {
     auto hot = find_hot(source, digest);
-    if (hot) co_return hot->size();
+    if (hot) co_return BlobLength{hot->size(), Served::hit};
     auto stored = ledger().find_blob(digest);
-    if (stored && ledger().granted(source.scope(), source.ledger_name, digest)) co_return stored->size;
+    if (stored && ledger().granted(source.scope(), source.ledger_name, digest)) co_return BlobLength{stored->size, Served::hit};
     auto answer = co_await ask_for_head(source, digest);
     if (!answer) co_return answer.error();
     auto exchange = *std::move(answer);
@@ -265,7 +265,7 @@ Task<Fetched<std::uint64_t>> Cache::blob_length(Source source, Digest digest) {
     co_await exchange->finish();
     if (!length) length = ledger().told_bytes(source.scope(), source.ledger_name, digest);
     if (!length) co_return upstream_failure(Fault::upstream, Code::bad_message, "upstream tells no length for the blob");
-    co_return *length;
+    co_return BlobLength{*length, Served::bypass};
 }
 
 Task<Fetched<std::unique_ptr<UpstreamExchange>>> Cache::open_bypass(Source source, Digest digest, std::uint64_t offset) {

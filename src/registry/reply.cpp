@@ -87,11 +87,11 @@ Task<After> reply_range_unsatisfiable(Call& call, std::uint64_t length) {
     co_return co_await reply;
 }
 
-Task<After> reply_not_modified(Call& call, std::string_view etag, Served served) {
+Task<After> reply_not_modified(Call& call, std::string_view etag, Served served, std::string_view more_lines) {
     HeadSpace space;
     HeadWriter writer(space);
     begin_head(writer, call.exchange, 304, call.ns);
-    auto head = writer.field("ETag", etag).field("X-Entrepot-Cache", name_of(served)).finish();
+    auto head = writer.field("ETag", etag).field("X-Entrepot-Cache", name_of(served)).prepared(more_lines).finish();
     ASSERT(head);
     auto sent = co_await call.exchange.send_last(bytes_of(*head), {});
     co_return sent ? call.exchange.finished() : After::abort;

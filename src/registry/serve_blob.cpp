@@ -7,12 +7,13 @@
 namespace entrepot {
 namespace {
 
+constexpr std::string_view kept_for_ever = "Cache-Control: public, max-age=31536000, immutable\r\n";
+
 std::string_view blob_head(HeadWriter& writer, Call& call, const Digest& digest, std::uint64_t length, BlobPart part,
                            Served served) {
     begin_head(writer, call.exchange, part.partial ? 206 : 200, call.ns);
     EtagText text(digest);
-    writer.prepared(
-        "Content-Type: application/octet-stream\r\nAccept-Ranges: bytes\r\nCache-Control: public, max-age=31536000, immutable\r\n");
+    writer.prepared("Content-Type: application/octet-stream\r\nAccept-Ranges: bytes\r\n").prepared(kept_for_ever);
     writer.field("Content-Length", part.length).field("Docker-Content-Digest", text.digest()).field("ETag", text.etag());
     writer.field("X-Entrepot-Cache", name_of(served));
     if (part.partial) writer.content_range(part, length);
@@ -21,10 +22,12 @@ std::string_view blob_head(HeadWriter& writer, Call& call, const Digest& digest,
     return *head;
 }
 
-Task<After> send_head_only(Call& call, const Digest& digest, std::uint64_t length, BlobPart part, Served served) {
+Task<After> send_head_only(Call& call, const Digest& digest, const BlobLength& length) {
     HeadSpace space;
     HeadWriter writer(space);
-    auto head = blob_head(writer, call, digest, length, part, served);
+    // A Range is defined for GET alone (RFC 9110 section 14.2): a HEAD tells about the whole.
+    BlobPart whole{0, length.bytes, false};
+    auto head = blob_head(writer, call, digest, length.bytes, whole, length.served);
     auto sent = co_await call.exchange.send_last(bytes_of(head), {});
     co_return sent ? call.exchange.finished() : After::abort;
 }
@@ -71,10 +74,8 @@ Task<After> serve_blob(Call& call, const RequestTarget& target) {
     if (call.exchange.is_head_request() || not_modified) {
         auto length = co_await call.cache.blob_length(call.source, digest);
         if (!length) co_return co_await reply_failure(call, length.error(), OciCode::blob_unknown);
-        if (not_modified) co_return co_await reply_not_modified(call, tag, Served::hit);
-        auto part = range.within(*length);
-        if (!part) co_return co_await reply_range_unsatisfiable(call, *length);
-        co_return co_await send_head_only(call, digest, *length, *part, Served::hit);
+        if (not_modified) co_return co_await reply_not_modified(call, tag, length->served, kept_for_ever);
+        co_return co_await send_head_only(call, digest, *length);
     }
 
     BlobSource source;

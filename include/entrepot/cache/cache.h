@@ -30,6 +30,11 @@ struct BlobSource {
     std::optional<Follower> follower;
 };
 
+struct BlobLength {
+    std::uint64_t bytes = 0;
+    Served served = Served::hit;  ///< bypass: upstream told it
+};
+
 struct ManifestAnswer {
     Served served = Served::hit;
     Digest digest;
@@ -66,7 +71,7 @@ class Cache {
 
     Task<Fetched<BlobSource>> open_blob(Source source, Digest digest);
     /// The length of a blob without starting a fetch.
-    Task<Fetched<std::uint64_t>> blob_length(Source source, Digest digest);
+    Task<Fetched<BlobLength>> blob_length(Source source, Digest digest);
     /// A body straight from upstream, from `offset` on, for blobs that the store cannot take. The caller verifies.
     Task<Fetched<std::unique_ptr<UpstreamExchange>>> open_bypass(Source source, Digest digest, std::uint64_t offset);
     /// `tag` empty: by `digest`.

@@ -124,7 +124,7 @@ TEST_CASE("cache: a registry that refuses every HEAD of a blob is asked by GET, 
         box.upstreams.answer = [&](auto& request) { return request.head ? refused : image_offer(request); };
         auto length = box.loop().run(box.cache.blob_length(box.source(), digest_of(layer)));
         REQUIRE(length);
-        CHECK(*length == layer.size());
+        CHECK(length->bytes == layer.size());
         auto opened = box.open(box.source(), layer);
         REQUIRE(opened);
         CHECK(opened->served == Served::hit);
@@ -229,13 +229,19 @@ TEST_CASE("cache: an upstream that promises nothing for a digest that is somethi
 TEST_CASE("cache: a length comes from memory, from the ledger if granted, or from upstream by HEAD") {
     Box box;
     auto length = [&](const Source& source) { return box.loop().run(box.cache.blob_length(source, digest_of(layer))); };
-    CHECK(length(box.source()).value_or(0) == layer.size());
+    auto asked = length(box.source());
+    REQUIRE(asked);
+    CHECK(asked->bytes == layer.size());
+    CHECK(asked->served == Served::bypass);
     CHECK(box.upstreams.requests.size() == 1);
     CHECK(box.upstreams.requests[0].head);
     (void)box.open(box.source(), layer);
     box.settle(box.source(), layer);
     box.upstreams.requests.clear();
-    CHECK(length(box.source()).value_or(0) == layer.size());
+    auto known = length(box.source());
+    REQUIRE(known);
+    CHECK(known->bytes == layer.size());
+    CHECK(known->served == Served::hit);
     CHECK(box.upstreams.requests.empty());
     box.upstreams.answer = [](auto&) { return refusal(Code::denied, 403); };
     CHECK_FALSE(length(box.source("library/foreign")));

@@ -74,14 +74,27 @@ TEST_CASE("registry: HEAD of a blob tells its length without a transfer, and 304
     Box box;
     RawClient client(box.loop(), box.port);
     auto head = "HEAD" + box.blob_path(layer).substr(3);
-    auto answer = client.ask(head);
-    CHECK(answer.status == 200);
-    CHECK(answer.field("Content-Length") == std::to_string(layer.size()));
+    for (auto fields : {"", "Range: bytes=1-2\r\n", "Range: bytes=99999999-\r\n"}) {
+        // A range is defined for GET alone (RFC 9110 section 14.2).
+        auto answer = client.ask(head, fields);
+        CHECK(answer.status == 200);
+        CHECK(answer.field("Content-Length") == std::to_string(layer.size()));
+        CHECK(answer.field("Content-Range").empty());
+        CHECK(answer.field("X-Entrepot-Cache") == "bypass");
+    }
     CHECK(box.upstreams.asked("blobs/" + digest_of(layer).text(), false) == 0);
     auto etag = "If-None-Match: \"" + digest_of(layer).text() + "\"\r\n";
-    CHECK(client.ask(box.blob_path(layer), etag).status == 304);
+    auto same = client.ask(box.blob_path(layer), etag);
+    CHECK(same.status == 304);
+    // What the 200 would say about keeping it (RFC 9110 section 15.4.5).
+    CHECK(same.field("Cache-Control") == "public, max-age=31536000, immutable");
+    CHECK(same.field("X-Entrepot-Cache") == "bypass");
+    CHECK(client.ask(box.blob_path(layer)).status == 200);
+    box.until_stored(layer);
+    CHECK(client.ask(head).field("X-Entrepot-Cache") == "hit");
+    CHECK(client.ask(box.blob_path(layer), etag).field("X-Entrepot-Cache") == "hit");
     box.upstreams.answer = [](auto&) { return refusal(Code::denied, 403); };
-    auto denied = client.ask(box.blob_path(layer), etag);
+    auto denied = client.ask(box.blob_path(layer, "other"), etag);
     CHECK(denied.status == 403);
     CHECK(denied.body.find("DENIED") != std::string::npos);
 }
