@@ -11,8 +11,8 @@ namespace entrepot {
 namespace {
 
 constexpr std::uint32_t tags_page_default = 10'000;
-constexpr std::uint32_t catalog_page_default = 100;
-constexpr int upstream_pages_max = 100;
+constexpr int upstream_pages_max = 1000;
+constexpr Duration upstream_list_time_max = seconds(120);  // for all pages together
 
 std::string link_line(const std::string& link) { return link.empty() ? std::string() : "Link: " + link + "\r\n"; }
 
@@ -26,29 +26,53 @@ Task<After> reply_tags(Call& call, std::span<const std::string_view> sorted, std
     co_return co_await reply;
 }
 
-/// The value of `last` in a Link of upstream, still encoded, so that it can be asked for as it is; "" when there is no next page.
-std::string next_query(const std::string& link) {
-    auto question = link.find('?');
-    auto close = link.find('>', question == std::string::npos ? 0 : question);
-    if (question == std::string::npos || close == std::string::npos || link.find("rel=\"next\"") == std::string::npos) return {};
-    return link.substr(question + 1, close - question - 1);
+/// The query of the link to the next page, still encoded, so that it can be asked for as it is; "" when there is no next page. The line may hold several
+/// links (RFC 8288 section 3).
+std::string next_query(const std::string& links) {
+    auto relation = std::min(links.find("rel=\"next\""), links.find("rel=next"));
+    if (relation == std::string::npos) return {};
+    auto open = links.rfind('<', relation);
+    if (open == std::string::npos) return {};
+    auto target = links.substr(open, links.find('>', open) - open);
+    auto question = target.find('?');
+    return question == std::string::npos ? std::string() : target.substr(question + 1);
 }
 
-/// Every page of upstream's tag list, within bounds.
-Task<Fetched<TagSet>> collect_tags(Call& call) {
-    TagSet tags;
+struct ListKind {
+    UpstreamKind kind;
+    std::string_view name;
+    std::size_t page_bytes_max;
+};
+constexpr ListKind tags_kind{UpstreamKind::tags, "tag list", tags_list_bytes_max};
+constexpr ListKind referrers_kind{UpstreamKind::referrers, "referrers", referrers_bytes_max};
+
+/// Every page of a list of upstream's. A list without end fails: a part of it would look like all of it.
+template <typename Set>
+Task<Fetched<Set>> collect(Call& call, const ListKind& kind, std::string resource) {
+    Set set;
     std::string query;
+    auto deadline = call.cache.loop().time() + upstream_list_time_max;
     for (int page = 0; page < upstream_pages_max; ++page) {
-        auto asked = co_await call.cache.ask_document(call.source, UpstreamKind::tags, "tags/list", query, tags_list_bytes_max);
+        if (call.cache.loop().time() >= deadline) {
+            auto why = fmt::format("upstream took more than {} s for {} pages of its {}",
+                                   std::chrono::duration_cast<seconds>(upstream_list_time_max).count(), page, kind.name);
+            co_return upstream_failure(Fault::upstream, Code::timeout, std::move(why));
+        }
+        auto asked = co_await call.cache.ask_document(call.source, kind.kind, resource, query, kind.page_bytes_max);
         if (!asked) co_return asked.error();
-        auto added = tags.add_page(asked->body);
+        auto added = set.add_page(asked->body);
         if (!added)
             co_return upstream_failure(Fault::upstream, Code::bad_message,
-                                       fmt::format("upstream's tag list: {}", name_of(added.error())));
+                                       fmt::format("upstream's {} {}", kind.name, name_of(added.error())));
         query = next_query(asked->link);
-        if (query.empty()) break;
+        if (query.empty()) co_return set;
     }
-    co_return tags;
+    co_return upstream_failure(Fault::upstream, Code::too_large,
+                               fmt::format("upstream's {} has more than {} pages", kind.name, upstream_pages_max));
+}
+
+bool is_absent(const Fetched<ReferrerSet>& collected) noexcept {
+    return !collected && collected.error().error.code == Code::not_found;
 }
 
 }  // namespace
@@ -57,7 +81,7 @@ Task<After> serve_tags(Call& call, const RequestTarget& target) {
     auto n = target.n.value_or(tags_page_default);
     std::string last(target.last), path(target.path), repository(target.repository);
     call.exchange.release_head();
-    auto collected = co_await collect_tags(call);
+    auto collected = co_await collect<TagSet>(call, tags_kind, "tags/list");
     if (collected) {
         auto tags = *std::move(collected);
         co_return co_await reply_tags(call, tags.names(), n, last, std::move(path), std::move(repository), {});
@@ -76,33 +100,20 @@ Task<After> serve_referrers(Call& call, const RequestTarget& target) {
     auto digest = *target.digest;
     std::string artifact_type(target.artifact_type);
     call.exchange.release_head();
-    ReferrerSet referrers;
-    auto asked = co_await call.cache.ask_document(call.source, UpstreamKind::referrers, "referrers/" + digest.text(), "",
-                                                  referrers_bytes_max);
-    bool no_api = !asked && asked.error().error.code == Code::not_found;
-    if (no_api) {
+    auto collected = co_await collect<ReferrerSet>(call, referrers_kind, "referrers/" + digest.text());
+    if (is_absent(collected)) {
         // Registries without the API keep the same index under a tag (distribution-spec 1.1, "Referrers Tag Schema").
-        auto tag = referrers_tag(digest);
-        asked =
-            co_await call.cache.ask_document(call.source, UpstreamKind::referrers, "manifests/" + tag, "", referrers_bytes_max);
+        collected = co_await collect<ReferrerSet>(call, referrers_kind, "manifests/" + referrers_tag(digest));
     }
-    bool none = !asked && asked.error().error.code == Code::not_found;
-    if (!asked && !none) co_return co_await reply_failure(call, asked.error(), OciCode::name_unknown);
-    if (asked) {
-        auto added = referrers.add_page(asked->body);
-        if (!added) {
-            auto failure = upstream_failure(Fault::upstream, Code::bad_message,
-                                            fmt::format("upstream's referrers: {}", name_of(added.error())));
-            co_return co_await reply_failure(call, failure, OciCode::name_unknown);
-        }
-    }
+    if (!collected && !is_absent(collected)) co_return co_await reply_failure(call, collected.error(), OciCode::name_unknown);
+    auto referrers = collected ? *std::move(collected) : ReferrerSet();
     auto body = referrers.index_body(artifact_type);
     auto lines = artifact_type.empty() ? std::string() : std::string("OCI-Filters-Applied: artifactType\r\n");
     co_return co_await reply_body(call.exchange, 200, call.ns, media_type::oci_index, std::move(body), lines);
 }
 
 Task<After> serve_catalog(Exchange& exchange, Cache& cache, const RequestTarget& target) {
-    auto n = std::min(target.n.value_or(catalog_page_default), page_entries_max);
+    auto n = std::min(target.n.value_or(catalog_entries_default), catalog_entries_max);
     std::string last(target.last), path(target.path);
     exchange.release_head();
     // One more than the page tells whether another follows.

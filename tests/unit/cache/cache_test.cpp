@@ -452,6 +452,10 @@ TEST_CASE("cache: a document is read whole within its bound, and not beyond") {
     document = ask(999);
     REQUIRE_FALSE(document);
     CHECK(document.error().error.code == Code::too_large);
+    // Neither does it take a transfer buffer, nor wait for one.
+    std::vector<Buffer> taken;
+    while (auto buffer = box.buffers.try_take()) taken.push_back(std::move(buffer));
+    CHECK(ask(1000));
 }
 
 }  // namespace entrepot

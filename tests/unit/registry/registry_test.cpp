@@ -346,6 +346,54 @@ TEST_CASE("registry: tags come from upstream page by page, sorted; when it canno
     CHECK(client.ask("GET /v2/hub/app/tags/list").status == 404);
 }
 
+TEST_CASE("registry: the next page of a list is where its link leads, however upstream writes it") {
+    Box box;
+    std::vector<std::string> links{"</v2/app/tags/list?n=1&last=a>; rel=next",
+                                   "<https://registry.test/v2/app/tags/list?last=b>; rel=\"next\"",
+                                   "</v2/app/tags/list?last=0>; rel=\"prev\", </v2/app/tags/list?last=c>; rel=\"next\"",
+                                   "</v2/app/tags/list?last=z>; rel=\"first\""};
+    box.upstreams.answer = [&](auto&) {
+        Offer offer;
+        auto page = box.upstreams.requests.size();
+        offer.body = R"({"name":"app","tags":["t)" + std::to_string(page) + R"("]})";
+        if (page <= links.size()) offer.link = links[page - 1];
+        return offer;
+    };
+    RawClient client(box.loop(), box.port);
+    CHECK(client.ask("GET /v2/hub/app/tags/list").body == R"({"name":"hub/app","tags":["t1","t2","t3","t4"]})");
+    REQUIRE(box.upstreams.requests.size() == 4);
+    CHECK(box.upstreams.requests[1].query == "n=1&last=a");
+    CHECK(box.upstreams.requests[2].query == "last=b");
+    CHECK(box.upstreams.requests[3].query == "last=c");
+}
+
+TEST_CASE("registry: referrers are all pages of upstream's, a list that does not end is no list") {
+    Box box;
+    auto subject = digest_of("subject").text();
+    auto page_of = [](int number) {
+        return R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":")" +
+               std::string(image_manifest_type) + R"(","digest":")" + digest_of(std::to_string(number)).text() +
+               R"(","size":1,"artifactType":"application/x"}]})";
+    };
+    bool endless = false;
+    box.upstreams.answer = [&](const UpstreamRequest& request) {
+        Offer offer;
+        bool first = request.query.empty();
+        offer.body = page_of(first ? 1 : 2);
+        if (first || endless) offer.link = "</v2/app/referrers/" + subject + "?n=1&last=x>; rel=\"next\"";
+        return offer;
+    };
+    RawClient client(box.loop(), box.port);
+    auto answer = client.ask("GET /v2/hub/app/referrers/" + subject + "?artifactType=application/x");
+    CHECK(answer.status == 200);
+    CHECK(answer.field("OCI-Filters-Applied") == "artifactType");
+    for (int number : {1, 2}) CHECK(answer.body.find(digest_of(std::to_string(number)).text()) != std::string::npos);
+    CHECK(box.upstreams.requests.size() == 2);
+    endless = true;
+    CHECK(client.ask("GET /v2/hub/app/referrers/" + subject).status == 502);
+    CHECK(client.ask("GET /v2/hub/app/tags/list").status == 502);
+}
+
 TEST_CASE("registry: a request that nobody could read is counted as well") {
     Box box;
     RawClient client(box.loop(), box.port);
