@@ -54,13 +54,22 @@ Task<Result<void>> Follower::until_length_known(Instant deadline) {
 }
 
 Task<Result<void>> Follower::until_beyond(std::uint64_t offset, Instant deadline) {
+    deadline_ = deadline;
     for (;;) {
         auto state_now = state();
         if (available() > offset || state_now == FetchState::complete || state_now == FetchState::failed)
             co_return Result<void>();
-        bool notified = co_await subscription_->changed.wait(deadline);
+        auto wait = subscription_->changed.wait(deadline_);
+        wait_ = &wait;
+        bool notified = co_await wait;
+        wait_ = nullptr;
         if (!notified) co_return Error{Fault::upstream, Code::timeout};
     }
+}
+
+void Follower::hasten(Instant deadline) noexcept {
+    deadline_ = std::min(deadline_, deadline);
+    if (wait_) wait_->wait_until(deadline_);
 }
 
 Fetch::AnnounceTimer::AnnounceTimer(Fetch& owner) noexcept

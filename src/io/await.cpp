@@ -154,6 +154,10 @@ void Condition::Wait::await_suspend(std::coroutine_handle<> waiter) noexcept {
     if (deadline_ != Instant::never()) Loop::current().timers().arm(timer_, deadline_);
 }
 
+void Condition::Wait::wait_until(Instant deadline) noexcept {
+    if (linked()) Loop::current().timers().arm(timer_, deadline);
+}
+
 void Condition::Wait::on_deadline(Timer& timer) noexcept {
     auto& self = static_cast<DeadlineTimer&>(timer).owner;
     self.unlink();

@@ -180,6 +180,7 @@ class ClientStream final : public SocketStream, private Operation {
     Task<Result<Chunk>> receive(Instant deadline) override;
     Task<Result<std::size_t>> receive_into(MutableBytes into, Instant deadline) override;
     Task<Result<void>> until_readable(Instant deadline) override;
+    void watch_end(EndWatch* watch) noexcept override;
 
   protected:
     Task<void> stop_receiving() override;
@@ -201,6 +202,7 @@ class ClientStream final : public SocketStream, private Operation {
     void completed(std::int32_t result, std::uint32_t flags, bool more) noexcept;
     void keep(std::uint32_t length, std::uint32_t flags) noexcept;
     void arm() noexcept;
+    void tell_end() noexcept;
     bool readable() const noexcept { return held_count_ > 0 || !spill_.empty(); }
     bool lent() const noexcept { return lent_count_ > 0; }
     Chunk lend() noexcept;
@@ -216,6 +218,7 @@ class ClientStream final : public SocketStream, private Operation {
     std::vector<std::byte> lent_;   // own memory behind the chunk with the token `own_memory`
     Chunk partly_read_;             // what receive_into() had no room for
     std::uint8_t lent_count_ = 0;
+    EndWatch* watch_ = nullptr;
     Condition arrived_;
 };
 
@@ -240,6 +243,7 @@ Task<Result<Chunk>> ClientStream::receive(Instant deadline) {
 }
 
 void ClientStream::arm() noexcept {
+    fresh_ = false;  // from here on bytes come in one way only, else they could overtake each other
     Request request;
     request.kind = Request::Kind::receive_many;
     request.fd = socket_;
@@ -257,6 +261,20 @@ void ClientStream::completed(std::int32_t result, std::uint32_t flags, bool more
         ring_.cancel(*this);
     }
     arrived_.notify_all();
+    tell_end();
+}
+
+void ClientStream::watch_end(EndWatch* watch) noexcept {
+    watch_ = watch;
+    if (!watch_) return;
+    bool has_room = held_count_ < held_max && spill_.empty();
+    if (!in_flight() && !ended_ && failure_ == 0 && !starved_ && has_room) arm();
+    tell_end();
+}
+
+void ClientStream::tell_end() noexcept {
+    if (!watch_ || (!ended_ && failure_ == 0)) return;
+    std::exchange(watch_, nullptr)->peer_ended(failure_ < 0 || interrupted());
 }
 
 void ClientStream::keep(std::uint32_t length, std::uint32_t flags) noexcept {

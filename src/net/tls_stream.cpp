@@ -44,6 +44,7 @@ class TlsStream final : public Stream {
     Task<Result<std::uint64_t>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) override;
     Task<void> close(CloseHow how) override;
     void interrupt() noexcept override { plain_->interrupt(); }
+    void watch_end(EndWatch* watch) noexcept override { plain_->watch_end(watch); }
     bool is_tls() const noexcept override { return true; }
     const Address& peer() const noexcept override { return plain_->peer(); }
 

@@ -10,6 +10,34 @@ namespace {
 constexpr std::uint64_t slice_bytes = 2 * MiB;
 constexpr Duration buffer_wait = seconds(60);
 constexpr Duration follow_wait = seconds(180);  // longer than a fetch can go without progress
+constexpr Duration ended_wait =
+    seconds(10);  // of a client that sent FIN: it may have half-closed, or be gone; the next byte tells
+
+/// A follower's client, looked at while there is nothing to send it: who is gone must not hold his place until a fetch that stands still ends.
+class FollowerClient final : public EndWatch {
+  public:
+    FollowerClient(Stream& stream, Follower& follower, Loop& loop) noexcept : stream_(stream), follower_(follower), loop_(loop) {
+        stream_.watch_end(this);
+    }
+    ~FollowerClient() { stream_.watch_end(nullptr); }
+    FollowerClient(const FollowerClient&) = delete;
+
+    /// Until when it waits for the next byte.
+    Instant patience() const noexcept { return loop_.time() + (ended_ ? ended_wait : follow_wait); }
+    bool gone() const noexcept { return gone_; }
+
+  private:
+    void peer_ended(bool by_force) noexcept override {
+        ended_ = true;
+        gone_ = by_force;
+        follower_.hasten(gone_ ? loop_.time() : patience());
+    }
+
+    Stream& stream_;
+    Follower& follower_;
+    Loop& loop_;
+    bool ended_ = false, gone_ = false;
+};
 
 /// One response body under way.
 class BodySender {
@@ -127,8 +155,10 @@ Task<Result<void>> BodySender::send_range(int file, std::uint64_t length, Served
 }
 
 Task<Result<void>> BodySender::send_following(Follower& follower) {
+    FollowerClient client(call_.exchange.stream(), follower, call_.cache.loop());
     while (offset_ < end_) {
-        auto waited = co_await follower.until_beyond(offset_, call_.cache.loop().time() + follow_wait);
+        if (client.gone()) co_return Error{Fault::client, Code::reset};
+        auto waited = co_await follower.until_beyond(offset_, client.patience());
         if (!waited) co_return waited;
         auto available = std::min(follower.available(), end_);
         if (available <= offset_) {

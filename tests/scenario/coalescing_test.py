@@ -1,4 +1,5 @@
 """One fetch, however many wait for it: nobody paces it, nobody stops it, everybody sees bytes as they come."""
+import socket
 import time
 
 from harness.story import Rows
@@ -67,6 +68,31 @@ def test_clients_that_leave_do_not_stop_the_fetch(cache, upstream):
     cache.keeps(blob)
     reply = cache.get(blob)
     assert reply.digest() == blob.digest and reply.cache == "hit" and upstream.gets(blob) == 1
+
+
+def test_clients_that_reset_give_their_places_back_while_upstream_stands_still(cache, upstream):
+    blob = upstream.offers("4MiB", hold_after="2MiB")
+    staying = cache.pull(blob).until_received(MIB)
+    leaving = [cache.connect() for _ in range(20)]
+    for connection in leaving:
+        connection.ask("GET", cache.path_of(blob))
+        connection.reply_head()
+    cache.until_metric("connections", 21)
+    for connection in leaving:
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connection.close()
+    end = time.monotonic() + 3
+    while cache.metric("connections") > 1:
+        assert time.monotonic() < end, f"{cache.metric('connections'):.0f} connections are still held"
+        time.sleep(0.02)
+    blob.release()
+    assert staying.digest() == blob.digest and upstream.gets(blob) == 1
+
+
+def test_a_client_that_half_closes_follows_a_fetch_to_its_end(cache, upstream):
+    blob = upstream.offers("2MiB", rate="4MiB")
+    answer = cache.raw(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % cache.path_of(blob).encode(), half_close=True)
+    assert answer.split(b"\r\n\r\n", 1)[1] == blob.data
 
 
 def test_a_client_that_resets_in_the_middle_harms_nobody(cache, upstream):

@@ -64,10 +64,14 @@ class Follower {
     Task<Result<void>> until_length_known(Instant deadline);
     /// Waits until more than `offset` bytes are available, or the fetch ended.
     Task<Result<void>> until_beyond(std::uint64_t offset, Instant deadline);
+    /// Brings the deadline of the until_beyond() under way forward: whoever waits there has less patience now.
+    void hasten(Instant deadline) noexcept;
 
   private:
     void leave() noexcept;
     std::shared_ptr<Subscription> subscription_;
+    Instant deadline_ = Instant::never();  // of until_beyond
+    Condition::Wait* wait_ = nullptr;      // while it waits
 };
 
 /// The queue before an upstream is full: no fault of the store, and no reason to go past it to that same upstream.

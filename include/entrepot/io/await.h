@@ -93,6 +93,8 @@ class Condition {
         bool await_ready() const noexcept { return false; }
         void await_suspend(std::coroutine_handle<> waiter) noexcept;
         bool await_resume() const noexcept { return notified_; }
+        /// Moves the deadline of a wait that is under way.
+        void wait_until(Instant deadline) noexcept;
 
       private:
         friend class Condition;

@@ -54,6 +54,15 @@ enum class CloseHow : std::uint8_t {
     abort,    ///< RST: the peer must see that the body is not complete
 };
 
+/// Who wants to know that the peer has ended its side (FIN) or the connection (RST) while nobody receives.
+class EndWatch {
+  public:
+    virtual void peer_ended(bool by_force) noexcept = 0;
+
+  protected:
+    ~EndWatch() = default;
+};
+
 class Stream {
   public:
     virtual ~Stream() = default;
@@ -73,6 +82,9 @@ class Stream {
     virtual Task<Result<std::uint64_t>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) = 0;
     /// While on, only full segments leave (TCP_CORK): for a long body sent in slices, each of which would else end in a short one. A hint; off pushes what waits.
     virtual void cork(bool) noexcept {}
+    /// From now on, until it is called with nothing: tells `watch` once when the peer ends, perhaps within this call. A hint: what the peer sends meanwhile
+    /// is kept up to a bound, and an end behind it may be seen only by the next receive.
+    virtual void watch_end(EndWatch* watch) noexcept { (void)watch; }
     /// Ends the connection and releases the descriptor. No other call may be in flight; chunks must have been given back.
     virtual Task<void> close(CloseHow how) = 0;
     /// From another task of this shard: makes pending and later calls end soon with Code::reset. close() is still needed.

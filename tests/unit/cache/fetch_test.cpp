@@ -136,6 +136,34 @@ TEST_CASE("fetch: many downloads that trickle in share few buffers") {
     for (auto& blob : blobs) CHECK(box.box.has(digest_of(blob)));
 }
 
+TEST_CASE("fetch: a follower that waits can be given less patience, for that wait alone") {
+    FetchBox box;
+    auto blob = content(500'000);
+    auto gate = std::make_shared<Gate>();
+    box.upstreams.answer = [&](auto& request) {
+        auto offer = whole(blob, request);
+        offer.gate = gate;
+        return offer;
+    };
+    RunningFetch fetch(box, digest_of(blob), box.source());
+    auto& follower = fetch.follow();
+    auto& other = fetch.follow();
+    fetch.start();
+    fetch.until([&] { return follower.state() == FetchState::streaming; });
+    follower.hasten(now());  // does not wait yet
+    auto waiting = follower.until_beyond(0, soon_enough()), another = other.until_beyond(0, soon_enough());
+    follower.hasten(now() + milliseconds(2));
+    auto outcome = box.loop().run(std::move(waiting));
+    REQUIRE(!outcome);
+    CHECK(outcome.error().code == Code::timeout);
+    CHECK_FALSE(another.done());
+    auto again = follower.until_beyond(0, soon_enough());
+    gate->open_all();
+    CHECK(box.loop().run(std::move(again)));
+    CHECK(box.loop().run(std::move(another)));
+    fetch.until_ended();
+}
+
 TEST_CASE("fetch: a blob of 64 KiB or less is not seen before its digest matched") {
     FetchBox box;
     auto blob = content(held_back);

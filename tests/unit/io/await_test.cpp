@@ -32,6 +32,8 @@ Task<void> acquire_quietly(Semaphore& semaphore, std::vector<int>& order, int na
     (void)co_await waiting;
 }
 
+Task<bool> carry(Condition::Wait& wait) { co_return co_await wait; }
+
 Task<bool> wait_for(Condition& condition, Instant deadline) { co_return co_await condition.wait(deadline); }
 
 Task<void> sleep_until(Instant instant) { co_await Sleep(instant); }
@@ -95,6 +97,20 @@ TEST_CASE("condition: notify_all wakes all that wait, notify_one the one that wa
     CHECK(loop.run(std::move(second)));
     CHECK(loop.run(std::move(third)));
     CHECK_FALSE(condition.notify_one());
+    CHECK(loop->timers().armed() == 0);
+}
+
+TEST_CASE("condition: a wait under way can be given another deadline") {
+    TestLoop loop;
+    Condition condition;
+    for (auto before : {Instant::never(), now() + seconds(20)}) {
+        auto wait = condition.wait(before);
+        wait.wait_until(now());  // nobody waits yet: nothing to move
+        auto waiting = carry(wait);
+        wait.wait_until(now() + milliseconds(2));
+        CHECK_FALSE(loop.run(std::move(waiting)));
+        wait.wait_until(now());
+    }
     CHECK(loop->timers().armed() == 0);
 }
 

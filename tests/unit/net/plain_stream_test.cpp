@@ -39,6 +39,12 @@ Task<Result<std::string>> receive_text(Stream& stream) {
     co_return std::string(text_of(chunk->bytes()));
 }
 
+/// Remembers what it is told.
+struct Ends final : EndWatch {
+    void peer_ended(bool by_force) noexcept override { ++(by_force ? forced : ordered); }
+    int forced = 0, ordered = 0;
+};
+
 Error error_of(const Result<std::string>& result) {
     REQUIRE(!result);
     return result.error();
@@ -353,6 +359,49 @@ TEST_CASE("plain stream: waiting for bytes takes none of them, on either end") {
     pair.close(pair.client, CloseHow::orderly);
     REQUIRE(loop.run(pair.server->until_readable(soon())));
     CHECK(*loop.run(receive_text(*pair.server)) == "");
+}
+
+TEST_CASE("plain stream: who watches is told once that the peer ended, also behind bytes that nobody has read") {
+    TestLoop loop;
+    for (auto how : {CloseHow::orderly, CloseHow::abort}) {
+        for (bool has_received : {false, true}) {
+            Loopback pair(loop);
+            if (has_received) {
+                REQUIRE(loop.run(send_text(*pair.client, "first")));
+                CHECK(*loop.run(receive_text(*pair.server)) == "first");
+            }
+            Ends ends;
+            pair.server->watch_end(&ends);
+            REQUIRE(loop.run(send_text(*pair.client, "next")));
+            loop.run_for(2ms);
+            CHECK(ends.forced + ends.ordered == 0);
+            pair.close(pair.client, how);
+            loop.run_until([&] { return ends.forced + ends.ordered > 0; }, 5s);
+            CHECK((how == CloseHow::abort ? ends.forced : ends.ordered) == 1);
+            pair.server->watch_end(nullptr);
+            CHECK(*loop.run(receive_text(*pair.server)) == "next");
+            pair.server->watch_end(&ends);  // late: told at once
+            CHECK((how == CloseHow::abort ? ends.forced : ends.ordered) == 2);
+            pair.server->watch_end(nullptr);
+        }
+    }
+}
+
+TEST_CASE("plain stream: who no longer watches is told nothing, and watching never keeps a connection from closing") {
+    TestLoop loop;
+    Loopback pair(loop);
+    Ends ends;
+    pair.server->watch_end(&ends);
+    pair.server->watch_end(nullptr);
+    pair.close(pair.client, CloseHow::orderly);
+    loop.run_for(2ms);
+    CHECK(ends.ordered == 0);
+    pair.close(pair.server, CloseHow::orderly);
+    pair.open_pair();
+    pair.server->watch_end(&ends);
+    pair.server->interrupt();
+    loop.run_until([&] { return ends.forced > 0; }, 5s);
+    pair.server->watch_end(nullptr);
 }
 
 TEST_CASE("plain stream: lingering lets the peer read an answer to what we did not read") {

@@ -402,6 +402,36 @@ TEST_CASE("registry: a request that nobody could read is counted as well") {
     CHECK(box.served.requests[static_cast<int>(RequestKind::other)][400].value() == 1);
 }
 
+TEST_CASE("registry: a client that is gone does not wait for a fetch that stands still; who only finished asking does") {
+    Box box;
+    auto gate = std::make_shared<Gate>();
+    gate->open_bytes = layer.size() - 1;
+    box.upstreams.answer = [&](auto& request) {
+        auto offer = image_offer(request);
+        offer.gate = gate;
+        return offer;
+    };
+    auto& connections = box.port.connections;
+    RawClient gone(box.loop(), box.port), quiet(box.loop(), box.port);
+    for (auto* client : {&gone, &quiet}) {
+        client->write(box.blob_path(layer) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        CHECK(client->read(true).status == 200);
+        client->read_some(layer.size() - withheld_bytes);
+    }
+    CHECK(connections.open() == 2);
+    gone.leave(CloseHow::abort);
+    box.loop().run_until([&] { return connections.open() == 1; }, seconds(5));
+    CHECK(box.served.aborted.value() == 1);
+    // Who has ended his side may still read, and only bytes could tell: he keeps his place for a while. (The far end of a linger reads 64 KiB more.)
+    quiet.leave(CloseHow::linger);
+    box.loop().run_for(milliseconds(20));
+    CHECK(connections.open() == 1);
+    gate->open_all();
+    box.loop().run_until([&] { return connections.open() == 0; }, seconds(5));
+    CHECK(box.served.aborted.value() == 1);
+    CHECK(box.served.served_bytes[static_cast<int>(ServedFrom::follow)].value() == layer.size());
+}
+
 TEST_CASE("registry: heads of the longest names fit") {
     Box box;
     std::string repository = "hub/" + std::string(240, 'a'), tag(128, 't'), host(200, 'h');

@@ -60,7 +60,16 @@ class ServedPort {
 class RawClient {
   public:
     RawClient(TestLoop& loop, ServedPort& port) : loop_(loop), stream_(port.connect()) {}
-    ~RawClient() { loop_.run(stream_->close(CloseHow::orderly)); }
+    ~RawClient() {
+        if (!left_) leave(CloseHow::orderly);
+        loop_.finish(leaving_);
+    }
+
+    /// Ends the connection; only a lingering one, whose FIN leaves at once, takes longer than this call.
+    void leave(CloseHow how) {
+        left_ = true;
+        leaving_.start(stream_->close(how));
+    }
 
     void write(std::string text) {
         auto sent = loop_.run(send_text(*stream_, std::move(text)));
@@ -88,6 +97,12 @@ class RawClient {
         write(request_line + " HTTP/1.1\r\nHost: localhost\r\n" + fields + "\r\n");
         return read(request_line.starts_with("HEAD"));
     }
+    /// Some bytes of a body that goes on.
+    void read_some(std::size_t count) {
+        while (received_.size() < count && fill()) {}
+        REQUIRE(received_.size() >= count);
+        received_.erase(0, count);
+    }
     /// The server ended the connection and nothing more came before that.
     bool at_end() { return received_.empty() && !fill() && !failed; }
 
@@ -110,6 +125,8 @@ class RawClient {
     TestLoop& loop_;
     std::unique_ptr<Stream> stream_;
     std::string received_;
+    TaskGroup leaving_;
+    bool left_ = false;
 };
 
 }  // namespace entrepot
