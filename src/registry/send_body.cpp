@@ -1,5 +1,7 @@
 #include "registry/send_body.h"
 
+#include "registry/client_pace.h"
+
 #include <algorithm>
 #include <cerrno>
 
@@ -69,6 +71,7 @@ class BodySender {
     std::uint64_t offset_, end_;
     std::uint64_t length_ = 0;  // of the whole blob, as the head promised
     ServedFrom from_fetch_ = ServedFrom::follow;
+    ClientPace pace_;
     bool sent_unverified_ = false;  // bytes of a fetch whose digest is not known yet
 };
 
@@ -148,9 +151,12 @@ Task<Result<std::uint64_t>> BodySender::bring_in(BlobFile& file) {
 }
 
 Task<Result<void>> BodySender::send_range(int file, std::uint64_t length, ServedFrom from) {
+    auto& loop = call_.cache.loop();
+    auto before = loop.time();
     auto done = co_await call_.exchange.stream().send_file(file, offset_, length, deadline());
     if (!done) co_return done.error();
     sent(*done, from);
+    if (!pace_.took(*done, loop.time() - before)) co_return Error{Fault::client, Code::timeout};
     co_return Result<void>();
 }
 

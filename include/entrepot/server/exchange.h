@@ -20,7 +20,7 @@ enum class After : std::uint8_t {
     abort,  ///< by force: the body is not complete and must not look so
 };
 
-/// How long a response may wait for its client: one wait for room in the socket.
+/// How long a response waits for its client: for one send, or for 64 KiB of a file.
 constexpr Duration send_stall_max = std::chrono::seconds(60);
 
 class Exchange {
