@@ -202,12 +202,4 @@ std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, st
     return std::chrono::seconds(static_cast<std::int64_t>(std::min(wait, bound)));
 }
 
-std::string_view DateText::at(std::int64_t seconds) noexcept {
-    if (seconds != seconds_ || text_[0] == '\0') {
-        text_ = format_http_date(seconds);
-        seconds_ = seconds;
-    }
-    return {text_.data(), text_.size()};
-}
-
 }  // namespace entrepot

@@ -149,13 +149,6 @@ HeadWriter& HeadWriter::content_range(BlobPart part, std::uint64_t blob_bytes) n
     return *this;
 }
 
-HeadWriter& HeadWriter::content_range_unsatisfied(std::uint64_t blob_bytes) noexcept {
-    put("Content-Range: bytes */");
-    put_number(blob_bytes);
-    put(line_end);
-    return *this;
-}
-
 HeadWriter& HeadWriter::prepared(std::string_view lines) noexcept {
     ASSERT(lines.empty() || lines.ends_with(line_end));
     put(lines);

@@ -1,27 +1,23 @@
 #include "server/date_line.h"
 
-#include <cstdio>
-#include <ctime>
+#include "entrepot/http/date.h"
+
+#include <algorithm>
 
 namespace entrepot {
 
 std::string_view date_line(const Loop& loop) noexcept {
-    struct Line {
-        char text[48];
-        int length = 0;
-        Instant until{};
-    };
-    thread_local Line line;
-    if (line.length > 0 && loop.time() < line.until) return {line.text, static_cast<std::size_t>(line.length)};
-    constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    std::time_t seconds_now = wall_seconds();
-    std::tm utc{};
-    ::gmtime_r(&seconds_now, &utc);
-    line.length = std::snprintf(line.text, sizeof line.text, "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n", days[utc.tm_wday],
-                                utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
-    line.until = loop.time() + seconds(1);
-    return {line.text, static_cast<std::size_t>(line.length)};
+    constexpr std::string_view name = "Date: ", line_end = "\r\n";
+    thread_local std::array<char, name.size() + http_date_bytes + line_end.size()> line;
+    thread_local Instant until{};
+    if (loop.time() >= until) {
+        auto date = format_http_date(wall_seconds());
+        auto at = std::copy(name.begin(), name.end(), line.begin());
+        at = std::copy(date.begin(), date.end(), at);
+        std::copy(line_end.begin(), line_end.end(), at);
+        until = loop.time() + seconds(1);
+    }
+    return {line.data(), line.size()};
 }
 
 }  // namespace entrepot

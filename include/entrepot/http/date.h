@@ -25,15 +25,4 @@ std::array<char, http_date_bytes> format_http_date(std::int64_t seconds) noexcep
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, std::int64_t now_seconds,
                                                       std::chrono::seconds max) noexcept;
 
-/// The text of the current Date field, formatted once a second. Each shard owns one.
-class DateText {
-  public:
-    /// Valid until the next call.
-    std::string_view at(std::int64_t seconds) noexcept;
-
-  private:
-    std::int64_t seconds_ = -1;
-    std::array<char, http_date_bytes> text_{};
-};
-
 }  // namespace entrepot

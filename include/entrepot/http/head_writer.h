@@ -35,9 +35,8 @@ class HeadWriter {
     HeadWriter& field(std::string_view name, std::string_view value) noexcept;
     HeadWriter& field(std::string_view name, std::uint64_t number) noexcept;
 
-    /// Content-Range of a 206, and of a 416 ("bytes */length").
+    /// Content-Range of a 206.
     HeadWriter& content_range(BlobPart part, std::uint64_t blob_bytes) noexcept;
-    HeadWriter& content_range_unsatisfied(std::uint64_t blob_bytes) noexcept;
 
     /// Lines prepared elsewhere, each with its CRLF. They must come from finish()ed or constant text, never from outside.
     HeadWriter& prepared(std::string_view lines) noexcept;
