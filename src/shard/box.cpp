@@ -85,7 +85,9 @@ Result<std::unique_ptr<Box>, std::string> Box::open(const Config& config, Option
         if (!tls) return tls.error();
         box->tls_ = *std::move(tls);
     }
-    auto store = Store::open(store_options(config.store));
+    auto store_opening = store_options(config.store);
+    store_opening.ledger_map_bytes = box->options_.ledger_map_bytes;
+    auto store = Store::open(store_opening);
     if (!store) return store.error();
     box->store_ = *std::move(store);
     return box;

@@ -64,6 +64,7 @@ Result<void, std::string> Warehouse::open_roots() {
     if (auto locked = lock_directory(directory_); !locked) return explain_lock(options_.directory, locked.error());
     Ledger::Options ledger_options;
     ledger_options.directory = options_.directory + "/ledger";
+    ledger_options.map_bytes = options_.ledger_map_bytes;
     auto ledger = Ledger::open(ledger_options);
     if (!ledger) return ledger.error();
     ledger_ = std::move(*ledger);

@@ -16,6 +16,7 @@ class Box {
   public:
     struct Options {
         Duration drain_timeout = std::chrono::seconds(30);  ///< how long running answers may take after stop()
+        std::uint64_t ledger_map_bytes = 64 * GiB;          ///< address space; valgrind and address limits leave less
         ShardOptions shard;
         UpstreamTable::Options upstream;
     };

@@ -24,6 +24,7 @@ class Store {
         std::size_t partials_max = 256;  ///< kept for a resume; the oldest goes first
         Duration partial_age_max = std::chrono::hours(24);
         std::uint64_t unknown_length_bytes = 64 * MiB;  ///< reserved at a time when upstream tells no length
+        std::uint64_t ledger_map_bytes = 64 * GiB;      ///< address space, not disk
     };
     struct Counters {  ///< read from any thread
         std::atomic<std::uint64_t> bytes{0}, capacity_bytes{0}, blobs{0}, evictions{0}, evicted_bytes{0}, quarantined{0},
