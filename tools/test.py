@@ -187,6 +187,30 @@ def fuzz_one(target):
     return Counts(passed=1)
 
 
+# ---- instruction counts of the hot paths
+
+def instructions():
+    """Counts and compares (bench/instructions); first, that this comparison can fail."""
+    counts = Counts()
+    status, output = run([sys.executable, "-B", f"{ROOT}/tests/bench/instructions_test.py"])
+    summary = re.search(r"^Ran (\d+) test", output, re.MULTILINE)
+    if status or not summary:
+        say(output[-4000:])
+        counts.add(failed("instructions: the comparison does not do what it promises"))
+    else:
+        counts.add(Counts(passed=int(summary[1])))
+        say(f"ok   instructions: {summary[1]} tests of the comparison")
+    status, output = run([sys.executable, "-B", f"{ROOT}/bench/instructions"])
+    say(output.rstrip())
+    if status == 77:
+        counts.add(skipped("instructions: taken elsewhere, see above"))
+    elif status:
+        counts.add(failed("instructions: see above"))
+    else:
+        counts.add(Counts(passed=1))
+    return counts
+
+
 # ---- black box: scenarios and real clients
 
 def stories(*options):
@@ -218,8 +242,8 @@ def clients():
 # ---- what is built, and when
 
 def build_tests():
-    """What tools/build left out: unit tests, simulator, benchmarks."""
-    status, output = run(["ninja", "-C", BUILD])
+    """What tools/build left out: unit tests, simulator, and the benchmark whose instructions are counted."""
+    status, output = run(["ninja", "-C", BUILD, "all", "bench/hot_paths"])
     return output if status else ""
 
 
@@ -241,8 +265,8 @@ class Meanwhile:
         return counts
 
 
-PARTS = {"scenario": scenario, "unit": unit, "sim": sim, "fuzz": fuzz, "clients": clients}
-BUILDS = {"unit": build_tests, "sim": build_tests, "fuzz": build_fuzz}      # what a part needs beyond the programs
+PARTS = {"scenario": scenario, "unit": unit, "sim": sim, "fuzz": fuzz, "instructions": instructions, "clients": clients}
+BUILDS = {"unit": build_tests, "sim": build_tests, "instructions": build_tests, "fuzz": build_fuzz}      # what a part needs beyond the programs
 
 
 def main():
