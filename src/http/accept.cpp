@@ -36,10 +36,18 @@ bool is_zero_weight(std::string_view parameters) noexcept {
     return false;
 }
 
+/// What docker does: a line for each media type it takes, without weights. An exact match that is wanted decides whatever else is said, so
+/// one such line is an answer, and nearly all others are told apart by their length.
+bool names_exactly(FieldValues accept, std::string_view media_type) noexcept {
+    const bool is_one_element = !media_type.empty() && media_type.find(',') == std::string_view::npos;
+    return is_one_element && std::find(accept.begin(), accept.end(), media_type) != accept.end();
+}
+
 }  // namespace
 
 bool accepts(FieldValues accept, std::string_view media_type) noexcept {
     media_type = scan::trim(media_type.substr(0, media_type.find(';')));
+    if (names_exactly(accept, media_type)) return true;
     Specificity best = no_match;
     bool is_admitted = false;
     bool is_empty = true;

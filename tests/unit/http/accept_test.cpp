@@ -65,3 +65,13 @@ TEST_CASE("Accept: a weight of zero refuses, and the most specific range decides
     CHECK(admits({"application/*, application/*;q=0"}));
     CHECK(admits({"a/b;level=1;q=0, */*;x=y"}));
 }
+
+TEST_CASE("Accept: a line that is the media type decides, wherever it stands") {
+    CHECK(admits({"*/*;q=0", "application/vnd.oci.image.manifest.v1+json"}));
+    CHECK(admits({"application/vnd.oci.image.manifest.v1+json;q=0", "application/vnd.oci.image.manifest.v1+json"}));
+    CHECK(admits({"application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.manifest.v1+json;q=0"}));
+    CHECK(
+        admits({"text/plain", "application/vnd.oci.image.manifest.v1+json"}, "application/vnd.oci.image.manifest.v1+json ; a=b"));
+    CHECK_FALSE(admits({"a/b,c/d"}, "a/b,c/d"));  // a list of two, neither of which is that
+    CHECK_FALSE(admits({"", "a/b"}, ""));
+}
