@@ -73,8 +73,14 @@ std::string_view reason_of(std::uint16_t status) noexcept {
 }
 
 bool is_field_value(std::string_view value) noexcept {
-    const char* end = value.data() + value.size();
-    return scan::find_control(value.data(), end) == end;
+    const char* at = value.data();
+    const char* end = at + value.size();
+    // The search goes in steps of sixteen bytes and takes what is left one by one; a longer value's last sixteen are looked at as a whole instead.
+    if (value.size() >= 16) {
+        if (scan::find_control(end - 16, end) != end) return false;
+        end -= value.size() % 16;
+    }
+    return scan::find_control(at, end) == end;
 }
 
 void HeadWriter::put(std::string_view text) noexcept {
@@ -119,22 +125,32 @@ HeadWriter& HeadWriter::request_line(Method method, std::string_view target) noe
 }
 
 HeadWriter& HeadWriter::field(std::string_view name, std::string_view value) noexcept {
-    ASSERT(!name.empty());
     if (!is_field_value(value)) failed_ = true;
-    put(name);
-    put(": ");
-    put(value);
-    put(line_end);
+    put_field(name, value);
     return *this;
 }
 
 HeadWriter& HeadWriter::field(std::string_view name, std::uint64_t number) noexcept {
-    ASSERT(!name.empty());
-    put(name);
-    put(": ");
-    put_number(number);
-    put(line_end);
+    char digits[number_bytes_max];
+    const auto written = std::to_chars(digits, digits + sizeof digits, number);
+    put_field(name, std::string_view(digits, static_cast<std::size_t>(written.ptr - digits)));
     return *this;
+}
+
+void HeadWriter::put_field(std::string_view name, std::string_view value) noexcept {
+    ASSERT(!name.empty());
+    constexpr std::size_t marks_bytes = 4;  // ": " and the line's end
+    // Names are literals and values lie in memory: their sum does not overflow.
+    if (failed_ || static_cast<std::size_t>(end_ - at_) < name.size() + value.size() + marks_bytes) {
+        failed_ = true;
+        return;
+    }
+    at_ = std::copy(name.begin(), name.end(), at_);
+    *at_++ = ':';
+    *at_++ = ' ';
+    at_ = std::copy(value.begin(), value.end(), at_);
+    *at_++ = '\r';
+    *at_++ = '\n';
 }
 
 HeadWriter& HeadWriter::content_range(BlobPart part, std::uint64_t blob_bytes) noexcept {

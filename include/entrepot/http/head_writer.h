@@ -49,6 +49,7 @@ class HeadWriter {
   private:
     void put(std::string_view text) noexcept;
     void put_number(std::uint64_t number) noexcept;
+    void put_field(std::string_view name, std::string_view value) noexcept;
 
     char* begin_;
     char* at_;

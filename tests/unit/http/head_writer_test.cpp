@@ -93,3 +93,20 @@ TEST_CASE("head writer: nobody smuggles a line through a value or a target") {
         CHECK_FALSE(writer.request_line(Method::get, target).finish().has_value());
     }
 }
+
+TEST_CASE("head writer: a control byte is found wherever it stands in a value of any length") {
+    for (std::size_t size = 1; size <= 70; ++size) {
+        CAPTURE(size);
+        std::string value(size, 'v');
+        CHECK(is_field_value(value));
+        for (std::size_t at = 0; at < size; ++at) {
+            CAPTURE(at);
+            value[at] = '\n';
+            CHECK_FALSE(is_field_value(value));
+            value[at] = '\t';
+            CHECK(is_field_value(value));
+            value[at] = 'v';
+        }
+    }
+    CHECK(is_field_value({}));
+}
