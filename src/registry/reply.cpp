@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstring>
+
 namespace entrepot {
 namespace {
 
@@ -28,19 +31,28 @@ Answer answer_to(const Error& error, OciCode not_found_code) {
     }
 }
 
+/// "00" to "ff": a digest's text is made for each answer.
+constexpr auto hex_pairs = [] {
+    constexpr char digits[] = "0123456789abcdef";
+    std::array<std::array<char, 2>, 256> pairs{};
+    for (std::size_t byte = 0; byte < pairs.size(); ++byte) pairs[byte] = {digits[byte >> 4], digits[byte & 15]};
+    return pairs;
+}();
+
 }  // namespace
 
 EtagText::EtagText(const Digest& digest) noexcept {
-    constexpr char digits[] = "0123456789abcdef";
-    auto put = [this](char character) { text_[size_++] = character; };
-    put('"');
-    for (char character : digest.algorithm_name()) put(character);
-    put(':');
+    auto name = digest.algorithm_name();
+    char* at = text_.data();
+    *at++ = '"';
+    at = std::copy(name.begin(), name.end(), at);
+    *at++ = ':';
     for (auto byte : digest.raw()) {
-        put(digits[std::to_integer<unsigned>(byte) >> 4]);
-        put(digits[std::to_integer<unsigned>(byte) & 15]);
+        std::memcpy(at, hex_pairs[std::to_integer<std::size_t>(byte)].data(), 2);
+        at += 2;
     }
-    put('"');
+    *at++ = '"';
+    size_ = static_cast<std::size_t>(at - text_.data());
 }
 
 void begin_head(HeadWriter& writer, Exchange& exchange, std::uint16_t status, std::string_view ns) {
