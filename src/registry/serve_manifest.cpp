@@ -83,19 +83,24 @@ std::optional<ManifestAnswer> find_hot_answer(Call& call, const RequestTarget& t
     return answer;
 }
 
+Task<After> reply_unacceptable(Call& call, std::string media_type) {
+    auto message = fmt::format("the manifest is {}, which the request does not accept", media_type);
+    co_return co_await reply_error(call.exchange, 404, OciCode::manifest_unknown, std::move(message), call.ns);
+}
+
+Task<After> reply_unchanged(Call& call, Digest digest, Served served) {
+    EtagText text(digest);
+    co_return co_await reply_not_modified(call, text.etag(), served);
+}
+
+/// No coroutine of its own: the answer is moved once, into the one that sends it.
 Task<After> reply_with(Call& call, ManifestAnswer answer, Verdict verdict, bool by_tag) {
     switch (verdict) {
-        case Verdict::not_acceptable: {
-            auto message = fmt::format("the manifest is {}, which the request does not accept", answer.type());
-            co_return co_await reply_error(call.exchange, 404, OciCode::manifest_unknown, std::move(message), call.ns);
-        }
-        case Verdict::not_modified: {
-            EtagText text(answer.digest);
-            co_return co_await reply_not_modified(call, text.etag(), answer.served);
-        }
+        case Verdict::not_acceptable: return reply_unacceptable(call, std::string(answer.type()));
+        case Verdict::not_modified: return reply_unchanged(call, answer.digest, answer.served);
         case Verdict::send: break;
     }
-    co_return co_await send_manifest(call, std::move(answer), by_tag);
+    return send_manifest(call, std::move(answer), by_tag);
 }
 
 }  // namespace
@@ -108,7 +113,8 @@ Task<After> serve_manifest(Call& call, const RequestTarget& target) {
         // What most requests are: judged on the head where it lies, no copy, no wait before the answer.
         auto verdict = judge(head.accept, head.if_none_match, *hot);
         call.exchange.release_head();
-        co_return co_await reply_with(call, *std::move(hot), verdict, by_tag);
+        auto reply = reply_with(call, *std::move(hot), verdict, by_tag);
+        co_return co_await reply;
     }
     Wishes wishes(head);
     std::string tag(target.tag);
@@ -117,7 +123,8 @@ Task<After> serve_manifest(Call& call, const RequestTarget& target) {
     auto opened = co_await call.cache.open_manifest(call.source, std::move(tag), digest, call.exchange.is_head_request());
     if (!opened) co_return co_await reply_failure(call, opened.error(), OciCode::manifest_unknown);
     auto verdict = wishes.judge(*opened);
-    co_return co_await reply_with(call, *std::move(opened), verdict, by_tag);
+    auto reply = reply_with(call, *std::move(opened), verdict, by_tag);
+    co_return co_await reply;
 }
 
 }  // namespace entrepot
