@@ -40,7 +40,10 @@ class Digest {
         std::memcpy(&first, raw_.data(), sizeof first);
         return first;
     }
-    friend bool operator==(const Digest&, const Digest&) = default;
+    /// Not defaulted: libstdc++ compares an array of std::byte one byte after the other.
+    friend bool operator==(const Digest& a, const Digest& b) noexcept {
+        return a.algorithm_ == b.algorithm_ && std::memcmp(a.raw_.data(), b.raw_.data(), bytes_max) == 0;
+    }
 
   private:
     std::array<std::byte, bytes_max> raw_{};  // sha256 leaves the rest zero, so equality may compare all

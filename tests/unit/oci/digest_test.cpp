@@ -74,3 +74,21 @@ TEST_CASE("digest: every digit is looked at") {
         }
     }
 }
+
+TEST_CASE("digest: one bit, or the algorithm, makes two of them different") {
+    for (auto algorithm : {DigestAlgorithm::sha256, DigestAlgorithm::sha512}) {
+        const auto digest = Digest::of(bytes_of("abc"), algorithm);
+        std::string raw(text_of(digest.raw()));
+        for (std::size_t bit = 0; bit < raw.size() * 8; ++bit) {
+            CAPTURE(bit);
+            raw[bit / 8] = static_cast<char>(raw[bit / 8] ^ (1 << bit % 8));
+            CHECK_FALSE(Digest::from_raw(algorithm, bytes_of(raw)) == digest);
+            raw[bit / 8] = static_cast<char>(raw[bit / 8] ^ (1 << bit % 8));
+        }
+        CHECK(Digest::from_raw(algorithm, bytes_of(raw)) == digest);
+    }
+    const std::string first(32, 'a');
+    const auto padded = first + std::string(32, '\0');  // the same bytes in memory
+    CHECK_FALSE(Digest::from_raw(DigestAlgorithm::sha256, bytes_of(first)) ==
+                Digest::from_raw(DigestAlgorithm::sha512, bytes_of(padded)));
+}
