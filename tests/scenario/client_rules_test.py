@@ -29,7 +29,7 @@ def client_hello():
 def test_rule_01_a_tls_hello_on_the_plain_port_is_answered_at_once(cache):
     started = time.monotonic()
     answer = cache.raw(client_hello(), timeout=5)
-    assert time.monotonic() - started < 0.5, "skopeo, podman and docker wait ten seconds for this, each time"
+    assert time.monotonic() - started < 2, "skopeo, podman and docker wait ten seconds for this, each time"
     assert not answer or answer.startswith(b"HTTP/1."), answer[:80]
     assert cache.get("/v2/").status == 200
 

@@ -14,11 +14,17 @@
 namespace entrepot::sim {
 namespace {
 
+/// Beside the program, because /tmp may be a tmpfs, which knows no O_DIRECT. Asked once, at the start: in a mount name space of our own below a chroot the kernel calls the
+/// program's path unreachable.
+const std::string& directory_of_program() {
+    static const std::string directory = std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
+    return directory;
+}
+
 class RealHost final : public KernelHost {
   public:
     RealHost() {
-        // Beside the program, because /tmp may be a tmpfs, which knows no O_DIRECT.
-        path_ = std::filesystem::read_symlink("/proc/self/exe").parent_path().string() + "/kernel-test-XXXXXX";
+        path_ = directory_of_program() + "/kernel-test-XXXXXX";
         REQUIRE(::mkdtemp(path_.data()));
     }
     ~RealHost() override {
