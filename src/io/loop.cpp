@@ -39,10 +39,11 @@ bool Loop::turn(Instant until) {
     run_ready();
     bool worked = take_messages();
     timers_.fire_due(time_);
-    worked |= !ready_.empty();
+    worked |= !ready_.empty() || !bulk_.empty();
     ring_->flush_file_requests();
+    run_bulk();
     note_stall(started);
-    if (!ready_.empty()) return ring_->reap(Instant{0}), true;
+    if (!ready_.empty() || !bulk_.empty()) return ring_->reap(Instant{0}), true;
 
     // Announce sleep before the last look at the inbox: a sender either sees the flag and wakes us, or we see its message.
     asleep_.store(true, std::memory_order_seq_cst);
@@ -57,6 +58,19 @@ void Loop::run_ready() {
     running_.swap(ready_);
     for (auto task : running_) task.resume();
     running_.clear();
+}
+
+void Loop::run_bulk() {
+    if (bulk_.empty()) return;
+    // At least one piece: a shard full of small requests must not keep a large body waiting for ever.
+    auto until = now() + bulk_time;
+    do {
+        auto task = bulk_.front();
+        bulk_.pop_front();
+        task.resume();
+        // A read of pages that are in memory copies them inside its submission: that is part of the piece.
+        ring_->flush_file_requests();
+    } while (!bulk_.empty() && now() < until);
 }
 
 void Loop::post(Message& message) noexcept {

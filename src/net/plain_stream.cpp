@@ -96,7 +96,7 @@ Task<Result<std::uint64_t>> SocketStream::send_file(int file, std::uint64_t offs
         total += *sent;
         if (total == length) break;
         if (*sent == slice) {
-            co_await Breathe{};
+            co_await BulkTurn{};
             continue;
         }
         // A socket counts as writable when a third of its buffer is free, megabytes perhaps: a slow peer may have read a part of them in the
@@ -106,6 +106,7 @@ Task<Result<std::uint64_t>> SocketStream::send_file(int file, std::uint64_t offs
         waited_in_vain = !writable && writable.error().code == Code::timeout;
         if (!writable && !waited_in_vain) co_return writable.error();
         if (!waited_in_vain && loop.time() - before > memory_trusted) break;
+        co_await BulkTurn{};
     }
     co_return total;
 }

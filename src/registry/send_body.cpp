@@ -125,6 +125,7 @@ Task<Result<void>> BodySender::send_file(HotBlob& blob) {
     auto& file = *blob.file;
     auto& loop = call_.cache.loop();
     while (offset_ < end_) {
+        co_await BulkTurn{};
         bool doubted = file.doubt().holds(loop.time());
         auto slice = std::min(doubted ? chunk_bytes - offset_ % chunk_bytes : slice_bytes, end_ - offset_);
         bool here = file.verified(offset_, slice) && loop.ring().resident(file.file(), offset_, slice, doubted);
@@ -136,7 +137,6 @@ Task<Result<void>> BodySender::send_file(HotBlob& blob) {
         auto done = co_await send_range(file.file(), slice, ServedFrom::hit);
         if (!done) co_return done;
         blob.used = loop.time();
-        co_await Breathe{};
     }
     co_return Result<void>();
 }
@@ -178,6 +178,7 @@ Task<Result<void>> BodySender::send_following(Follower& follower) {
 }
 
 Task<Result<void>> BodySender::send_from_fetch(Follower& follower, std::uint64_t available) {
+    co_await BulkTurn{};
     auto& loop = call_.cache.loop();
     int file = follower.progress().file;
     bool doubted = follower.progress().doubt.holds(loop.time());

@@ -51,6 +51,7 @@ Task<Result<Bytes>> BlobFile::read_chunk(std::uint64_t index, Buffer& into) {
         if (read == 0) co_return Error{Fault::storage, Code::corrupt};  // the file was cut short behind our back
         have += static_cast<std::size_t>(read);
     }
+    co_await BulkTurn{};
     if (sum_of_chunk(chunk) != sums_[index]) co_return Error{Fault::storage, Code::corrupt};
     verified_[index].store(true, std::memory_order_relaxed);
     co_return Bytes(chunk);

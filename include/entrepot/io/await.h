@@ -83,6 +83,13 @@ struct [[nodiscard]] Breathe {
     void await_resume() const noexcept {}
 };
 
+/// Waits for a turn among the bulk work of the shard (Loop::resume_in_bulk): before each piece of it.
+struct [[nodiscard]] BulkTurn {
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiter) const { Loop::current().resume_in_bulk(waiter); }
+    void await_resume() const noexcept {}
+};
+
 /// Tasks of one shard wait here for an event; notify_all() lets every one of them continue. `wait(deadline)` yields false when the deadline passed.
 /// The world may have moved before a woken task runs: look again. The destructor asserts that nobody waits.
 class Condition {

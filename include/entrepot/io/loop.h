@@ -1,7 +1,10 @@
 #pragma once
 // The heart of a shard: ready tasks, timers, messages from other threads, and the ring, in one turn after another.
 //
-//   turn():  run ready tasks -> take messages -> fire timers -> reap the ring (waiting only when nothing is ready)
+//   turn():  run ready tasks -> take messages -> fire timers -> bulk work, for a while -> reap the ring (waiting only when nothing is ready)
+//
+// Bulk work is what costs a tenth of a millisecond and more at a time: slices of large bodies, chunks from the disk, digests of what arrives. It waits in a line of its own, of
+// which a turn takes no more than bulk_time: however many large bodies are under way, a small request waits for one or two pieces of them and not for a piece of each.
 //
 // A Loop belongs to one thread; post() and stop() may be called from any.
 
@@ -11,6 +14,7 @@
 
 #include <atomic>
 #include <coroutine>
+#include <deque>
 #include <vector>
 
 namespace entrepot {
@@ -44,6 +48,9 @@ class Loop {
 
     /// Resumes `task` in a later step of this loop, never inside the caller.
     void resume_later(std::coroutine_handle<> task) { ready_.push_back(task); }
+    /// Resumes `task` when its turn among the bulk work has come; in order, and always in a later step.
+    void resume_in_bulk(std::coroutine_handle<> task) { bulk_.push_back(task); }
+    static constexpr Duration bulk_time = std::chrono::microseconds(250);  ///< of a turn; a piece that was begun is finished
     /// Runs the message on this loop's thread. Any thread.
     void post(Message& message) noexcept;
 
@@ -51,7 +58,7 @@ class Loop {
     Timers& timers() noexcept { return timers_; }
     /// Monotonic time, read once a turn: for deadlines, not for measuring.
     Instant time() const noexcept { return time_; }
-    bool idle() const noexcept { return ready_.empty() && inbox_.load(std::memory_order_relaxed) == nullptr; }
+    bool idle() const noexcept { return ready_.empty() && bulk_.empty() && inbox_.load(std::memory_order_relaxed) == nullptr; }
 
     /// How long turns kept the loop away from the ring, in powers of two of 64 us: bucket i counts turns shorter than 64 us << i. Read by metrics from any thread.
     static constexpr int stall_buckets = 16;
@@ -61,6 +68,7 @@ class Loop {
 
   private:
     void run_ready();
+    void run_bulk();
     bool take_messages();
     void note_stall(Instant started) noexcept;
 
@@ -68,6 +76,7 @@ class Loop {
     Timers timers_;
     Instant time_;
     std::vector<std::coroutine_handle<>> ready_, running_;
+    std::deque<std::coroutine_handle<>> bulk_;
     std::atomic<Message*> inbox_{nullptr};
     std::atomic<bool> asleep_{false};
     std::atomic<bool> stopping_{false};

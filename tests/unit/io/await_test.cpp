@@ -254,4 +254,48 @@ TEST_CASE("ring: more requests than the queue has entries all complete") {
     CHECK(done == 500);
 }
 
+TEST_CASE("bulk: a turn takes a while of it, a small task waits for one piece and not for all") {
+    TestLoop loop;
+    struct Work {
+        static Task<void> pieces(int count, std::vector<int>& order, int number) {
+            for (int i = 0; i < count; ++i) {
+                co_await BulkTurn{};
+                order.push_back(number);
+                for (auto until = now() + Loop::bulk_time; now() < until;) {}
+            }
+        }
+        static Task<void> small(std::vector<int>& order) {
+            co_await Breathe{};
+            order.push_back(0);
+        }
+    };
+    std::vector<int> order;
+    TaskGroup tasks;
+    for (int number : {1, 2, 3}) tasks.start(Work::pieces(2, order, number));
+    loop->turn(Instant{0});
+    CHECK(order == std::vector{1});  // one piece used the time up
+    tasks.start(Work::small(order));
+    loop->turn(Instant{0});
+    CHECK(order == std::vector{1, 0, 2});
+    loop.finish(tasks);
+    CHECK(order == std::vector{1, 0, 2, 3, 1, 2, 3});
+}
+
+TEST_CASE("bulk: pieces that cost nothing all run in one turn") {
+    TestLoop loop;
+    struct Work {
+        static Task<void> piece(int& done) {
+            co_await BulkTurn{};
+            ++done;
+        }
+    };
+    int done = 0;
+    TaskGroup tasks;
+    for (int i = 0; i < 100; ++i) tasks.start(Work::piece(done));
+    loop->turn(Instant{0});
+    CHECK(done > 1);
+    loop.finish(tasks);
+    CHECK(done == 100);
+}
+
 }  // namespace entrepot
