@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <barrier>
 #include <cstdlib>
 #include <cstring>
@@ -39,6 +40,9 @@ Result<ConfigText, std::string> read_config_text(const ServeOptions& options) {
     text << file.rdbuf();
     return ConfigText{text.str()};
 }
+
+/// Of one shard, to one upstream. Some registries give each connection little, so a few shards may open many; a box of many shards must not look like an attack.
+std::size_t upstream_connections(std::size_t shards) { return std::clamp<std::size_t>(512 / shards, 64, 256); }
 
 /// As many descriptors as the system lets us have; the connection bound follows from it.
 std::size_t raise_descriptor_limit() {
@@ -216,6 +220,7 @@ int serve(const ServeOptions& options) {
     auto share = share_descriptors(raise_descriptor_limit(), shards);
     box_options.shard.connections.connections_max = share.connections_max;
     box_options.shard.cache.hot.entries_max = share.open_blobs_max;
+    box_options.upstream.connections_per_upstream_max = upstream_connections(shards);
     auto box = Box::open(*config, std::move(box_options));
     if (!box) return fail(box.error());
 

@@ -43,6 +43,7 @@ Task<Result<Bytes>> BlobFile::read_chunk(std::uint64_t index, Buffer& into) {
     std::size_t have = 0;
     while (have < chunk.size()) {
         auto rest = chunk.subspan(have);
+        co_await BulkTurn{};  // what is in memory is copied inside the submission
         doubt_.read_begins();
         auto read = co_await read_file(file_, rest, offset + have, into.index());
         doubt_.read_ended(Loop::current().time());

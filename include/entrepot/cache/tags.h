@@ -28,7 +28,7 @@ class Tags {
     static constexpr std::size_t missing_max = 4096;
     static constexpr Duration retry_pause = seconds(10);  ///< after a failed revalidation, at least; up to a quarter more
     static constexpr std::size_t revalidations_max =
-        32;  ///< of an upstream at a time: half of its exchanges; the rest waits, or is served stale
+        32;  ///< of an upstream at a time: at most half of its exchanges; the rest waits, or is served stale
     static constexpr std::size_t revalidations_waiting_max = 16384;
     static constexpr Duration turn_wait =
         milliseconds(900);  ///< for a place among them: less than the askers wait, so that they hear of it
