@@ -2,9 +2,10 @@
 // Bearer tokens: asked for once per upstream, credential and scope for the whole process (the home shard asks), kept until
 // shortly before they end.
 
+#include "entrepot/http/token.h"
+
 #include "upstream/authorization.h"
 #include "upstream/table.h"
-#include "upstream/token_protocol.h"
 
 namespace entrepot {
 

@@ -2,8 +2,7 @@
 // is fit to stand in a header and lives a second to an hour, and an order leads to a URL that parses again and names a scope.
 
 #include "entrepot/base/assert.h"
-
-#include "upstream/token_protocol.cpp"  // the one part of its module that neither waits nor needs anything that does
+#include "entrepot/http/token.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,5 +1,5 @@
 #pragma once
-// The token protocol without its waits: what a Bearer challenge makes us ask for, and what the answer says.
+// The token protocol of registries without its waits: what a Bearer challenge makes us ask for, and what the answer says.
 
 #include "entrepot/base/bytes.h"
 #include "entrepot/base/clock.h"

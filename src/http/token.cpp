@@ -1,4 +1,4 @@
-#include "upstream/token_protocol.h"
+#include "entrepot/http/token.h"
 
 #include <nlohmann/json.hpp>
 
