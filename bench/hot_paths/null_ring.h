@@ -18,6 +18,7 @@ class NullRing final : public Ring {
     bool register_buffers(MutableBytes) override { return false; }
     int socket(int, int) override { return refuse(); }
     int bind_and_listen(int, const sockaddr*, socklen_t, int) override { return refuse(); }
+    int bind(int, const sockaddr*, socklen_t) override { return refuse(); }
     int set_option(int, int, int, const void*, socklen_t) override { return refuse(); }
     int local_address(int, sockaddr*, socklen_t*) override { return refuse(); }
     int peer_address(int, sockaddr*, socklen_t*) override { return refuse(); }

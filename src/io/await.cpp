@@ -128,6 +128,15 @@ Perform receive_some(int fd, MutableBytes into, Instant deadline) noexcept {
     return Perform(request, deadline);
 }
 
+Perform discard_some(int fd, std::uint32_t count, Instant deadline) noexcept {
+    Request request;
+    request.kind = Request::Kind::receive;
+    request.fd = fd;
+    request.length = count;
+    request.flags = MSG_TRUNC;
+    return Perform(request, deadline);
+}
+
 Perform send_some(int fd, Bytes from, int flags, Instant deadline) noexcept {
     Request request;
     request.kind = Request::Kind::send;

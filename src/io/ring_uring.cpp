@@ -108,6 +108,7 @@ class UringRing final : public Ring {
     bool register_buffers(MutableBytes region) override;
     int socket(int family, int type) override;
     int bind_and_listen(int fd, const sockaddr* address, socklen_t length, int backlog) override;
+    int bind(int fd, const sockaddr* address, socklen_t length) override;
     int set_option(int fd, int level, int name, const void* value, socklen_t length) override;
     int local_address(int fd, sockaddr* address, socklen_t* length) override;
     int peer_address(int fd, sockaddr* address, socklen_t* length) override;
@@ -266,7 +267,9 @@ void UringRing::prepare(io_uring_sqe* entry, const Request& request) {
             entry->flags |= IOSQE_BUFFER_SELECT;
             entry->buf_group = provided_group;
             return;
-        case Request::Kind::receive: io_uring_prep_recv(entry, request.fd, request.address, request.length, 0); return;
+        case Request::Kind::receive:
+            io_uring_prep_recv(entry, request.fd, request.address, request.length, static_cast<int>(request.flags));
+            return;
         case Request::Kind::send:
             io_uring_prep_send(entry, request.fd, request.address, request.length,
                                static_cast<int>(request.flags) | MSG_NOSIGNAL);
@@ -404,6 +407,12 @@ int UringRing::bind_and_listen(int fd, const sockaddr* address, socklen_t length
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
     if (::bind(fd, address, length) < 0) return -errno;
     return ::listen(fd, backlog) < 0 ? -errno : 0;
+}
+
+int UringRing::bind(int fd, const sockaddr* address, socklen_t length) {
+    int one = 1;
+    ::setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    return ::bind(fd, address, length) < 0 ? -errno : 0;
 }
 
 int UringRing::set_option(int fd, int level, int name, const void* value, socklen_t length) {

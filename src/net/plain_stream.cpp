@@ -17,6 +17,7 @@ constexpr std::size_t file_slice_bytes_max = 2 * MiB;    // then the other conne
 constexpr Duration memory_trusted = milliseconds(100);   // after a longer wait the pages to send may have left the page cache
 constexpr std::size_t spare_bytes = 4 * KiB;             // own memory for one chunk when the shard's provided buffers are all out
 constexpr std::size_t upstream_buffer_bytes = 16 * KiB;  // memory behind receive() of an outgoing connection
+constexpr std::size_t discard_bytes_max = 16 * MiB;      // of one discard()
 constexpr Duration linger_time_max = seconds(1);
 constexpr std::size_t linger_bytes_max = 64 * KiB;
 
@@ -182,6 +183,7 @@ class ClientStream final : public SocketStream, private Operation {
     Task<Result<std::size_t>> receive_into(MutableBytes into, Instant deadline) override;
     Task<Result<void>> until_readable(Instant deadline) override;
     void watch_end(EndWatch* watch) noexcept override;
+    Task<Result<std::size_t>> discard(std::size_t count, Instant deadline) override;
 
   protected:
     Task<void> stop_receiving() override;
@@ -348,6 +350,15 @@ Task<Result<void>> ClientStream::until_readable(Instant deadline) {
     co_return {};
 }
 
+Task<Result<std::size_t>> ClientStream::discard(std::size_t count, Instant deadline) {
+    auto chunk = co_await receive(deadline);
+    if (!chunk) co_return chunk.error();
+    count = std::min(count, chunk->bytes().size());
+    chunk->consume(count);
+    if (!chunk->empty()) partly_read_ = std::move(*chunk);
+    co_return count;
+}
+
 void ClientStream::give_back(std::uint32_t token) noexcept {
     ASSERT(lent());
     --lent_count_;
@@ -375,6 +386,7 @@ class UpstreamStream final : public SocketStream {
     Task<Result<Chunk>> receive(Instant deadline) override;
     Task<Result<std::size_t>> receive_into(MutableBytes into, Instant deadline) override;
     Task<Result<void>> until_readable(Instant deadline) override;
+    Task<Result<std::size_t>> discard(std::size_t count, Instant deadline) override;
 
   protected:
     Task<void> stop_receiving() override;
@@ -408,6 +420,13 @@ Task<Result<void>> UpstreamStream::until_readable(Instant deadline) {
     int ready = co_await poll_socket(socket_, POLLIN, deadline);
     if (ready < 0) co_return error_of(ready);
     co_return {};
+}
+
+Task<Result<std::size_t>> UpstreamStream::discard(std::size_t count, Instant deadline) {
+    if (interrupted()) co_return error_of(-ECONNABORTED);
+    int dropped = co_await discard_some(socket_, static_cast<std::uint32_t>(std::min(count, discard_bytes_max)), deadline);
+    if (dropped < 0 || interrupted()) co_return error_of(dropped < 0 ? dropped : -ECONNABORTED);
+    co_return static_cast<std::size_t>(dropped);
 }
 
 Task<void> UpstreamStream::stop_receiving() {

@@ -143,8 +143,8 @@ struct ClientState {
 
 class ClientContext final : public TlsClientContext {
   public:
-    ClientContext(std::string trusted_pem, std::string missing)
-        : missing_trust(std::move(missing)), trusted_pem_(std::move(trusted_pem)) {}
+    ClientContext(std::string trusted_pem, std::string missing, bool verifying = true)
+        : missing_trust(std::move(missing)), verifies(verifying), trusted_pem_(std::move(trusted_pem)) {}
 
     void prepare() const override { config(); }
     const mbedtls_ssl_config& config() const {
@@ -152,17 +152,18 @@ class ClientContext final : public TlsClientContext {
     }
 
     const std::string missing_trust;
+    const bool verifies;
 
   private:
     std::unique_ptr<ClientState> make_state() const {
         auto state = std::make_unique<ClientState>();
         bool ready = state->generator.seed() == 0;
         ASSERT(ready);
-        if (missing_trust.empty()) ready = parse_certificates(state->trusted, trusted_pem_) >= 0;
+        if (verifies && missing_trust.empty()) ready = parse_certificates(state->trusted, trusted_pem_) >= 0;
         ASSERT(ready);
         auto& config = state->config.config;
         configure(config, MBEDTLS_SSL_IS_CLIENT, state->generator);
-        mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
+        mbedtls_ssl_conf_authmode(&config, verifies ? MBEDTLS_SSL_VERIFY_REQUIRED : MBEDTLS_SSL_VERIFY_NONE);
         mbedtls_ssl_conf_ca_chain(&config, &state->trusted.chain, nullptr);
         return state;
     }
@@ -237,6 +238,11 @@ Result<std::unique_ptr<TlsClientContext>, std::string> TlsClientContext::load(co
     return std::unique_ptr<TlsClientContext>(std::make_unique<ClientContext>(std::string(), std::move(missing)));
 }
 
+std::unique_ptr<TlsClientContext> TlsClientContext::trusting_anybody() {
+    warm_up_crypto();
+    return std::make_unique<ClientContext>(std::string(), std::string(), false);
+}
+
 const mbedtls_ssl_config& server_config(const TlsServerContext& context) {
     return static_cast<const ServerContext&>(context).config();
 }
@@ -244,6 +250,8 @@ const mbedtls_ssl_config& server_config(const TlsServerContext& context) {
 const mbedtls_ssl_config& client_config(const TlsClientContext& context) {
     return static_cast<const ClientContext&>(context).config();
 }
+
+bool verifies(const TlsClientContext& context) noexcept { return static_cast<const ClientContext&>(context).verifies; }
 
 const std::string& missing_trust(const TlsClientContext& context) noexcept {
     return static_cast<const ClientContext&>(context).missing_trust;

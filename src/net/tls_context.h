@@ -32,6 +32,9 @@ class PerThread {
 const mbedtls_ssl_config& server_config(const TlsServerContext& context);
 const mbedtls_ssl_config& client_config(const TlsClientContext& context);
 
+/// Whether the server's certificate decides.
+bool verifies(const TlsClientContext& context) noexcept;
+
 /// Why no server can be verified (there is no trust store); empty when one can.
 const std::string& missing_trust(const TlsClientContext& context) noexcept;
 

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace entrepot {
@@ -40,6 +41,7 @@ class TlsStream final : public Stream {
     Task<Result<Chunk>> receive(Instant deadline) override;
     Task<Result<std::size_t>> receive_into(MutableBytes into, Instant deadline) override;
     Task<Result<void>> until_readable(Instant deadline) override;
+    Task<Result<std::size_t>> discard(std::size_t count, Instant deadline) override;
     Task<Result<void>> send(Bytes head, Bytes body, bool more, Instant deadline) override;
     Task<Result<std::uint64_t>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) override;
     Task<void> close(CloseHow how) override;
@@ -210,6 +212,14 @@ Task<Result<void>> TlsStream::until_readable(Instant deadline) {
     co_return co_await plain_->until_readable(deadline);
 }
 
+Task<Result<std::size_t>> TlsStream::discard(std::size_t count, Instant deadline) {
+    // Filled without a wait in between, so one for all streams of the thread is enough.
+    static thread_local std::array<std::byte, 64 * KiB> dropped;
+    MutableBytes into(dropped);
+    auto room = into.first(std::min(count, into.size()));
+    co_return co_await receive_into(room, deadline);
+}
+
 /// Makes records of `bytes`, and sends them whenever a batch is full.
 Task<Result<void>> TlsStream::seal(Bytes bytes, Instant deadline) {
     while (!bytes.empty()) {
@@ -333,7 +343,8 @@ Task<Result<std::unique_ptr<Stream>>> connect_tls(std::unique_ptr<Stream> plain,
     auto flags = mbedtls_ssl_get_verify_result(&stream->library());
     mbedtls_ssl_set_verify(&stream->library(), nullptr, nullptr);
     // The library's word is not enough: our own check must have seen the certificate too.
-    if (shaken && *shaken == 0 && flags == 0 && check.saw_certificate()) co_return std::unique_ptr<Stream>(std::move(stream));
+    bool trusted = !verifies(context) || (flags == 0 && check.saw_certificate());
+    if (shaken && *shaken == 0 && trusted) co_return std::unique_ptr<Stream>(std::move(stream));
     auto error = judge(shaken, check, flags, why);
     co_await abandon(std::move(stream), shaken ? CloseHow::orderly : CloseHow::abort);
     co_return error;

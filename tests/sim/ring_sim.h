@@ -29,6 +29,7 @@ class SimRing final : public Ring, private Waiter {
     bool register_buffers(MutableBytes region) override;
     int socket(int family, int type) override;
     int bind_and_listen(int fd, const sockaddr* address, socklen_t length, int backlog) override;
+    int bind(int fd, const sockaddr* address, socklen_t length) override;
     int set_option(int fd, int level, int name, const void* value, socklen_t length) override;
     int local_address(int fd, sockaddr* address, socklen_t* length) override;
     int peer_address(int fd, sockaddr* address, socklen_t* length) override;

@@ -6,11 +6,15 @@
 #include <linux/io_uring.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <vector>
 
 namespace entrepot::sim {
 
 using Kind = Request::Kind;
+
+constexpr std::uint32_t discard_bytes_max = 64 * 1024;  // of one receive that drops
 
 SocketRef SimRing::socket_of(int fd) {
     auto socket = world_.descriptor(fd).socket;
@@ -29,7 +33,10 @@ void SimRing::try_socket(std::uint64_t number) {
         case Kind::send: return try_send(number, pending, socket);
         case Kind::connect: return try_connect(number, pending, socket);
         case Kind::receive: {
+            std::vector<std::byte> dropped(pending.request.flags & MSG_TRUNC ? std::min(pending.request.length, discard_bytes_max)
+                                                                             : 0);
             MutableBytes into(static_cast<std::byte*>(pending.request.address), pending.request.length);
+            if (pending.request.flags & MSG_TRUNC) into = dropped;
             auto result = world_.network.receive(*socket, into, false, true);
             if (result != -EAGAIN) finish(number, static_cast<std::int32_t>(result));
             return;
@@ -110,6 +117,12 @@ int SimRing::socket(int family, int) {
 
 int SimRing::bind_and_listen(int fd, const sockaddr* address, socklen_t length, int backlog) {
     return world_.network.listen(socket_of(fd), address, length, backlog);
+}
+
+/// Where a connection comes from makes no difference here.
+int SimRing::bind(int fd, const sockaddr*, socklen_t) {
+    socket_of(fd);
+    return 0;
 }
 
 int SimRing::set_option(int fd, int level, int name, const void* value, socklen_t length) {

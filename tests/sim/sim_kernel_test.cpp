@@ -396,6 +396,27 @@ Task<void> bytes_come_back_in_order(KernelHost&) {
     co_await tasks.close();
 }
 
+Task<void> dropped_bytes_are_counted_and_gone(KernelHost&) {
+    auto pair = co_await connected_pair();
+    std::string text(200'000, 'x');
+    text += "tail";
+    auto sending = send_whole(pair.server, text);  // while we read: the windows may be smaller than the text
+    std::uint32_t left = 200'000;
+    while (left > 0) {
+        int dropped = co_await discard_some(pair.client, left, soon());
+        CHECK(dropped > 0);
+        if (dropped <= 0) break;
+        left -= static_cast<std::uint32_t>(dropped);
+    }
+    co_await sending;
+    ring().close(pair.server);
+    auto rest = co_await receive_all(pair.client);
+    CHECK(rest.text == "tail");
+    int at_end = co_await discard_some(pair.client, 1, soon());
+    CHECK(at_end == 0);
+    ring().close(pair.client);
+}
+
 Task<void> half_closed_connections_answer(KernelHost&) {
     auto pair = co_await connected_pair();
     bool sent = co_await send_all(pair.client, "question");
@@ -619,6 +640,7 @@ TEST_CASE("kernel: a descriptor reads or writes only as it was opened") { run_on
 TEST_CASE("kernel: O_DIRECT demands alignment of offset and memory") { run_on_kernel(direct_requests_are_aligned); }
 TEST_CASE("kernel: a full disk refuses allocation and ends writes with ENOSPC") { run_on_kernel(a_full_disk_says_so); }
 TEST_CASE("kernel: an echoing peer returns the bytes in order") { run_on_kernel(bytes_come_back_in_order); }
+TEST_CASE("kernel: dropped bytes are counted and gone") { run_on_kernel(dropped_bytes_are_counted_and_gone); }
 TEST_CASE("kernel: a half-closed connection still carries the answer") { run_on_kernel(half_closed_connections_answer); }
 TEST_CASE("kernel: an abort is reported once, then the end") { run_on_kernel(an_abort_is_seen_once); }
 TEST_CASE("kernel: closing over unread data resets the peer") { run_on_kernel(closing_over_unread_data_resets); }

@@ -55,6 +55,8 @@ Perform make_directory(int directory, const char* path, std::uint32_t mode) noex
 // Sockets.
 Perform connect_socket(int fd, const sockaddr* address, socklen_t length, Instant deadline) noexcept;
 Perform receive_some(int fd, MutableBytes into, Instant deadline) noexcept;
+/// Receives up to `count` bytes and forgets them inside the kernel: no copy, no memory (MSG_TRUNC, tcp(7)).
+Perform discard_some(int fd, std::uint32_t count, Instant deadline) noexcept;
 Perform send_some(int fd, Bytes from, int flags, Instant deadline) noexcept;
 Perform poll_socket(int fd, std::uint32_t events, Instant deadline) noexcept;
 

@@ -44,7 +44,7 @@ struct Request {
     enum class Kind : std::uint8_t {
         accept,          ///< fd; multishot; each completion's result is a new descriptor (non-blocking, close-on-exec)
         receive_many,    ///< fd; multishot into provided buffers; result bytes, flags carry the buffer's id
-        receive,         ///< fd, address, length
+        receive,         ///< fd, address, length, flags (MSG_TRUNC: the bytes are dropped in the kernel, address may be null)
         send,            ///< fd, address, length, flags (MSG_*)
         connect,         ///< fd, address (sockaddr), length
         poll,            ///< fd, flags (POLL*)

@@ -56,6 +56,8 @@ class Ring {
     virtual int socket(int family, int type) = 0;
     virtual int bind_and_listen(int fd, const sockaddr* address, socklen_t length,
                                 int backlog) = 0;  ///< with SO_REUSEADDR, SO_REUSEPORT
+    virtual int bind(int fd, const sockaddr* address,
+                     socklen_t length) = 0;  ///< where a connection comes from; its port is chosen late
     virtual int set_option(int fd, int level, int name, const void* value, socklen_t length) = 0;
     virtual int local_address(int fd, sockaddr* address, socklen_t* length) = 0;
     virtual int peer_address(int fd, sockaddr* address, socklen_t* length) = 0;

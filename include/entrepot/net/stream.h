@@ -74,6 +74,8 @@ class Stream {
     /// Waits until receive_into() will have something to say (bytes, the end, an error) without holding memory for it meanwhile. A hint: under TLS a record may still be
     /// on its way then.
     virtual Task<Result<void>> until_readable(Instant deadline) = 0;
+    /// Drops up to `count` of the next bytes, inside the kernel where they need not be decrypted. How many; 0 is the ordered end. As receive_into() otherwise.
+    virtual Task<Result<std::size_t>> discard(std::size_t count, Instant deadline) = 0;
     /// Sends all of head and body, in one piece where possible. `more`: further bytes follow at once (MSG_MORE).
     virtual Task<Result<void>> send(Bytes head, Bytes body, bool more, Instant deadline) = 0;
     /// Sends a range of a file. The caller made sure that the range is in memory (Ring::resident); a plain stream uses sendfile(2). Yields how many bytes were handed to the

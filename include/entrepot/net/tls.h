@@ -1,5 +1,5 @@
 #pragma once
-// TLS by mbedTLS, over any Stream. Verification of servers is always on and the host name is set on every context: in mbedTLS 2.28 a context without one
+// TLS by mbedTLS, over any Stream. Verification of servers is on (but for trusting_anybody()) and the host name is set on every context: in mbedTLS 2.28 a context without one
 // accepts any certificate of a trusted CA, silently (CVE-2025-27809). Renegotiation is off, TLS 1.2 is the least (and with 2.28 the only) version.
 // Contexts are made once and shared by the shards; inside, each thread has its own keys, trusted certificates and random generator, because mbedTLS 2.28 writes to
 // all three while it uses them (precomputed curve points without a lock, the others under one).
@@ -31,6 +31,8 @@ class TlsClientContext {
   public:
     /// `ca_file` empty: the system's trust store (/etc/ssl/certs/ca-certificates.crt). A missing system store is an error only when a handshake needs it.
     static Result<std::unique_ptr<TlsClientContext>, std::string> load(const std::string& ca_file);
+    /// Trusts whoever answers. For measuring tools whose user asked for it in so many words; the server never makes one.
+    static std::unique_ptr<TlsClientContext> trusting_anybody();
     virtual ~TlsClientContext() = default;
     /// As TlsServerContext::prepare(). Parsing the system's trust store takes 3 to 5 ms and 0.4 MiB for each thread, so a shard does it before it serves.
     virtual void prepare() const = 0;

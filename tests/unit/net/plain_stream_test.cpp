@@ -462,3 +462,40 @@ TEST_CASE("plain stream: an idle accepted connection costs well below 1 KiB") {
     for (auto& one : pairs) loop.run(one->client->close(CloseHow::orderly)), one->client.reset();
     for (auto& task : waiting) CHECK(loop.run(std::move(task)));
 }
+
+TEST_CASE("plain stream: discarded bytes are counted and gone, at both ends, and what follows them is whole") {
+    TestLoop loop;
+    Loopback pair(loop);
+    auto drop = [&](Stream& stream, std::size_t count) {
+        std::size_t dropped = 0;
+        while (dropped < count) {
+            auto got = loop.run(stream.discard(count - dropped, soon()));
+            REQUIRE(got);
+            REQUIRE(*got > 0);
+            dropped += *got;
+        }
+        return dropped;
+    };
+    for (auto [from, to] : {std::pair(pair.server.get(), pair.client.get()), std::pair(pair.client.get(), pair.server.get())}) {
+        auto body = patterned(300'000);
+        auto sending = send_text(*from, body + "tail");
+        CHECK(drop(*to, body.size()) == body.size());
+        CHECK(loop.run(std::move(sending)));
+        CHECK(*loop.run(receive_text(*to)) == "tail");
+    }
+    pair.close(pair.server, CloseHow::orderly);
+    CHECK(*loop.run(pair.client->discard(100, soon())) == 0);
+}
+
+TEST_CASE("plain stream: a discard has a deadline and ends when it is interrupted") {
+    TestLoop loop;
+    Loopback pair(loop);
+    auto late = loop.run(pair.client->discard(100, now() + 20ms));
+    REQUIRE(!late);
+    CHECK(late.error().code == Code::timeout);
+    auto waiting = pair.client->discard(100, soon());
+    pair.client->interrupt();
+    auto interrupted = loop.run(std::move(waiting));
+    REQUIRE(!interrupted);
+    CHECK(interrupted.error().code == Code::reset);
+}

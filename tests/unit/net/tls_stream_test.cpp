@@ -229,6 +229,31 @@ TEST_CASE("tls: receive_into fills the caller's memory with as many records as a
     CHECK(*loop.run(hands.client->receive_into(four, soon())) == 0);
 }
 
+TEST_CASE("tls: discarded bytes are counted and gone, and what follows them is whole") {
+    TestLoop loop;
+    Handshake hands(loop);
+    auto sending = send_text(*hands.server, patterned(200'000) + "tail");
+    std::size_t dropped = 0;
+    while (dropped < 200'000) {
+        auto got = loop.run(hands.client->discard(200'000 - dropped, soon()));
+        REQUIRE(got);
+        REQUIRE(*got > 0);
+        dropped += *got;
+    }
+    CHECK(loop.run(std::move(sending)));
+    CHECK(*loop.run(read_all(*hands.client, 4)) == "tail");
+}
+
+TEST_CASE("tls: who trusts anybody talks to a server that nobody else would") {
+    TestLoop loop;
+    auto anybody = TlsClientContext::trusting_anybody();
+    Handshake hands(loop, server_for(named({"other.test"})), *anybody, "registry.test");
+    REQUIRE(hands.client);
+    REQUIRE(hands.server);
+    REQUIRE(loop.run(send_text(*hands.server, "good day")));
+    CHECK(*loop.run(read_all(*hands.client, 8)) == "good day");
+}
+
 TEST_CASE("tls: a file arrives as it is, and a short file is the disk's fault") {
     TestLoop loop;
     Handshake hands(loop);
