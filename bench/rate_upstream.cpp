@@ -37,6 +37,7 @@ namespace entrepot::bench {
 namespace {
 
 constexpr std::size_t head_bytes_max = 16 << 10;
+constexpr std::size_t manifest_bytes_max = 64 << 10;
 constexpr std::size_t connections_max = 16 << 10;
 constexpr std::size_t counted_paths_max = 64 << 10;  // further paths are counted together
 constexpr std::uint64_t tick_ns = 2'000'000;         // a limited body moves at most 500 times a second
@@ -175,16 +176,23 @@ bool is_digest(std::string_view text) {
            text.find_first_not_of("0123456789abcdef", algorithm.size()) == std::string_view::npos;
 }
 
-// Manifests say what they are in "mediaType"; the corpus always has one, in the first bytes.
+// Manifests say what they are in the "mediaType" of the outermost object. It may stand anywhere: some tools sort their keys, so that the
+// descriptors inside come first.
 std::string media_type_in(int fd) {
-    char start[512];
-    const auto got = pread(fd, start, sizeof start, 0);
+    std::string text(manifest_bytes_max, '\0');
+    const auto got = pread(fd, text.data(), text.size(), 0);
+    text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
     constexpr std::string_view key = "\"mediaType\":\"";
-    const std::string_view text(start, got > 0 ? static_cast<std::size_t>(got) : 0);
-    const auto at = text.find(key);
-    if (at == std::string_view::npos) return "application/octet-stream";
-    const auto value = text.substr(at + key.size());
-    return std::string(value.substr(0, value.find('"')));
+    int depth = 0;
+    bool in_string = false;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (!in_string && depth == 1 && text.compare(at, key.size(), key) == 0)
+            return text.substr(at + key.size(), text.find('"', at + key.size()) - at - key.size());
+        if (in_string && text[at] == '\\') ++at;
+        else if (text[at] == '"') in_string = !in_string;
+        else if (!in_string) depth += text[at] == '{' ? 1 : text[at] == '}' ? -1 : 0;
+    }
+    return "application/octet-stream";
 }
 
 class Layout {
@@ -337,6 +345,8 @@ class Server {
         if (got < 0 && errno == EAGAIN) return;
         if (got <= 0 || connection.input.size() + static_cast<std::size_t>(got) > head_bytes_max) return drop(connection);
         connection.input.append(bytes, static_cast<std::size_t>(got));
+        if (connection.input[0] < 'A' || connection.input[0] > 'Z')
+            return drop(connection);  // a TLS hello: clients try that first
         if (!connection.answering()) next_request(connection);
     }
 
