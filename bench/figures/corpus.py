@@ -2,7 +2,12 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 
+from peers.registry import DockerRegistry
+
+TOOLS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))), "tools")
 BLOCK = 1 << 20
 
 
@@ -37,11 +42,31 @@ class Corpus:
         """An OCI manifest of exactly `size` bytes (filled up by an annotation) that refers to a small config and to `layers`."""
         config = self.blob(f"{name}-config", 1500)
         digest = self._write_bytes(self._manifest_text(config, layers, size))
+        self._tag(repository, tag or name, digest)
+        return digest
+
+    def adopt_images(self, layout, say):
+        """Takes over the real images of tools/make-images, built into `layout` when they are not there: blobs as links,
+        references as tags."""
+        if not os.path.exists(os.path.join(layout, "index.json")):
+            say("making images (a minute, once)")
+            with DockerRegistry(layout + "-registry", proxy=False) as registry:  # make-images pushes what it makes; only its layout is of use here
+                subprocess.run([sys.executable, os.path.join(TOOLS, "make-images"), f"127.0.0.1:{registry.port}", "--cache", layout],
+                               check=True, stdout=subprocess.DEVNULL, timeout=900)
+        for name in os.listdir(os.path.join(layout, "blobs", "sha256")):
+            if not os.path.exists(os.path.join(self.blobs, name)):
+                os.link(os.path.join(layout, "blobs", "sha256", name), os.path.join(self.blobs, name))
+        with open(os.path.join(layout, "index.json")) as file:
+            entries = json.load(file)["manifests"]
+        for entry in entries:
+            repository, tag = entry["annotations"]["org.opencontainers.image.ref.name"].rsplit(":", 1)
+            self._tag(repository, tag, entry["digest"])
+
+    def _tag(self, repository, tag, digest):
         folder = os.path.join(self.root, "tags", repository)
         os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, tag or name), "w") as file:
+        with open(os.path.join(folder, tag), "w") as file:
             file.write(digest + "\n")
-        return digest
 
     def _manifest_text(self, config, layers, size):
         def descriptor(media_type, digest):

@@ -2,6 +2,7 @@
 import ctypes
 import fcntl
 import os
+import pwd
 import resource
 import signal
 import subprocess
@@ -27,15 +28,21 @@ def put_first():
             file.write(str(NICE))
 
 
-def on_cpu(cpu):
-    """A preexec function: the child stays on one core, before others of the machine, and ends when we end, however we end."""
+def on_cpu(*cpus, user=None):
+    """A preexec function: the child stays on these cores, before others of the machine, and ends when we end, however we end.
+    With `user` it becomes that user at once: a program that did so by itself would forget that it shall end with us."""
+    account = pwd.getpwnam(user) if user else None
     def prepare():
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        os.sched_setaffinity(0, {cpu})
+        os.sched_setaffinity(0, set(cpus))
         if os.geteuid() == 0:
             put_first()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        if account:
+            os.setgroups([])
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     return prepare
 
 
@@ -46,14 +53,34 @@ def cpu_seconds(pids):
     return sum(time.clock_gettime((~pid << 3) | cpuclock_sched) for pid in pids)
 
 
-def cpu_seconds_by_ticks(pids):
-    """utime + stime of /proc/PID/stat, to check cpu_seconds() against."""
+def kernel_thread_seconds():
+    """CPU used so far by kernel threads (children of kthreadd): write-back, and softirqs that were put off to ksoftirqd. No
+    server is billed for these by its own clock. In ticks, which is enough for rows of seconds."""
     total = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/stat") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry.name}/stat") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # it ended meanwhile
+        if fields[1] == "2":
+            total += int(fields[11]) + int(fields[12])
     return total / os.sysconf("SC_CLK_TCK")
+
+
+def tree_of(pid):
+    """The process and all its descendants: master, workers, helpers."""
+    found = [pid]
+    for parent in found:
+        try:
+            for task in os.listdir(f"/proc/{parent}/task"):
+                with open(f"/proc/{parent}/task/{task}/children") as file:
+                    found += [int(child) for child in file.read().split()]
+        except OSError:
+            continue  # it ended meanwhile
+    return found
 
 
 def busy_seconds():
@@ -64,12 +91,21 @@ def busy_seconds():
     return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
 
 
-def resident_bytes(pid):
-    with open(f"/proc/{pid}/status") as file:
-        for line in file:
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-    raise RuntimeError(f"no VmRSS of {pid}")
+def resident_bytes(pids):
+    """Memory that is these processes' own. Pages of files do not count: every server here has its blobs in the page cache, and
+    some map them."""
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/status") as file:
+            total += sum(int(line.split()[1]) for line in file if line.startswith(("RssAnon:", "RssShmem:"))) * 1024
+    return total
+
+
+def socket_bytes():
+    """Kernel memory of all TCP sockets: what waits to be sent or read."""
+    with open("/proc/net/sockstat") as file:
+        words = next(line for line in file if line.startswith("TCP:")).split()
+    return int(words[words.index("mem") + 1]) * os.sysconf("SC_PAGESIZE")
 
 
 def drop_page_cache():
@@ -79,18 +115,13 @@ def drop_page_cache():
 
 
 class OtherLoad:
-    """What other processes of the machine took while we measured, as a share of one core. On a shared machine this decides how
-    much a rate in GB/s is worth; CPU seconds suffer less."""
+    """What other processes of the machine took meanwhile, as a share of one core; what we started must have ended before the end. On a
+    shared machine this decides how much a rate in GB/s is worth; CPU seconds suffer less."""
 
-    def __init__(self, live_pids):
-        self.live_pids = live_pids
-
-    def _own(self):
-        own = cpu_seconds(self.live_pids)
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-            usage = resource.getrusage(who)
-            own += usage.ru_utime + usage.ru_stime
-        return own
+    @staticmethod
+    def _own():
+        usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
     def __enter__(self):
         self.start = (time.monotonic(), busy_seconds(), self._own())

@@ -1,41 +1,56 @@
-"""A picture of the judged figures: each bar is the share of its limit that was used, so the line at 1 is what was asked and shorter is
-better. Written by hand as SVG, because a chart library is a heavy guest for twelve bars."""
-import statistics
+"""A picture of a row: for each figure with a winner, one bar per contestant, with the range of its repetitions. Written by hand
+as SVG, because a chart library is a heavy guest for a few bars."""
 from xml.sax.saxutils import escape
 
-ROW_HEIGHT, LABEL_WIDTH, CHART_WIDTH, TOP = 26, 430, 360, 46
-SHARE_MAX = 2.0  # longer bars are cut, with their number beside them
+from result import OURS, Matrix, median, show
+
+BAR, LABEL, CHART, NUMBER, HEAD, GAP = 18, 190, 380, 120, 24, 10
+FIGURES_MAX = 4
+OUR_COLOR, PEER_COLOR, CEILING_COLOR = "#2f7d4f", "#8a98a8", "#d0a94a"
+CUT = 12  # a bar more than so many times our own is cut, else ours would not be seen
 
 
-def used_share(figure):
-    """Median as a share of its bound, 1 at the bound, smaller is better; None for figures without a bound or values."""
-    judged = figure.ratios if figure.of_ratio else figure.ours
-    if not judged:
-        return None
-    middle = statistics.median(judged)
-    if figure.below is not None:
-        return middle / figure.below
-    return figure.above / middle if figure.above is not None and middle > 0 else None
+def picture(figures, title):
+    """SVG text, or nothing when there is nothing to compare."""
+    chosen = [figure for figure in figures if not isinstance(figure, Matrix) and figure.better and len(measured(figure)) > 1][:FIGURES_MAX]
+    if not chosen:
+        return ""
+    parts, top = [], 8
+    for figure in chosen:
+        part, height = chart(figure, title, top)
+        parts.append(part)
+        top += height + GAP
+    width = LABEL + CHART + NUMBER
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{top}" font-family="sans-serif" font-size="12">\n'
+            '<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n")
 
 
-def bar(figure, share, top):
-    length = min(share, SHARE_MAX) / SHARE_MAX * CHART_WIDTH
-    color = "#2f7d4f" if figure.verdict == "met" else "#b5482f"
-    label = escape(f"{figure.row}: {figure.name}"[:72])
-    middle = top + ROW_HEIGHT / 2 + 4
-    return (f'<text x="{LABEL_WIDTH - 8}" y="{middle}" text-anchor="end">{label}</text>'
-            f'<rect x="{LABEL_WIDTH}" y="{top + 5}" width="{length:.1f}" height="{ROW_HEIGHT - 10}" fill="{color}"/>'
-            f'<text x="{LABEL_WIDTH + length + 6:.1f}" y="{middle}">{share:.2f}</text>')
+def measured(figure):
+    return {name: values for name, values in figure.values.items() if median(values) is not None}
 
 
-def svg(figures, subtitle):
-    shares = [(figure, share) for figure in figures if (share := used_share(figure)) is not None]
-    height = TOP + ROW_HEIGHT * len(shares) + 14
-    limit = LABEL_WIDTH + CHART_WIDTH / SHARE_MAX
-    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LABEL_WIDTH + CHART_WIDTH + 60}" height="{height}" font-family="sans-serif" font-size="12">',
-             '<rect width="100%" height="100%" fill="white"/>',
-             '<text x="12" y="18" font-size="14" font-weight="bold">Share of each limit that was used (1 is what was asked; shorter is better)</text>',
-             f'<text x="12" y="35" fill="#555">{escape(subtitle)}</text>']
-    lines += [bar(figure, share, TOP + index * ROW_HEIGHT) for index, (figure, share) in enumerate(shares)]
-    lines += [f'<line x1="{limit}" x2="{limit}" y1="{TOP}" y2="{height - 8}" stroke="#333" stroke-dasharray="4 3"/>', "</svg>"]
-    return "\n".join(lines) + "\n"
+def chart(figure, title, top):
+    values = measured(figure)
+    medians = {name: median(each) for name, each in values.items()}
+    longest = max(medians.values())
+    if ours := medians.get(OURS):
+        longest = min(longest, CUT * ours)
+    scale = CHART / longest if longest > 0 else 0
+    unit = f" [{figure.unit}]" if figure.unit else ""
+    better = "shorter is better" if figure.better == "less" else "longer is better"
+    lines = [f'<text x="8" y="{top + 14}" font-weight="bold">{escape(figure.name + unit)} <tspan fill="#777" font-weight="normal">{better}</tspan></text>']
+    for index, (name, middle) in enumerate(medians.items()):
+        lines.append(bar(figure, name, middle, values[name], scale, top + HEAD + index * BAR, title))
+    return "\n".join(lines), HEAD + len(medians) * BAR
+
+
+def bar(figure, name, middle, values, scale, y, title):
+    color = OUR_COLOR if name.startswith(OURS) else CEILING_COLOR if name == figure.ceiling else PEER_COLOR
+    length = min(middle * scale, CHART)
+    known = [value for value in values if value is not None]
+    low, high = (min(value * scale, CHART) for value in (min(known), max(known)))
+    text = (f'<text x="{LABEL - 6}" y="{y + 12}" text-anchor="end">{escape(title(name))}</text>'
+            f'<rect x="{LABEL}" y="{y + 2}" width="{length:.1f}" height="{BAR - 5}" fill="{color}"/>'
+            f'<line x1="{LABEL + low:.1f}" x2="{LABEL + high:.1f}" y1="{y + 8}" y2="{y + 8}" stroke="#222"/>')
+    cut = " (cut)" if middle * scale > CHART * 1.001 else ""
+    return text + f'<text x="{LABEL + max(length, high) + 6:.1f}" y="{y + 12}">{show(middle)}{cut}</text>'
