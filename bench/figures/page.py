@@ -38,7 +38,7 @@ def environment(facts, rows):
     if not facts:
         return ""
     programs = ", ".join(f"{name}: {text}" for name, text in facts["versions"].items())
-    busiest = max((row["other_load"] for row in rows.values()), default=0)
+    busiest = max((row["other_load"] or 0 for row in rows.values()), default=0)
     quick = " **Short look, not for judging.**" if any(row["quick"] for row in rows.values()) else ""
     return (f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, kernel {facts['kernel']}, "
             f"congestion control {facts['congestion_control']}; server on core 0, clients and upstream on core 1. {programs}.\n\n"
@@ -94,7 +94,7 @@ def section(name, row, has_picture):
         text += f"\n![{row['title']}]({name}.svg)\n"
     repetitions = max((len(values) for figure in figures for values in figure.values.values()), default=1)
     return (text + f"\n{repetitions} repetition{'s' if repetitions > 1 else ''}, {row['when']}, commit {row['commit']}; "
-            f"other load {row['other_load']:.2f} of a core.\n")
+            + (f"other load {row['other_load']:.2f} of a core.\n" if row["other_load"] is not None else "other load not noted.\n"))
 
 
 def figure_table(figures):

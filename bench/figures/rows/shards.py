@@ -11,7 +11,8 @@ def shards(bench):
     """One shard on core 0, and two on cores 0 and 1. The client needs core 1 itself, so two shards cannot show their throughput
     here: at 100 % of core 1 for both, what counts is whether a byte and a request cost as much CPU with two shards as with one.
     If they do, two cores give twice as much where the client is elsewhere: "possible" is 2 x cost with one / cost with two.
-    nginx with two workers beside it."""
+    nginx with two workers beside it. More than 2 is
+    possible here, probably because what is sent on the client's own core is still in its cache."""
     blob, manifest = bench.corpus.blob("hot", 256 * MIB), hot_manifest(bench)
     content = [("blobs", blob), ("manifests", manifest)]
     both = [machine.SERVER_CPU, machine.CLIENT_CPU]
