@@ -39,11 +39,12 @@ bool Loop::turn(Instant until) {
     run_ready();
     bool worked = take_messages();
     timers_.fire_due(time_);
-    worked |= !ready_.empty() || !bulk_.empty();
+    bool bulk = !bulk_.empty();
+    worked |= bulk || !ready_.empty();
     ring_->flush_file_requests();
-    run_bulk();
+    if (bulk) run_bulk();
     note_stall(started);
-    if (!ready_.empty() || !bulk_.empty()) return ring_->reap(Instant{0}), true;
+    if (!ready_.empty() || (bulk && !bulk_.empty())) return ring_->reap(Instant{0}), true;
 
     // Announce sleep before the last look at the inbox: a sender either sees the flag and wakes us, or we see its message.
     asleep_.store(true, std::memory_order_seq_cst);
@@ -61,7 +62,6 @@ void Loop::run_ready() {
 }
 
 void Loop::run_bulk() {
-    if (bulk_.empty()) return;
     // At least one piece: a shard full of small requests must not keep a large body waiting for ever.
     auto until = now() + bulk_time;
     do {
