@@ -176,7 +176,8 @@ def test_ten_starts_in_a_row_harm_nothing(cache, upstream):
         cache.start()
     upstream.stop()
     for blob in blobs:
-        assert cache.get(blob).digest() == blob.digest
+        got = cache.get(blob)
+        assert got.digest() == blob.digest, got
     cache.check_store()
 
 
