@@ -80,11 +80,7 @@ TEST_CASE("fetch: followers see bytes while upstream holds the rest, never the l
     FetchBox box;
     auto blob = content(1'000'000);
     auto gate = std::make_shared<Gate>();
-    box.upstreams.answer = [&](auto& request) {
-        auto offer = whole(blob, request);
-        offer.gate = gate;
-        return offer;
-    };
+    box.upstreams.answer = gated(blob, gate);
     RunningFetch fetch(box, digest_of(blob), box.source());
     auto& follower = fetch.follow();
     fetch.start();
@@ -140,11 +136,7 @@ TEST_CASE("fetch: a follower that waits can be given less patience, for that wai
     FetchBox box;
     auto blob = content(500'000);
     auto gate = std::make_shared<Gate>();
-    box.upstreams.answer = [&](auto& request) {
-        auto offer = whole(blob, request);
-        offer.gate = gate;
-        return offer;
-    };
+    box.upstreams.answer = gated(blob, gate);
     RunningFetch fetch(box, digest_of(blob), box.source());
     auto& follower = fetch.follow();
     auto& other = fetch.follow();
@@ -169,11 +161,7 @@ TEST_CASE("fetch: a blob of 64 KiB or less is not seen before its digest matched
     auto blob = content(held_back);
     auto gate = std::make_shared<Gate>();
     gate->open_bytes = blob.size() - 1;
-    box.upstreams.answer = [&](auto& request) {
-        auto offer = whole(blob, request);
-        offer.gate = gate;
-        return offer;
-    };
+    box.upstreams.answer = gated(blob, gate);
     RunningFetch fetch(box, digest_of(blob), box.source());
     auto& follower = fetch.follow();
     fetch.start();
@@ -574,11 +562,7 @@ TEST_CASE("fetch: a follower that leaves early stops nobody, and without followe
     auto blob = content(700'000);
     auto gate = std::make_shared<Gate>();
     gate->open_bytes = 300'000;
-    box.upstreams.answer = [&](auto& request) {
-        auto offer = whole(blob, request);
-        offer.gate = gate;
-        return offer;
-    };
+    box.upstreams.answer = gated(blob, gate);
     RunningFetch fetch(box, digest_of(blob), box.source());
     fetch.follow();
     auto& stays = fetch.follow();
@@ -598,11 +582,7 @@ TEST_CASE("fetch: a follower's wait ends at its deadline when upstream is silent
     auto blob = content(700'000);
     auto gate = std::make_shared<Gate>();
     gate->open_head = false;
-    box.upstreams.answer = [&](auto& request) {
-        auto offer = whole(blob, request);
-        offer.gate = gate;
-        return offer;
-    };
+    box.upstreams.answer = gated(blob, gate);
     RunningFetch fetch(box, digest_of(blob), box.source());
     auto& follower = fetch.follow();
     fetch.start();

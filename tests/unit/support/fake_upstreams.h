@@ -69,6 +69,15 @@ inline Offer whole(std::string body, const UpstreamRequest& request) {
     return offer;
 }
 
+/// For FakeUpstreams::answer: `body` as whole() gives it, as far as `gate` lets it flow. The body must outlive the answers.
+inline auto gated(const std::string& body, std::shared_ptr<Gate> gate) {
+    return [&body, gate = std::move(gate)](const UpstreamRequest& request) {
+        auto offer = whole(body, request);
+        offer.gate = gate;
+        return offer;
+    };
+}
+
 class FakeExchange final : public UpstreamExchange {
   public:
     FakeExchange(Offer offer, std::size_t& open) : offer_(std::move(offer)), open_(open) { ++open_; }
