@@ -108,6 +108,17 @@ std::optional<Duration> parse_duration(std::string_view text) noexcept {
     return Duration(static_cast<std::int64_t>(*ns));
 }
 
+std::string duration_text(Duration duration) {
+    const auto count = static_cast<std::uint64_t>(duration.count()) / 1'000'000;
+    constexpr std::array<std::pair<std::uint64_t, std::string_view>, 4> units{
+        {{86'400'000, "d"}, {3'600'000, "h"}, {60'000, "m"}, {1000, "s"}}};
+    // A minute is written "60s", a day "24h": a unit is used from two of it on.
+    for (const auto& [length, unit] : units) {
+        if (count % length == 0 && (count >= 2 * length || length == 1000)) return fmt::format("{}{}", count / length, unit);
+    }
+    return fmt::format("{}ms", count);
+}
+
 std::string size_for_people(std::uint64_t bytes) {
     constexpr std::uint64_t kibi = 1024;
     if (bytes < kibi) return fmt::format("{} B", bytes);

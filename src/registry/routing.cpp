@@ -29,8 +29,8 @@ std::optional<Routing::Found> Routing::find(std::string_view repository, std::st
     Found found;
     found.rule = route->rule;
     found.source = make_source(*way.upstream, way.credential, route->repository, route->rule->tag_ttl());
-    found.source.stale_if_denied = route->rule->text().stale_if_denied;
-    found.source.stale_if_missing = route->rule->text().stale_if_missing;
+    found.source.stale_if_denied = route->rule->text().stale.denied > Duration::zero();
+    found.source.stale_if_missing = route->rule->text().stale.missing > Duration::zero();
     return found;
 }
 

@@ -11,6 +11,7 @@ namespace entrepot {
 namespace {
 
 constexpr std::size_t api_name_bytes_min = 5;
+constexpr std::size_t platform_bytes_max = 100, account_name_bytes_max = 128;
 constexpr std::string_view official_prefix = "library/";         // where Docker Hub keeps the images that people call by one word
 constexpr Duration tag_ttl_max = std::chrono::hours(24) * 3650;  // keeps deadlines far from the end of 64 bits
 
@@ -49,6 +50,68 @@ bool is_official(std::string_view login_server, std::string_view path) noexcept 
     return canonical_login_server(login_server) == "docker.io" && path.find_first_of("/*") == std::string_view::npos;
 }
 
+bool is_tag_text(std::string_view text) noexcept {
+    return text.size() <= tag_bytes_max && std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+// A pattern of repositories: components of a repository name, in which '*' stands for part of a component and "**" for any number of them.
+bool is_pattern_text(std::string_view text) noexcept {
+    const auto fits = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || std::string_view("._-/*").find(c) != std::string_view::npos;
+    };
+    return !text.empty() && text.size() <= repository_bytes_max && text.front() != '/' && text.back() != '/' &&
+           std::all_of(text.begin(), text.end(), fits);
+}
+
+// The first of `entries` that `sound` refuses, as a sentence; empty when there is none.
+std::string complaint_about_list(const RuleText& rule, std::string_view list, const std::vector<std::string>& entries,
+                                 std::size_t count_max, bool (*sound)(std::string_view) noexcept, std::string_view wanted) {
+    if (entries.size() > count_max)
+        return fmt::format("cache rule \"{}\": {} has more than {} entries", rule.name, list, count_max);
+    for (const std::string& entry : entries) {
+        if (!sound(entry)) return complaint(rule, list, entry, wanted);
+    }
+    return {};
+}
+
+std::string complaint_about_tags(const RuleText& rule) {
+    const TagFilter& tags = rule.tags;
+    for (const auto* text : {&tags.equals, &tags.starts_with, &tags.ends_with, &tags.contains}) {
+        if (!is_tag_text(*text)) return complaint(rule, "tag filter", *text, "could be part of no tag");
+    }
+    const bool others = !tags.starts_with.empty() || !tags.ends_with.empty() || !tags.contains.empty();
+    if (!tags.equals.empty() && others)
+        return fmt::format("cache rule \"{}\": a filter that names one tag needs no other; leave out \"equals\" or the rest",
+                           rule.name);
+    return {};
+}
+
+std::string complaint_about_pullers(const RuleText& rule) {
+    const auto& pull = rule.pull;
+    if (pull.size() > 1 && std::find(pull.begin(), pull.end(), anonymous_puller) != pull.end())
+        return fmt::format("cache rule \"{}\": pull names \"anonymous\", everybody, beside others; leave one or the other out",
+                           rule.name);
+    return complaint_about_list(rule, "pull", pull, rule_pullers_max, is_account_name, "is no account name");
+}
+
+// What a rule asks for besides the mapping.
+std::string complaint_about_policies(const RuleText& rule) {
+    if (rule.tag_ttl < Duration::zero() || rule.tag_ttl > tag_ttl_max)
+        return fmt::format("cache rule \"{}\": tag_ttl must be between 0s and 3650d", rule.name);
+    if (!rule.credential_set.empty() && !rule.identity.empty())
+        return fmt::format("cache rule \"{}\": it can use a credential set or an identity, not both", rule.name);
+    if (auto found = complaint_about_tags(rule); !found.empty()) return found;
+    const auto platforms = complaint_about_list(rule, "platform", rule.platforms, rule_platforms_max, is_platform,
+                                                "is no platform like linux/amd64 or linux/arm64/v8");
+    if (!platforms.empty()) return platforms;
+    for (const auto& [list, entries] : {std::pair("allow", &rule.allow), std::pair("deny", &rule.deny)}) {
+        auto found = complaint_about_list(rule, list, *entries, rule_patterns_max, is_pattern_text,
+                                          "is no pattern of repositories like \"library/*\" or \"team/**\"");
+        if (!found.empty()) return found;
+    }
+    return complaint_about_pullers(rule);
+}
+
 // Everything that parse() demands; empty when the rule is sound. In the order in which a person would fix it.
 std::string complaint_about(const RuleText& text) {
     if (!is_rule_name(text.name, text.origin)) {
@@ -71,10 +134,7 @@ std::string complaint_about(const RuleText& text) {
     if (!text.credential_set.empty() && !is_rule_name(text.credential_set, RuleOrigin::file)) {
         return complaint(text, "credential set", text.credential_set, "is not a valid name");
     }
-    if (text.tag_ttl < Duration::zero() || text.tag_ttl > tag_ttl_max) {
-        return fmt::format("cache rule \"{}\": tag_ttl must be between 0s and 3650d", text.name);
-    }
-    return {};
+    return complaint_about_policies(text);
 }
 
 }  // namespace
@@ -94,6 +154,41 @@ bool is_rule_name(std::string_view name, RuleOrigin origin) noexcept {
     return std::all_of(name.begin(), name.end(), [](char letter) {
         const char lower = static_cast<char>(letter | 0x20);
         return (letter >= '0' && letter <= '9') || (lower >= 'a' && lower <= 'z') || letter == '-';
+    });
+}
+
+bool TagFilter::admits(std::string_view tag) const noexcept {
+    if (!equals.empty()) return tag == equals;
+    return tag.starts_with(starts_with) && tag.ends_with(ends_with) && tag.find(contains) != std::string_view::npos;
+}
+
+bool RuleText::anonymous() const noexcept {
+    if (pull.empty()) return !private_source();
+    return pull.front() == anonymous_puller;
+}
+
+bool is_platform(std::string_view text) noexcept {
+    if (text.size() > platform_bytes_max) return false;
+    std::size_t parts = 1, length = 0;
+    for (const char c : text) {
+        if (c == '/') {
+            if (length == 0) return false;
+            ++parts;
+            length = 0;
+            continue;
+        }
+        const bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+        if (!fits) return false;
+        ++length;
+    }
+    return length > 0 && (parts == 2 || parts == 3);
+}
+
+bool is_account_name(std::string_view name) noexcept {
+    if (name.empty() || name.size() > account_name_bytes_max) return false;
+    return std::all_of(name.begin(), name.end(), [](char c) {
+        const char lower = static_cast<char>(c | 0x20);
+        return (c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z') || c == '-' || c == '_' || c == '.';
     });
 }
 

@@ -3,7 +3,7 @@
 #include "entrepot/base/units.h"
 #include "entrepot/rules/known_registries.h"
 
-#include "rules/config_section.h"
+#include "rules/config_entries.h"
 
 #include <arpa/inet.h>
 #include <toml++/toml.h>
@@ -123,7 +123,11 @@ class ConfigReader {
     void read_default_login_server(ConfigSection& section) {
         std::string text;
         if (!section.text("default_login_server", text)) return;
-        if (!text.empty() && !is_login_server(text)) return refuse_login_server(section, "default_login_server", text);
+        if (!text.empty() && !is_login_server(text)) {
+            return section.refuse(
+                "default_login_server",
+                fmt::format("is \"{}\", which is no login server (host or host:port, in lower case)", escaped(text, 300)));
+        }
         config_.server.default_login_server = canonical_login_server(text);
     }
 
@@ -174,7 +178,7 @@ class ConfigReader {
 
     void read_upstream(ConfigSection section) {
         UpstreamConfig upstream;
-        read_login_server(section, upstream.login_server);
+        read_login_server_key(section, upstream.login_server);
         if (const auto* list = section.list("endpoints", endpoints_max)) {
             for (const auto& node : *list) read_origin(section, "endpoints", node, parse_endpoint, upstream.endpoints);
         }
@@ -213,13 +217,7 @@ class ConfigReader {
 
     void read_credential_set(ConfigSection section) {
         CredentialSet set;
-        if (!section.text("name", set.name) || !is_credential_set_name(set.name, RuleOrigin::file)) {
-            section.refuse("name", "must be 1 to 50 letters, digits or '-'");
-        }
-        read_login_server(section, set.login_server);
-        read_secret(section, "username", set.username);
-        read_secret(section, "password", set.password);
-        section.refuse_unknown_keys();
+        read_credential_set_entry(section, set);
         if (problem_.found()) return;
         if (!credential_servers_.emplace(set.name, set.login_server).second) {
             return section.refuse("name", fmt::format("\"{}\" belongs to another credential set already", set.name));
@@ -227,46 +225,11 @@ class ConfigReader {
         config_.credential_sets.push_back(std::move(set));
     }
 
-    // The text is never shown: it may be the secret itself, put there by mistake.
-    void read_secret(ConfigSection& section, std::string_view key, SecretReference& reference) {
-        std::string text;
-        if (!section.text(key, text)) return section.refuse(key, "is missing");
-        auto parsed = parse_secret_reference(text);
-        if (!parsed) return section.refuse(key, parsed.error());
-        reference = std::move(*parsed);
-    }
-
     void read_rule(ConfigSection section) {
         RuleText rule;
-        for (const auto& [key, text] :
-             {std::pair("name", &rule.name), std::pair("source", &rule.source), std::pair("target", &rule.target)}) {
-            if (!section.text(key, *text)) section.refuse(key, "is missing");
-        }
-        section.text("credential_set", rule.credential_set);
-        std::string ttl;
-        if (section.text("tag_ttl", ttl)) {
-            const auto duration = parse_duration(ttl);
-            if (duration) rule.tag_ttl = *duration;
-            if (!duration)
-                section.refuse("tag_ttl",
-                               fmt::format("is \"{}\", which is no duration like \"60s\", \"5m\" or \"24h\"", escaped(ttl, 100)));
-        }
-        section.flag("stale_if_denied", rule.stale_if_denied);
-        section.flag("stale_if_missing", rule.stale_if_missing);
-        section.refuse_unknown_keys();
+        read_rule_entry(section, rule);
         config_.rules.push_back(std::move(rule));
         rule_lines_.push_back(section.line());
-    }
-
-    void read_login_server(ConfigSection& section, std::string& login_server) {
-        std::string text;
-        if (!section.text("login_server", text)) return section.refuse("login_server", "is missing");
-        if (!is_login_server(text)) return refuse_login_server(section, "login_server", text);
-        login_server = canonical_login_server(text);
-    }
-    void refuse_login_server(ConfigSection& section, std::string_view key, std::string_view text) {
-        section.refuse(key,
-                       fmt::format("is \"{}\", which is no login server (host or host:port, in lower case)", escaped(text, 300)));
     }
 
     /// Keeps a parsed value, or refuses its text.
@@ -380,8 +343,6 @@ std::optional<Capacity> parse_capacity(std::string_view text) noexcept {
     capacity.bytes = *bytes;
     return capacity;
 }
-
-bool is_credential_set_name(std::string_view name, RuleOrigin origin) noexcept { return is_rule_name(name, origin); }
 
 Result<Config, std::string> Config::parse(std::string_view text, std::string_view file) {
     ConfigProblem problem;

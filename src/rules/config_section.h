@@ -32,6 +32,9 @@ class ConfigSection {
     ConfigSection(const toml::table& table, std::string_view name, ConfigProblem& problem)
         : table_(table), name_(name), problem_(problem) {}
 
+    /// A table under one of this one's keys; `name` is a literal.
+    ConfigSection inner(const toml::table& table, std::string_view name) const { return {table, name, problem_}; }
+
     /// Each reads `key` into `value` and returns true, or leaves `value` as it was: because the key is absent, or because what
     /// is there is refused.
     bool text(std::string_view key, std::string& value);

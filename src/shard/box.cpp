@@ -33,7 +33,7 @@ std::vector<UpstreamSpec> specs_of(const Config& config, const RuleTable& rules)
 std::vector<CredentialSpec> credentials_of(const Config& config) {
     std::vector<CredentialSpec> credentials;
     for (auto& set : config.credential_sets)
-        credentials.push_back({set.name, set.login_server, set.username.text(), set.password.text()});
+        credentials.push_back({set.name, set.login_server, set.primary.username.text(), set.primary.password.text()});
     return credentials;
 }
 

@@ -32,19 +32,63 @@ std::string_view name_of(RuleOrigin origin) noexcept;  ///< "file", "api", "defa
 bool is_rule_name(std::string_view name, RuleOrigin origin) noexcept;
 constexpr std::size_t rule_name_bytes_max = 50;
 
+/// For how long after its last check an old tag is still served although upstream cannot or will not say what it points to now.
+/// Zero: not at all.
+struct StalePolicy {
+    static constexpr Duration forever = Duration::max();
+
+    Duration network = forever;       ///< no answer: name, connection, TLS, time-out, or one that cannot be read
+    Duration server_error = forever;  ///< 5xx
+    Duration rate_limit = forever;    ///< 429, and our own care for what is left of a rate limit
+    Duration denied{0};               ///< 401, 403
+    Duration missing{0};              ///< 404
+
+    friend bool operator==(const StalePolicy&, const StalePolicy&) = default;
+};
+
+/// Which tags a rule serves: everything that is not empty must hold. Digests pass.
+struct TagFilter {
+    std::string equals, starts_with, ends_with, contains;
+
+    bool empty() const noexcept { return equals.empty() && starts_with.empty() && ends_with.empty() && contains.empty(); }
+    bool admits(std::string_view tag) const noexcept;
+    friend bool operator==(const TagFilter&, const TagFilter&) = default;
+};
+
 /// A rule as somebody wrote it, and what it asks for besides the mapping.
 struct RuleText {
     std::string name;
     std::string source;              ///< "docker.io/library/ubuntu", "docker.io/*"
     std::string target;              ///< "ubuntu", "hub/*", "*"
     std::string credential_set;      ///< name of one; empty: anonymous
+    std::string identity;            ///< whose token the upstream gets in place of a credential set; empty: nobody's
     Duration tag_ttl = seconds(60);  ///< how long a tag is believed without asking upstream
-    bool stale_if_denied = false;    ///< serve what we have although upstream says 401 or 403
-    bool stale_if_missing = false;   ///< serve what we have although upstream says 404
+    StalePolicy stale;
+    TagFilter tags;
+    std::vector<std::string> platforms;    ///< "linux/amd64", "linux/arm64/v8"; empty: all
+    std::vector<std::string> allow, deny;  ///< patterns of source repositories; deny wins; an empty allow allows all
+    /// Account names, or "anonymous" alone. Empty: everybody, unless the rule has credentials or an identity; then nobody, because
+    /// whom a private upstream may be shown to is never guessed.
+    std::vector<std::string> pull;
     RuleOrigin origin = RuleOrigin::file;
+    std::int64_t created = 0;  ///< wall seconds; 0: unknown, as of rules from the file
 
+    bool private_source() const noexcept { return !credential_set.empty() || !identity.empty(); }
+    bool anonymous() const noexcept;  ///< whether everybody may pull
     friend bool operator==(const RuleText&, const RuleText&) = default;
 };
+constexpr std::string_view anonymous_puller = "anonymous";
+
+// Bounds of what one rule may list; a longer list is refused.
+constexpr std::size_t rule_platforms_max = 64;
+constexpr std::size_t rule_patterns_max = 64;  ///< of allow, and of deny
+constexpr std::size_t rule_pullers_max = 1000;
+constexpr std::size_t identity_bytes_max = 1024;
+
+/// "linux/amd64" or "linux/arm64/v8": lower case, two or three parts.
+bool is_platform(std::string_view text) noexcept;
+/// Letters, digits, '-', '_' and '.', at most 128: a name of an account.
+bool is_account_name(std::string_view name) noexcept;
 
 class CacheRule {
   public:

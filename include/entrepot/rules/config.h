@@ -6,9 +6,9 @@
 #include "entrepot/base/bytes.h"
 #include "entrepot/base/log.h"
 #include "entrepot/base/result.h"
+#include "entrepot/rules/credential_set.h"
 #include "entrepot/rules/endpoint.h"
 #include "entrepot/rules/rule_table.h"
-#include "entrepot/rules/secret_reference.h"
 
 #include <cstdint>
 #include <optional>
@@ -72,16 +72,8 @@ struct UpstreamConfig {
 constexpr std::size_t upstreams_max = 10'000;
 constexpr std::size_t endpoints_max = 16;  ///< of one upstream; likewise realms
 
-struct CredentialSet {
-    std::string name;
-    std::string login_server;
-    SecretReference username;
-    SecretReference password;
-};
-constexpr std::size_t credential_sets_max = 10'000;
-
 /// Beyond what docs/OPERATING.md's sample shows: [server] log_level, rules_max and strict_overlap (RuleTable::Options);
-/// [[cache_rule]] stale_if_denied and stale_if_missing (RuleText).
+/// what a [[cache_rule]] asks for besides its mapping (RuleText).
 struct Config {
     /// Longer files are refused; 100,000 rules of ordinary length take about 12 MiB.
     static constexpr std::size_t bytes_max = 64 * MiB;
@@ -105,8 +97,5 @@ struct Config {
 
     const CredentialSet* find_credential_set(std::string_view name) const noexcept;
 };
-
-/// Same pattern and lengths as rule names.
-bool is_credential_set_name(std::string_view name, RuleOrigin origin) noexcept;
 
 }  // namespace entrepot

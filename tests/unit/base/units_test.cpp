@@ -75,3 +75,11 @@ TEST_CASE("units: rounding up to a full unit names the next unit") {
     CHECK(size_for_people(100 * KiB - 1) == "100 KiB");
     CHECK(size_for_people(1023 * KiB) == "1023 KiB");
 }
+
+TEST_CASE("units: durations are written as they are read") {
+    for (const char* text : {"0s", "1s", "60s", "90s", "5m", "60m", "24h", "36h", "7d", "3650d", "250ms", "1500ms"}) {
+        const auto duration = parse_duration(text);
+        REQUIRE(duration);
+        CHECK(duration_text(*duration) == text);
+    }
+}

@@ -178,3 +178,54 @@ TEST_CASE("known registries: where Docker Hub and GitLab keep what, and nothing 
     CHECK(canonical_login_server("ghcr.io") == "ghcr.io");
     for (const std::string_view login_server : default_login_servers()) CHECK(is_login_server(login_server));
 }
+
+TEST_CASE("cache rule: policies are checked, each refusal names the list and the entry") {
+    const auto with = [](auto change) {
+        RuleText rule;
+        rule.name = "hub";
+        rule.source = "docker.io/*";
+        rule.target = "hub/*";
+        change(rule);
+        const auto parsed = CacheRule::parse(rule);
+        return parsed ? std::string() : parsed.error();
+    };
+    const auto says = [&](auto change, std::string_view text) { return with(change).find(text) != std::string::npos; };
+    CHECK(with([](RuleText& rule) { rule.platforms = {"linux/amd64", "linux/arm/v7"}; }).empty());
+    CHECK(says([](RuleText& rule) { rule.platforms = {"linux"}; }, "platform \"linux\" is no platform"));
+    CHECK(says([](RuleText& rule) { rule.platforms = {"linux//v8"}; }, "is no platform"));
+    CHECK(says([](RuleText& rule) { rule.platforms.assign(65, "linux/amd64"); }, "more than 64 entries"));
+    CHECK(with([](RuleText& rule) { rule.allow = {"library/*", "team/**", "a-*/b"}; }).empty());
+    CHECK(says([](RuleText& rule) { rule.deny = {"Library/x"}; }, "deny \"Library/x\" is no pattern"));
+    CHECK(says([](RuleText& rule) { rule.allow = {"/x"}; }, "allow \"/x\" is no pattern"));
+    CHECK(with([](RuleText& rule) { rule.pull = {"anonymous"}; }).empty());
+    CHECK(says([](RuleText& rule) { rule.pull = {"anonymous", "bob"}; }, "everybody, beside others"));
+    CHECK(says([](RuleText& rule) { rule.pull = {"b b"}; }, "is no account name"));
+    CHECK(with([](RuleText& rule) { rule.tags = {"", "v", "-slim", "."}; }).empty());
+    CHECK(says([](RuleText& rule) { rule.tags = {"latest", "v", "", ""}; }, "names one tag"));
+    CHECK(says([](RuleText& rule) { rule.tags.contains = "a b"; }, "could be part of no tag"));
+    CHECK(says([](RuleText& rule) { rule.credential_set = "login", rule.identity = "system"; }, "not both"));
+}
+
+TEST_CASE("cache rule: who may pull when nobody said so") {
+    RuleText rule;
+    CHECK(rule.anonymous());
+    rule.credential_set = "login";
+    CHECK_FALSE(rule.anonymous());
+    rule.pull = {"anonymous"};
+    CHECK(rule.anonymous());
+    rule.credential_set.clear();
+    rule.pull = {"alice"};
+    CHECK_FALSE(rule.anonymous());
+}
+
+TEST_CASE("cache rule: the tag filter") {
+    CHECK(TagFilter{}.admits("anything"));
+    const TagFilter one{.equals = "3.20"};
+    CHECK(one.admits("3.20"));
+    CHECK_FALSE(one.admits("3.200"));
+    const TagFilter several{.starts_with = "3.", .ends_with = "-slim", .contains = "2"};
+    CHECK(several.admits("3.20-slim"));
+    CHECK_FALSE(several.admits("3.10-slim"));
+    CHECK_FALSE(several.admits("3.20"));
+    CHECK_FALSE(several.admits("13.20-slim"));
+}

@@ -72,7 +72,7 @@ TEST_CASE("config: the sample of the manual says what it says") {
     REQUIRE(config.upstreams[0].realms.size() == 1);  // known without being written
     CHECK(config.upstreams[0].realms[0].url() == "https://auth.docker.io");
     REQUIRE(config.find_credential_set("hub"));
-    CHECK(config.find_credential_set("hub")->username == SecretReference{SecretKind::file, "/etc/entrepot/hub.user"});
+    CHECK(config.find_credential_set("hub")->primary.username == SecretReference{SecretKind::file, "/etc/entrepot/hub.user"});
     CHECK_FALSE(config.find_credential_set("other"));
     REQUIRE(config.rules.size() == 1);
     CHECK(config.rules[0].credential_set == "hub");
@@ -119,8 +119,12 @@ name = "a"
 source = "index.docker.io/ubuntu"
 target = "ubuntu"
 tag_ttl = "0s"
-stale_if_denied = true
-stale_if_missing = true
+stale = { denied = "24h", missing = "forever", network = "never" }
+tags = { starts_with = "2", ends_with = "-slim" }
+platforms = ["linux/amd64", "linux/arm64/v8"]
+allow = ["library/*"]
+deny = ["library/secret"]
+pull = ["alice", "ci-1"]
 )");
     REQUIRE(config.server.listen.size() == 4);
     CHECK(config.server.listen[1] == ListenAddress{.host = "::", .port = 80});
@@ -141,8 +145,13 @@ stale_if_missing = true
     CHECK(config.upstreams[1].endpoints[0].url() == "https://registry.gitlab.com");
     CHECK(config.upstreams[1].realms[0].url() == "https://gitlab.com");
     CHECK(config.rules[0].source == "docker.io/library/ubuntu");
-    CHECK(config.rules[0].stale_if_denied);
-    CHECK(config.rules[0].stale_if_missing);
+    CHECK(config.rules[0].stale ==
+          StalePolicy{.network = Duration(0), .denied = std::chrono::hours(24), .missing = StalePolicy::forever});
+    CHECK(config.rules[0].tags == TagFilter{.starts_with = "2", .ends_with = "-slim"});
+    CHECK(config.rules[0].platforms == std::vector<std::string>{"linux/amd64", "linux/arm64/v8"});
+    CHECK(config.rules[0].allow == std::vector<std::string>{"library/*"});
+    CHECK(config.rules[0].deny == std::vector<std::string>{"library/secret"});
+    CHECK(config.rules[0].pull == std::vector<std::string>{"alice", "ci-1"});
     CHECK(config.upstream_of("registry.test:5000").ca_file == "/etc/ca.pem");
     CHECK(config.upstream_of("registry-1.docker.io").login_server == "docker.io");
     CHECK(config.upstream_of("docker.io").endpoints[0].url() == "https://registry-1.docker.io");

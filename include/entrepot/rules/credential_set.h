@@ -1,0 +1,35 @@
+#pragma once
+// A credential set names the secrets with which we log in to one login server; it never holds one. Each pair is a user name and a
+// password; when the first pair is refused, the second is tried, so that a password can be rotated without a gap.
+
+#include "entrepot/rules/cache_rule.h"
+#include "entrepot/rules/secret_reference.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace entrepot {
+
+struct CredentialPair {
+    SecretReference username, password;
+
+    friend bool operator==(const CredentialPair&, const CredentialPair&) = default;
+};
+
+struct CredentialSet {
+    std::string name;
+    std::string login_server;  ///< canonical
+    CredentialPair primary;
+    std::optional<CredentialPair> secondary;
+    RuleOrigin origin = RuleOrigin::file;
+    std::int64_t created = 0;  ///< wall seconds; 0: unknown, as of sets from the file
+
+    friend bool operator==(const CredentialSet&, const CredentialSet&) = default;
+};
+constexpr std::size_t credential_sets_max = 10'000;
+
+/// Same pattern and lengths as rule names.
+bool is_credential_set_name(std::string_view name, RuleOrigin origin) noexcept;
+
+}  // namespace entrepot
