@@ -7,7 +7,8 @@ namespace entrepot {
 Result<std::shared_ptr<const Routing>, std::string> Routing::make(RuleTable rules, UpstreamTable& upstreams) {
     std::vector<Way> ways;
     ways.reserve(rules.rules().size());
-    for (auto& rule : rules.rules()) {
+    for (auto& shared : rules.rules()) {
+        auto& rule = *shared;
         Way way{upstreams.find(rule.login_server()), nullptr};
         if (!way.upstream)
             return fmt::format("cache rule '{}': no upstream is known for login server '{}'", rule.name(), rule.login_server());
@@ -25,7 +26,7 @@ std::optional<Routing::Found> Routing::find(std::string_view repository, std::st
     RouteBuffer buffer;
     auto route = rules_.find(repository, ns, buffer);
     if (!route) return std::nullopt;
-    auto& way = ways_[static_cast<std::size_t>(route->rule - rules_.rules().data())];
+    auto& way = ways_[route->number];
     Found found;
     found.rule = route->rule;
     found.source = make_source(*way.upstream, way.credential, route->repository, route->rule->tag_ttl());

@@ -250,11 +250,11 @@ class ConfigReader {
         auto table = RuleTable::build(config_.rules, config_.rule_options);
         if (!table) return refuse_rule(table.error());
         for (std::size_t i = 0; i < rule_lines_.size(); ++i) {
-            check_credential(table->rules()[i], rule_lines_[i]);
-            check_address(table->rules()[i], rule_lines_[i]);
+            check_credential(*table->rules()[i], rule_lines_[i]);
+            check_address(*table->rules()[i], rule_lines_[i]);
         }
         config_.warnings.assign(table->warnings().begin(), table->warnings().end());
-        for (std::size_t i = 0; i < config_.rules.size(); ++i) config_.rules[i] = table->rules()[i].text();
+        for (std::size_t i = 0; i < config_.rules.size(); ++i) config_.rules[i] = table->rules()[i]->text();
         warn_of_plain_http();
     }
 

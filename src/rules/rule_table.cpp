@@ -4,6 +4,7 @@
 #include "entrepot/base/random.h"
 #include "entrepot/rules/known_registries.h"
 
+#include "rules/overlap.h"
 #include "rules/rule_index.h"
 #include "rules/rule_records.h"
 
@@ -31,10 +32,6 @@ std::size_t depth_of(std::string_view prefix) noexcept {
 
 std::uint64_t hash_of(std::string_view key, std::uint64_t seed) noexcept {
     return XXH3_64bits_withSeed(key.data(), key.size(), seed);
-}
-
-std::string mapping_of(const CacheRule& rule) {
-    return fmt::format("\"{}\" ({} => {})", rule.name(), rule.target(), rule.source());
 }
 
 bool maps_one_to_one(const CacheRule& rule) noexcept { return rule.target() == rule.source(); }
@@ -66,7 +63,7 @@ class Prefixes {
 
 // Keys are the rules' own texts: a wildcard's ends with '/' (or is empty), a static rule's never does, so both share a table.
 struct RuleTable::Index {
-    std::vector<CacheRule> rules;
+    RuleList rules;
     Options options;
     std::uint64_t seed = hash_seed();
     RuleRecords records;
@@ -99,7 +96,7 @@ struct RuleTable::Index {
 };
 
 std::optional<std::uint32_t> RuleTable::Index::find_name(std::string_view name) const noexcept {
-    return by_name.find(hash_of(name, seed), [&](std::uint32_t rule) { return rules[rule].name() == name; });
+    return by_name.find(hash_of(name, seed), [&](std::uint32_t rule) { return rules[rule]->name() == name; });
 }
 
 std::optional<RuleRecord> RuleTable::Index::find_target(std::string_view target_path) const noexcept {
@@ -118,25 +115,22 @@ std::optional<std::uint32_t> RuleTable::Index::place_of_source(std::string_view 
 }
 
 std::optional<RuleRefusal> RuleTable::Index::add_name(std::uint32_t rule) {
-    const std::string& name = rules[rule].name();
+    const std::string& name = rules[rule]->name();
     if (const auto other = find_name(name)) {
         return RuleRefusal{
             rule, *other,
             fmt::format("two cache rules are named \"{}\": {} => {}, and {} => {}; rename one or delete one", name,
-                        rules[*other].target(), rules[*other].source(), rules[rule].target(), rules[rule].source())};
+                        rules[*other]->target(), rules[*other]->source(), rules[rule]->target(), rules[rule]->source())};
     }
     by_name.insert(hash_of(name, seed), rule);
     return std::nullopt;
 }
 
 std::optional<RuleRefusal> RuleTable::Index::add_target(std::uint32_t rule, std::uint32_t place) {
-    const CacheRule& added = rules[rule];
+    const CacheRule& added = *rules[rule];
     if (const auto record = find_target(added.target_path())) {
-        const CacheRule& other = rules[record->rule];
-        return RuleRefusal{
-            rule, record->rule,
-            fmt::format("cache rule {} has the same target as cache rule {}; give it another target, or delete \"{}\"",
-                        mapping_of(added), mapping_of(other), other.name())};
+        const CacheRule& other = *rules[record->rule];
+        return RuleRefusal{rule, record->rule, same_target(added, other)};
     }
     by_target.insert(hash_of(added.target_path(), seed), place);
     if (added.wildcard()) target_depths.set(depth_of(added.target_path()));
@@ -146,7 +140,7 @@ std::optional<RuleRefusal> RuleTable::Index::add_target(std::uint32_t rule, std:
 // All targets are in the index already, so it does not matter which of two overlapping rules came first: the inner one finds
 // the outer one among its prefixes.
 std::optional<RuleRefusal> RuleTable::Index::check_overlap(std::uint32_t rule) const {
-    const CacheRule& inner = rules[rule];
+    const CacheRule& inner = *rules[rule];
     if (!inner.wildcard() && !options.strict_overlap) return std::nullopt;
     std::string_view path = inner.target_path();
     if (path.empty()) return std::nullopt;
@@ -155,19 +149,13 @@ std::optional<RuleRefusal> RuleTable::Index::check_overlap(std::uint32_t rule) c
     for (std::string_view prefix; prefixes.next(prefix);) {
         const auto outer = find_target(prefix);
         if (!outer) continue;
-        const char* const advice =
-            inner.wildcard()
-                ? "wildcards must not overlap: choose another target for one of them, or name single repositories"
-                : "strict_overlap allows no overlap at all: choose another target for one of them, or turn strict_overlap off";
-        return RuleRefusal{std::max(rule, outer->rule), std::min(rule, outer->rule),
-                           fmt::format("cache rule {} lies inside the wildcard of cache rule {}; {}", mapping_of(inner),
-                                       mapping_of(rules[outer->rule]), advice)};
+        return RuleRefusal{std::max(rule, outer->rule), std::min(rule, outer->rule), lies_inside(inner, *rules[outer->rule])};
     }
     return std::nullopt;
 }
 
 void RuleTable::Index::add_source(std::uint32_t rule, std::uint32_t place) {
-    const CacheRule& added = rules[rule];
+    const CacheRule& added = *rules[rule];
     const std::uint64_t hash = source_hash(added.login_server(), added.source_path());
     const auto before = place_of_source(added.login_server(), added.source_path());
     if (!before) {
@@ -175,7 +163,7 @@ void RuleTable::Index::add_source(std::uint32_t rule, std::uint32_t place) {
         if (added.wildcard()) source_depths.set(depth_of(added.source_path()));
         return;
     }
-    const CacheRule& other = rules[records.at(*before).rule];
+    const CacheRule& other = *rules[records.at(*before).rule];
     const bool better = maps_one_to_one(added) && !maps_one_to_one(other);
     if (better) by_source.replace(hash, *before, place);
     if (warnings.size() == warnings_max) return;
@@ -186,7 +174,7 @@ void RuleTable::Index::add_source(std::uint32_t rule, std::uint32_t place) {
 }
 
 void RuleTable::Index::warn(std::uint32_t rule) {
-    const CacheRule& added = rules[rule];
+    const CacheRule& added = *rules[rule];
     const bool library = added.wildcard() && added.login_server() == "docker.io" && added.source_path() == "library/";
     if (!library || added.target_path().ends_with("library/") || warnings.size() == warnings_max) return;
     warnings.push_back(fmt::format(
@@ -257,8 +245,16 @@ std::optional<Route> RuleTable::Index::route_by_target(const RuleRecord& record,
     }
     const auto repository = joined(prefix, rest, buffer);
     if (!repository) return std::nullopt;
-    return Route{&rules[record.rule], RouteStyle::target, record.login_server, *repository};
+    return Route{rules[record.rule].get(), record.rule, RouteStyle::target, record.login_server, *repository};
 }
+
+namespace {
+
+RuleRefusal too_many(std::size_t count, const RuleTable::Options& options) {
+    return {options.rules_max, std::nullopt, too_many_rules(count, options.rules_max, RuleTable::rules_max_ceiling)};
+}
+
+}  // namespace
 
 RuleTable::RuleTable(std::unique_ptr<Index> index) noexcept : index_(std::move(index)) {}
 RuleTable::RuleTable(RuleTable&&) noexcept = default;
@@ -266,23 +262,28 @@ RuleTable& RuleTable::operator=(RuleTable&&) noexcept = default;
 RuleTable::~RuleTable() = default;
 
 Result<RuleTable, RuleRefusal> RuleTable::build(std::vector<RuleText> texts, Options options) {
-    ASSERT(options.rules_max <= rules_max_ceiling);
-    if (texts.size() > options.rules_max) {
-        return RuleRefusal{options.rules_max, std::nullopt,
-                           fmt::format("{} cache rules are more than the limit of {}; delete some, or raise rules_max (up to {})",
-                                       texts.size(), options.rules_max, rules_max_ceiling)};
-    }
-    auto index = std::make_unique<Index>();
-    index->options = std::move(options);
-    const std::size_t count = texts.size();
-    index->rules.reserve(count);
-    index->by_name = index->by_target = index->by_source = RuleIndex(count);
-    for (std::uint32_t rule = 0; rule < count; ++rule) {
+    if (texts.size() > options.rules_max) return too_many(texts.size(), options);
+    RuleList rules;
+    rules.reserve(texts.size());
+    for (std::size_t rule = 0; rule < texts.size(); ++rule) {
         auto parsed = CacheRule::parse(std::move(texts[rule]));
         if (!parsed) return RuleRefusal{rule, std::nullopt, parsed.error()};
-        index->rules.push_back(std::move(*parsed));
+        rules.push_back(std::make_shared<const CacheRule>(*std::move(parsed)));
+    }
+    return build(std::move(rules), std::move(options));
+}
+
+Result<RuleTable, RuleRefusal> RuleTable::build(RuleList rules, Options options) {
+    ASSERT(options.rules_max <= rules_max_ceiling);
+    if (rules.size() > options.rules_max) return too_many(rules.size(), options);
+    auto index = std::make_unique<Index>();
+    index->options = std::move(options);
+    index->rules = std::move(rules);
+    const std::size_t count = index->rules.size();
+    index->by_name = index->by_target = index->by_source = RuleIndex(count);
+    for (std::uint32_t rule = 0; rule < count; ++rule) {
         if (auto refusal = index->add_name(rule)) return *std::move(refusal);
-        const std::uint32_t place = index->records.add(rule, index->rules.back());
+        const std::uint32_t place = index->records.add(rule, *index->rules[rule]);
         if (auto refusal = index->add_target(rule, place)) return *std::move(refusal);
         index->add_source(rule, place);
         index->warn(rule);
@@ -320,15 +321,15 @@ std::optional<Route> RuleTable::find_by_source(std::string_view login_server, st
     if (!name) return std::nullopt;
     const auto record = index_->covering_source(login_server, *name);
     if (!record) return std::nullopt;
-    return Route{&index_->rules[record->rule], RouteStyle::login_server, record->login_server, *name};
+    return Route{index_->rules[record->rule].get(), record->rule, RouteStyle::login_server, record->login_server, *name};
 }
 
 const CacheRule* RuleTable::find_by_name(std::string_view name) const noexcept {
     const auto rule = index_->find_name(name);
-    return rule ? &index_->rules[*rule] : nullptr;
+    return rule ? index_->rules[*rule].get() : nullptr;
 }
 
-std::span<const CacheRule> RuleTable::rules() const noexcept { return index_->rules; }
+const RuleList& RuleTable::rules() const noexcept { return index_->rules; }
 
 const RuleTable::Options& RuleTable::options() const noexcept { return index_->options; }
 

@@ -24,7 +24,7 @@ UpstreamSpec spec_of(const UpstreamConfig& config) {
 std::vector<UpstreamSpec> specs_of(const Config& config, const RuleTable& rules) {
     std::set<std::string> names;
     for (auto& upstream : config.upstreams) names.insert(upstream.login_server);
-    for (auto& rule : rules.rules()) names.emplace(rule.login_server());
+    for (auto& rule : rules.rules()) names.emplace(rule->login_server());
     std::vector<UpstreamSpec> specs;
     for (auto& name : names) specs.push_back(spec_of(config.upstream_of(name)));
     return specs;

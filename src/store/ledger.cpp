@@ -83,7 +83,7 @@ std::size_t reader_place() noexcept {
 struct Ledger::Impl {
     std::string directory;
     MDB_env* env = nullptr;
-    MDB_dbi meta = 0, blobs = 0, sums = 0, manifests = 0, tags = 0, grants = 0;
+    MDB_dbi meta = 0, blobs = 0, sums = 0, manifests = 0, tags = 0, grants = 0, settings = 0;
     bool ended_in_order = false;
     std::atomic<bool> wants_rebuild{false};
     std::atomic<bool> refuses_changes{false};
@@ -296,8 +296,8 @@ int Ledger::Impl::open_tables(MDB_txn* txn) {
         const char* name;
         MDB_dbi& handle;
     };
-    const Table tables[] = {{"meta", meta},           {"blobs", blobs}, {"sums", sums},
-                            {"manifests", manifests}, {"tags", tags},   {"grants", grants}};
+    const Table tables[] = {{"meta", meta}, {"blobs", blobs},   {"sums", sums},        {"manifests", manifests},
+                            {"tags", tags}, {"grants", grants}, {"settings", settings}};
     for (auto& table : tables) {
         if (int error = mdb_dbi_open(txn, table.name, MDB_CREATE, &table.handle); error != 0) return error;
     }
@@ -441,6 +441,8 @@ int Ledger::Impl::apply_one(MDB_txn* txn, const LedgerChange& change, std::uint6
         int operator()(const PutVolume& put) {
             return impl.put(txn, impl.meta, volume_key(put.record.index), volume_value(put.record));
         }
+        int operator()(const PutSetting& put) { return impl.put(txn, impl.settings, put.key, setting_value(put.text)); }
+        int operator()(const RemoveSetting& remove) { return impl.remove(txn, impl.settings, remove.key); }
         int operator()(const EndRebuild&) {
             impl.wants_rebuild = false;
             return impl.remove(txn, impl.meta, key_rebuild);
@@ -653,6 +655,16 @@ std::vector<VolumeRecord> Ledger::volumes() const {
         if (record) volumes.push_back(std::move(*record));
     }
     return volumes;
+}
+
+void Ledger::each_setting(const std::function<void(std::string_view, std::string_view)>& visit) const {
+    Reading reading(impl_->env, impl_->idle_readers);
+    Cursor cursor(reading.txn(), impl_->settings);
+    for (bool found = cursor.first(); found; found = cursor.next()) {
+        auto text = parse_setting_value(cursor.value());
+        if (text) visit(cursor.key(), *text);
+        else log_warning("the ledger in {} has a setting \"{}\" that this version cannot read", impl_->directory, escaped(cursor.key(), 300));
+    }
 }
 
 std::uint64_t Ledger::tags_version() const noexcept { return impl_->tags_version.load(std::memory_order_relaxed); }

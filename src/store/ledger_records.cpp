@@ -192,6 +192,16 @@ std::optional<VolumeRecord> parse_volume_value(std::uint8_t index, std::string_v
     return VolumeRecord{index, value->id, std::string(bytes), value->present != 0};
 }
 
+std::string setting_value(std::string_view text) {
+    std::string value(1, static_cast<char>(record_version));
+    return value.append(text);
+}
+
+std::optional<std::string_view> parse_setting_value(std::string_view value) noexcept {
+    if (value.empty() || value.front() != static_cast<char>(record_version)) return std::nullopt;
+    return value.substr(1);
+}
+
 Result<void> check_bounds(const LedgerChange& change) noexcept {
     constexpr Error too_large{Fault::policy, Code::too_large};
     if (auto* manifest = std::get_if<PutManifest>(&change)) {
@@ -201,6 +211,9 @@ Result<void> check_bounds(const LedgerChange& change) noexcept {
     if (auto* tag = std::get_if<PutTag>(&change)) {
         if (tag->repository.size() + tag->tag.size() > tag_key_bytes_max || tag->record.media_type.size() > media_type_bytes_max)
             return too_large;
+    }
+    if (auto* setting = std::get_if<PutSetting>(&change)) {
+        if (setting->key.size() > setting_key_bytes_max || setting->text.size() > setting_text_bytes_max) return too_large;
     }
     return {};
 }

@@ -7,6 +7,7 @@
 //   manifests  digest key                     ManifestValue, media type, digest keys
 //   tags       repository \0 tag              TagValue, media type
 //   grants     digest key, SHA-256(scope \0 repository)   GrantValue
+//   settings   the setting's key              version byte, text
 //   meta       "format", "ended", "rebuild", "volume" index   MetaValue or VolumeValue, path
 //
 // A digest key is the algorithm's number and the raw digest: 33 or 65 bytes, and none is the beginning of another.
@@ -88,6 +89,9 @@ std::string grant_value(std::int64_t granted, std::uint64_t told_bytes);
 std::uint64_t parse_told_bytes(std::string_view grant_value) noexcept;
 std::string volume_value(const VolumeRecord& record);
 std::optional<VolumeRecord> parse_volume_value(std::uint8_t index, std::string_view value);
+
+std::string setting_value(std::string_view text);
+std::optional<std::string_view> parse_setting_value(std::string_view value) noexcept;
 
 /// Code::too_large when something in the change passes a bound of ledger.h.
 Result<void> check_bounds(const LedgerChange& change) noexcept;

@@ -33,6 +33,7 @@ enum class RouteStyle : std::uint8_t {
 /// Where a requested repository comes from.
 struct Route {
     const CacheRule* rule = nullptr;  ///< never null in a Route that find() returned; lives as long as the table
+    std::uint32_t number = 0;         ///< its place in RuleTable::rules()
     RouteStyle style = RouteStyle::target;
     std::string_view login_server;  ///< of the rule
     std::string_view repository;    ///< upstream: a valid name; points into the path, the rule or the buffer
@@ -40,6 +41,9 @@ struct Route {
 
 /// Room for one mapped repository name. Keep it as long as the Route.
 using RouteBuffer = std::array<char, repository_bytes_max>;
+
+/// Rules are parsed once and shared by all tables that hold them: a change builds a new table of the same rules but one.
+using RuleList = std::vector<std::shared_ptr<const CacheRule>>;
 
 /// Why a set of rules was refused.
 struct RuleRefusal {
@@ -59,6 +63,7 @@ class RuleTable {
     static constexpr std::size_t rules_max_ceiling = 1'000'000;
 
     static Result<RuleTable, RuleRefusal> build(std::vector<RuleText> rules, Options options);
+    static Result<RuleTable, RuleRefusal> build(RuleList rules, Options options);
 
     RuleTable(RuleTable&&) noexcept;
     RuleTable& operator=(RuleTable&&) noexcept;
@@ -83,7 +88,7 @@ class RuleTable {
     const CacheRule* find_by_name(std::string_view name) const noexcept;
 
     /// In the order they were given.
-    std::span<const CacheRule> rules() const noexcept;
+    const RuleList& rules() const noexcept;
     const Options& options() const noexcept;
 
     /// Rules that are allowed and yet probably not what was meant, one sentence each; at most warnings_max of them.

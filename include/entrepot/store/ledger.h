@@ -1,5 +1,5 @@
 #pragma once
-// What we know, in one LMDB file (<store>/ledger/): blobs, manifests, tags, and which repositories a digest was granted to. Reading is lock-free from any thread
+// What we know, in one LMDB file (<store>/ledger/): blobs, manifests, tags, which repositories a digest was granted to, and settings made at run time. Reading is lock-free from any thread
 // and never waits for a writer; changes go through the ledger lane, which commits what is waiting in one transaction (group commit, durable when it returns).
 // The one file that includes <lmdb.h> is src/store/ledger.cpp. Records carry a version byte; a newer one than we know is refused at open, never deleted.
 //
@@ -61,6 +61,8 @@ struct VolumeRecord {
 constexpr std::size_t tag_key_bytes_max = 510;  ///< repository and tag together; LMDB keys have 511 bytes
 constexpr std::size_t media_type_bytes_max = 255;
 constexpr std::size_t references_max = 65536;
+constexpr std::size_t setting_key_bytes_max = 255;
+constexpr std::size_t setting_text_bytes_max = 1 * MiB;
 
 // One change; apply() makes a list of them true together or not at all.
 struct PutBlob {
@@ -97,9 +99,17 @@ struct PutGrant {
 struct PutVolume {
     VolumeRecord record;
 };
+/// Something the operator said at run time, as text whose meaning others know. Unlike all else here the volumes cannot rebuild it.
+struct PutSetting {
+    std::string key, text;
+};
+struct RemoveSetting {
+    std::string key;
+};
 /// The volumes were walked: what they held is in the ledger.
 struct EndRebuild {};
-using LedgerChange = std::variant<PutBlob, RemoveBlob, MarkBlob, PutManifest, PutTag, RemoveTag, PutGrant, PutVolume, EndRebuild>;
+using LedgerChange = std::variant<PutBlob, RemoveBlob, MarkBlob, PutManifest, PutTag, RemoveTag, PutGrant, PutVolume, PutSetting,
+                                  RemoveSetting, EndRebuild>;
 
 class Ledger {
   public:
@@ -132,6 +142,8 @@ class Ledger {
         const std::function<void(const std::string& repository, const std::string& tag, const TagRecord&)>& visit) const;
 
     std::vector<VolumeRecord> volumes() const;
+    /// In the order of their keys.
+    void each_setting(const std::function<void(std::string_view key, std::string_view text)>& visit) const;
     /// Grows with each change of what a tag points to and of which manifests are stored; not when only a tag's `checked` moves.
     std::uint64_t tags_version() const noexcept;
 

@@ -310,7 +310,7 @@ TEST_CASE("rule table: rules are found by name and listed as they came") {
     CHECK(table.find_by_name("a")->source() == "docker.io/library/a");
     CHECK_FALSE(table.find_by_name("c"));
     CHECK_FALSE(table.find_by_name(""));
-    CHECK(table.rules()[0].name() == "b");
+    CHECK(table.rules()[0]->name() == "b");
     CHECK(table.rules().size() == 2);
 }
 
@@ -330,9 +330,9 @@ TEST_CASE("rule table: among 100,000 rules each is found, by target and by sourc
         const auto exact = table.find(fmt::format("team{}/x/app", i), "", buffer);
         const auto source = table.find(fmt::format("org{}/z/z", i), fmt::format("reg{}.example", i % 100), buffer);
         const auto elsewhere = table.find(fmt::format("org{}/z/z", i), fmt::format("reg{}.example", (i + 1) % 100), buffer);
-        found += wildcard && wildcard->rule == &table.rules()[2u * static_cast<unsigned>(i)];
-        found += exact && exact->rule == &table.rules()[2u * static_cast<unsigned>(i) + 1];
-        found += source && source->rule == &table.rules()[2u * static_cast<unsigned>(i)];
+        found += wildcard && wildcard->rule == table.rules()[2u * static_cast<unsigned>(i)].get();
+        found += exact && exact->rule == table.rules()[2u * static_cast<unsigned>(i) + 1].get();
+        found += source && source->rule == table.rules()[2u * static_cast<unsigned>(i)].get();
         found += !elsewhere;
     }
     CHECK(found == 200'000);

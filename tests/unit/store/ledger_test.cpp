@@ -315,6 +315,27 @@ TEST_CASE("ledger: volumes are remembered by number") {
     CHECK(volumes[1].id == 222);
 }
 
+TEST_CASE("ledger: settings come back in order from the next process, and a list with one that is too large is refused whole") {
+    LedgerBox box;
+    std::vector<LedgerChange> changes;
+    changes.push_back(PutSetting{"rule/zebra", R"({"a":1})"});
+    changes.push_back(PutSetting{"rule/ape", std::string(setting_text_bytes_max, 'x')});
+    changes.push_back(PutSetting{"account/bob", ""});
+    REQUIRE(box.apply(std::move(changes)));
+    REQUIRE(box.apply_one(PutSetting{"rule/zebra", R"({"a":2})"}));
+    REQUIRE(box.apply_one(RemoveSetting{"rule/ape"}));
+    REQUIRE(box.apply_one(RemoveSetting{"rule/never-was"}));
+    std::vector<LedgerChange> refused;
+    refused.push_back(PutSetting{"rule/small", "x"});
+    refused.push_back(PutSetting{"rule/large", std::string(setting_text_bytes_max + 1, 'x')});
+    CHECK(box.apply(std::move(refused)).error().code == Code::too_large);
+    CHECK(box.apply_one(PutSetting{std::string(setting_key_bytes_max + 1, 'k'), ""}).error().code == Code::too_large);
+    box.open();
+    std::vector<std::pair<std::string, std::string>> found;
+    box.ledger->each_setting([&](std::string_view key, std::string_view text) { found.emplace_back(key, text); });
+    CHECK(found == std::vector<std::pair<std::string, std::string>>{{"account/bob", ""}, {"rule/zebra", R"({"a":2})"}});
+}
+
 TEST_CASE("ledger: a file of a newer format is refused by name and number, and left as it is") {
     LedgerBox box;
     REQUIRE(box.apply_one(PutGrant{"", "docker.io/a", digest_of("x")}));
