@@ -35,8 +35,8 @@ std::string lies_inside(const CacheRule& inner, const CacheRule& outer) {
 }
 
 std::string too_many_rules(std::size_t count, std::size_t count_max, std::size_t ceiling) {
-    return fmt::format("{} cache rules are more than the limit of {}; delete some, or raise rules_max (up to {})", count, count_max,
-                       ceiling);
+    return fmt::format("{} cache rules are more than the limit of {}; delete some, or raise rules_max (up to {})", count,
+                       count_max, ceiling);
 }
 
 }  // namespace entrepot
