@@ -7,18 +7,22 @@
 
 namespace entrepot {
 
-Source make_source(const UpstreamSpec& upstream, const CredentialSpec* credential, std::string_view repository,
-                   Duration tag_ttl) {
+const std::string& Source::scope() const noexcept {
+    static const std::string anonymous;
+    return credential ? credential->scope() : anonymous;
+}
+
+Source make_source(const UpstreamSpec& upstream, CredentialPointer credential, std::string_view repository, Duration tag_ttl) {
     Source source;
     source.upstream = &upstream;
-    source.credential = credential;
+    source.credential = std::move(credential);
     source.repository = repository;
     source.ledger_name.reserve(upstream.login_server.size() + 1 + repository.size());
     source.ledger_name.append(upstream.login_server).append(1, '/').append(repository);
     source.tag_ttl = tag_ttl;
     // The seed is the process's secret: a stranger cannot choose two repositories that share a key.
-    auto scope_hash =
-        credential ? XXH3_64bits_withSeed(credential->name.data(), credential->name.size(), hash_seed()) : hash_seed();
+    auto& scope = source.scope();
+    auto scope_hash = scope.empty() ? hash_seed() : XXH3_64bits_withSeed(scope.data(), scope.size(), hash_seed());
     source.key = XXH3_64bits_withSeed(source.ledger_name.data(), source.ledger_name.size(), scope_hash);
     return source;
 }

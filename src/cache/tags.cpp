@@ -79,7 +79,7 @@ Task<Fetched<TagAnswer>> Tags::resolve(Source source, std::string tag) {
 
     auto running = refreshing_.find(key);
     auto shared = running == refreshing_.end() ? nullptr : running->second;
-    if (!shared && known && !tools_.upstreams.spares_refresh(*source.upstream, source.credential)) {
+    if (!shared && known && !tools_.upstreams.spares_refresh(*source.upstream, source.credential.get())) {
         co_return after_failure(
             key, *known,
             upstream_failure(Fault::upstream, Code::too_many_requests,

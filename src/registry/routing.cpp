@@ -4,7 +4,8 @@
 
 namespace entrepot {
 
-Result<std::shared_ptr<const Routing>, std::string> Routing::make(RuleTable rules, UpstreamTable& upstreams) {
+Result<std::shared_ptr<const Routing>, std::string> Routing::make(RuleTable rules, const UpstreamTable& upstreams,
+                                                                  const Credentials& credentials) {
     std::vector<Way> ways;
     ways.reserve(rules.rules().size());
     for (auto& shared : rules.rules()) {
@@ -13,11 +14,12 @@ Result<std::shared_ptr<const Routing>, std::string> Routing::make(RuleTable rule
         if (!way.upstream)
             return fmt::format("cache rule '{}': no upstream is known for login server '{}'", rule.name(), rule.login_server());
         if (!rule.credential_set().empty()) {
-            way.credential = upstreams.find_credential(rule.credential_set());
-            if (!way.credential)
+            auto known = credentials.find(rule.credential_set());
+            if (known == credentials.end())
                 return fmt::format("cache rule '{}': there is no credential set '{}'", rule.name(), rule.credential_set());
+            way.credential = known->second;
         }
-        ways.push_back(way);
+        ways.push_back(std::move(way));
     }
     return std::shared_ptr<const Routing>(new Routing(std::move(rules), std::move(ways)));
 }

@@ -30,10 +30,13 @@ std::vector<UpstreamSpec> specs_of(const Config& config, const RuleTable& rules)
     return specs;
 }
 
-std::vector<CredentialSpec> credentials_of(const Config& config) {
-    std::vector<CredentialSpec> credentials;
-    for (auto& set : config.credential_sets)
-        credentials.push_back({set.name, set.login_server, set.primary.username.text(), set.primary.password.text()});
+Credentials credentials_of(const Config& config) {
+    Credentials credentials;
+    for (auto& set : config.credential_sets) {
+        CredentialSpec spec{set.name, set.login_server, set.name, {set.primary}};
+        if (set.secondary) spec.logins.push_back(*set.secondary);
+        credentials.emplace(set.name, Credential::make(std::move(spec)));
+    }
     return credentials;
 }
 
@@ -74,10 +77,10 @@ Result<std::unique_ptr<Box>, std::string> Box::open(const Config& config, Option
 
     auto rules = RuleTable::build(config.rules, config.rule_options);
     if (!rules) return rules.error().message;
-    auto upstreams = UpstreamTable::make(specs_of(config, *rules), credentials_of(config), box->options_.upstream);
+    auto upstreams = UpstreamTable::make(specs_of(config, *rules), box->options_.upstream);
     if (!upstreams) return upstreams.error();
     box->upstreams_ = *std::move(upstreams);
-    auto routing = Routing::make(*std::move(rules), *box->upstreams_);
+    auto routing = Routing::make(*std::move(rules), *box->upstreams_, credentials_of(config));
     if (!routing) return routing.error();
     box->routing_ = *std::move(routing);
     if (config.tls) {

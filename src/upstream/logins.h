@@ -1,8 +1,9 @@
 #pragma once
 // What one shard knows about logging in: the secrets of credential sets for a short while, and for each repository the header
-// that upstream took last, so that the next request need not wait for a challenge.
+// that upstream took last, so that the next request need not wait for a challenge. What belongs to a credential that has ended
+// goes at the next look.
 
-#include "upstream/authorization.h"
+#include "upstream/kept_authorization.h"
 #include "upstream/table.h"
 
 namespace entrepot {
@@ -10,6 +11,7 @@ namespace entrepot {
 class Logins {
   public:
     static constexpr std::size_t remembered_max = 16384;  ///< repositories; all are forgotten beyond
+    static constexpr std::size_t secrets_max = 16384;     ///< credentials; likewise
 
     explicit Logins(const UpstreamTable::Options& options) noexcept : options_(options) {}
 
@@ -20,12 +22,12 @@ class Logins {
 
     /// The Basic header of a credential. `refused` is one that was just refused: the secret is read again then, and refused for
     /// good when it is still the same.
-    Task<AuthorizationAnswer> basic(const CredentialSpec& credential, std::string refused);
+    Task<AuthorizationAnswer> basic(CredentialPointer credential, std::string refused);
 
   private:
     const UpstreamTable::Options& options_;
-    std::unordered_map<std::string, Authorization> remembered_;
-    std::unordered_map<std::string, Authorization> secrets_;  // by credential set; as many as there are
+    KeptAuthorizations<std::string> remembered_{remembered_max};
+    KeptAuthorizations<std::uint64_t> secrets_{secrets_max};  // by credential
 };
 
 }  // namespace entrepot

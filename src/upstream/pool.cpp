@@ -40,8 +40,8 @@ UpstreamFailure stopping() { return make_failure(Fault::shutdown, Code::stopping
 
 }  // namespace
 
-Slots& ConnectionPool::slots(std::size_t upstream) {
-    auto& slots = slots_[upstream];
+Slots& ConnectionPool::slots(const UpstreamState& upstream) {
+    auto& slots = slots_[&upstream];
     if (!slots) slots = std::make_unique<Slots>(options().connections_per_upstream_max, options().waiting_max);
     return *slots;
 }

@@ -27,7 +27,7 @@ class ConnectionPool {
     Task<void> give_back(std::unique_ptr<UpstreamConnection> connection);
 
     /// The bound on exchanges with one upstream at a time.
-    Slots& slots(std::size_t upstream);
+    Slots& slots(const UpstreamState& upstream);
     const UpstreamTable::Options& options() const noexcept { return table_.options(); }
     std::size_t idle_count() const noexcept { return idle_count_; }
 
@@ -74,7 +74,7 @@ class ConnectionPool {
     Condition all_back_;
     Reaper reaper_;
     TaskGroup closing_;
-    std::unordered_map<std::size_t, std::unique_ptr<Slots>> slots_;
+    std::unordered_map<const UpstreamState*, std::unique_ptr<Slots>> slots_;
     bool interrupted_ = false;
 };
 

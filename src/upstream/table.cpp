@@ -53,45 +53,22 @@ void UpstreamState::avoid_endpoint(std::size_t endpoint, Instant time) noexcept 
     avoided_until_ns[endpoint].store((time + endpoint_avoided).ns, std::memory_order_relaxed);
 }
 
-Duration UpstreamState::pause_left(std::size_t credential, Instant time) const noexcept {
-    return Instant{paused_until_ns[credential].load(std::memory_order_relaxed)} - time;
-}
-
-void UpstreamState::pause(std::size_t credential, Instant until) noexcept {
-    auto& paused = paused_until_ns[credential];
-    auto known = paused.load(std::memory_order_relaxed);
-    while (known < until.ns && !paused.compare_exchange_weak(known, until.ns, std::memory_order_relaxed)) {}
-}
-
 void UpstreamState::note(UpstreamKind kind, const ResponseHead& head) noexcept {
     counters.by_status[static_cast<std::size_t>(kind)][head.status / 100].fetch_add(1, std::memory_order_relaxed);
 }
 
-void UpstreamState::note_rate_limit(UpstreamKind kind, std::size_t credential, const ResponseHead& head, Instant time) noexcept {
+void UpstreamState::note_rate_limit(UpstreamKind kind, RateLimit& limit, const ResponseHead& head, Instant time) noexcept {
     // "99;w=21600": what is left, of a window of so many seconds.
     auto remaining = head.ratelimit_remaining;
     std::int64_t left = 0;
     auto parsed = std::from_chars(remaining.data(), remaining.data() + remaining.size(), left);
-    bool told = parsed.ec == std::errc() && left >= 0;
-    auto& next_refresh = next_refresh_ns[credential];
-    if (told) counters.ratelimit_remaining.store(left, std::memory_order_relaxed);
-    if (told && left <= ratelimit_reserve) {
-        std::int64_t plenty = 0;
-        next_refresh.compare_exchange_strong(plenty, (time + scarce_probe_interval).ns, std::memory_order_relaxed);
-        return;
+    if (parsed.ec == std::errc() && left >= 0) {
+        counters.ratelimit_remaining.store(left, std::memory_order_relaxed);
+        return limit.note_left(left, time);
     }
     // Not every kind of answer tells it; one that does not where others did says that the limit is gone.
     bool is_manifest = kind == UpstreamKind::manifest_get || kind == UpstreamKind::manifest_head;
-    if (told || (is_manifest && head.status == 200)) next_refresh.store(0, std::memory_order_relaxed);
-}
-
-bool UpstreamState::spares_refresh(std::size_t credential, Instant time) noexcept {
-    auto& next_refresh = next_refresh_ns[credential];
-    auto due = next_refresh.load(std::memory_order_relaxed);
-    if (due == 0) return true;
-    // Whoever moves the clock on finds out how it stands now.
-    return time.ns >= due &&
-           next_refresh.compare_exchange_strong(due, (time + scarce_probe_interval).ns, std::memory_order_relaxed);
+    if (is_manifest && head.status == 200) limit.note_unlimited();
 }
 
 void UpstreamState::note_no_answer(UpstreamKind kind) noexcept {
@@ -100,29 +77,39 @@ void UpstreamState::note_no_answer(UpstreamKind kind) noexcept {
 
 // ---- all of them
 
-Result<std::unique_ptr<UpstreamTable>, std::string> UpstreamTable::make(std::vector<UpstreamSpec> upstreams,
-                                                                        std::vector<CredentialSpec> credentials,
-                                                                        Options options) {
-    return UpstreamTableOfProcess::make(std::move(upstreams), std::move(credentials), std::move(options));
+Result<std::unique_ptr<UpstreamTable>, std::string> UpstreamTable::make(std::vector<UpstreamSpec> upstreams, Options options) {
+    return UpstreamTableOfProcess::make(std::move(upstreams), std::move(options));
 }
 
 Result<std::unique_ptr<UpstreamTable>, std::string> UpstreamTableOfProcess::make(std::vector<UpstreamSpec> upstreams,
-                                                                                 std::vector<CredentialSpec> credentials,
                                                                                  Options options) {
     auto table = std::make_unique<UpstreamTableOfProcess>();
     table->options_ = std::move(options);
-    table->credentials_ = std::move(credentials);
     for (auto& text : table->options_.own_addresses) {
         if (!table->own_addresses_.add(text)) return fmt::format("'{}' is no address of ours", text);
     }
     for (auto& spec : upstreams) {
-        auto added = table->add_upstream(std::move(spec));
+        auto added = table->add(std::move(spec));
         if (!added) return added.error();
     }
     return std::unique_ptr<UpstreamTable>(std::move(table));
 }
 
-Result<void, std::string> UpstreamTableOfProcess::add_upstream(UpstreamSpec spec) {
+Result<const UpstreamSpec*, std::string> UpstreamTableOfProcess::add(UpstreamSpec upstream) {
+    if (find(upstream.login_server)) return fmt::format("there are two upstreams '{}'", upstream.login_server);
+    if (states_.size() >= options_.upstreams_max)
+        return fmt::format(
+            "upstream '{}': there are {} login servers already, which is the most; those that no rule names any more go with a restart",
+            upstream.login_server, states_.size());
+    auto state = make_state(std::move(upstream));
+    if (!state) return state.error();
+    states_.push_back(*std::move(state));
+    auto& kept = *states_.back();
+    by_login_server_.emplace(kept.spec.login_server, &kept);
+    return static_cast<const UpstreamSpec*>(&kept.spec);
+}
+
+Result<std::unique_ptr<UpstreamState>, std::string> UpstreamTableOfProcess::make_state(UpstreamSpec spec) {
     auto state = std::make_unique<UpstreamState>();
     for (auto& endpoint : spec.endpoints) {
         auto origin = origin_of(spec.login_server, "endpoint", endpoint);
@@ -139,28 +126,32 @@ Result<void, std::string> UpstreamTableOfProcess::add_upstream(UpstreamSpec spec
     if (!trust) return fmt::format("upstream '{}': {}", spec.login_server, trust.error());
     state->tls = *trust;
     state->avoided_until_ns = std::make_unique<std::atomic<std::int64_t>[]>(state->endpoints.size());
-    state->paused_until_ns = std::make_unique<std::atomic<std::int64_t>[]>(credentials_.size() + 1);
-    state->next_refresh_ns = std::make_unique<std::atomic<std::int64_t>[]>(credentials_.size() + 1);
-    state->spec = std::move(spec);
-    states_.push_back(std::move(state));
-    auto& kept = states_.back()->spec;
-    bool is_new = by_login_server_.emplace(kept.login_server, states_.size() - 1).second;
-    if (!is_new) return fmt::format("there are two upstreams '{}'", kept.login_server);
+    static_cast<UpstreamSpec&>(state->spec) = std::move(spec);
+    return state;
+}
+
+Result<void, std::string> UpstreamTableOfProcess::load_trust(const std::string& ca_file) {
+    auto trust = trust_of(ca_file);
+    if (!trust) return trust.error();
     return {};
 }
 
 /// Parsing the system's trust store takes milliseconds and 0.4 MiB for each thread, and most upstreams share it.
 Result<const TlsClientContext*, std::string> UpstreamTableOfProcess::trust_of(const std::string& ca_file) {
-    auto& known = trust_[ca_file];
-    if (!known) {
-        auto loaded = TlsClientContext::load(ca_file);
-        if (!loaded) return loaded.error();
-        known = *std::move(loaded);
+    {
+        std::lock_guard guard(trust_lock_);
+        auto known = trust_.find(ca_file);
+        if (known != trust_.end()) return static_cast<const TlsClientContext*>(known->second.get());
     }
-    return static_cast<const TlsClientContext*>(known.get());
+    auto loaded = TlsClientContext::load(ca_file);  // without the lock: the home loop may want another file meanwhile
+    if (!loaded) return loaded.error();
+    std::lock_guard guard(trust_lock_);
+    auto& kept = trust_.try_emplace(ca_file, *std::move(loaded)).first->second;
+    return static_cast<const TlsClientContext*>(kept.get());
 }
 
 void UpstreamTableOfProcess::prepare_tls() const {
+    std::lock_guard guard(trust_lock_);
     for (auto& [file, context] : trust_) {
         bool is_used = std::any_of(states_.begin(), states_.end(), [&](auto& state) {
             return state->tls == context.get() &&
@@ -172,27 +163,7 @@ void UpstreamTableOfProcess::prepare_tls() const {
 
 const UpstreamSpec* UpstreamTableOfProcess::find(std::string_view login_server) const noexcept {
     auto found = by_login_server_.find(login_server);
-    return found == by_login_server_.end() ? nullptr : &states_[found->second]->spec;
-}
-
-const CredentialSpec* UpstreamTableOfProcess::find_credential(std::string_view name) const noexcept {
-    for (auto& credential : credentials_) {
-        if (credential.name == name) return &credential;
-    }
-    return nullptr;
-}
-
-std::size_t UpstreamTableOfProcess::index_of(const UpstreamSpec& spec) const noexcept {
-    auto found = by_login_server_.find(spec.login_server);
-    ASSERT(found != by_login_server_.end());
-    return found->second;
-}
-
-std::size_t UpstreamTableOfProcess::index_of(const CredentialSpec* credential) const noexcept {
-    if (!credential) return 0;
-    auto index = static_cast<std::size_t>(credential - credentials_.data());
-    ASSERT(index < credentials_.size());
-    return index + 1;
+    return found == by_login_server_.end() ? nullptr : &found->second->spec;
 }
 
 // ---- the shards

@@ -5,6 +5,7 @@
 #include "entrepot/http/url.h"
 #include "entrepot/net/tls.h"
 #include "entrepot/upstream/upstream.h"
+#include "upstream/credential_state.h"
 #include "upstream/failure.h"
 #include "upstream/health.h"
 #include "upstream/own_addresses.h"
@@ -19,10 +20,15 @@ class UpstreamsOfShard;
 
 /// One upstream: its specification as origins, and its state.
 struct UpstreamState {
-    static constexpr std::int64_t ratelimit_reserve = 5;  ///< with so little left, tags are not asked for again
-    static constexpr Duration scarce_probe_interval = std::chrono::minutes(1);
+    /// The specification as the table hands it out: whoever has it gets to the state without looking for it.
+    struct KnownSpec final : UpstreamSpec {
+        explicit KnownSpec(UpstreamState& state_of_it) noexcept : state(state_of_it) {}
+        UpstreamState& state;
+    };
 
-    UpstreamSpec spec;
+    UpstreamState() noexcept : spec(*this) {}
+
+    KnownSpec spec;
     std::vector<Origin> endpoints;
     std::vector<Origin> realms;             ///< besides the endpoints
     const TlsClientContext* tls = nullptr;  ///< shared by all upstreams with the same CA file
@@ -37,41 +43,36 @@ struct UpstreamState {
     std::vector<std::size_t> endpoint_order(Instant time) const;
     void avoid_endpoint(std::size_t endpoint, Instant time) noexcept;
 
-    /// A 429 tells everybody with these rights to wait; `credential` as UpstreamTableOfProcess::index_of says.
-    Duration pause_left(std::size_t credential, Instant time) const noexcept;
-    /// Never earlier than before: of answers that were on their way together the one that asks for most counts.
-    void pause(std::size_t credential, Instant until) noexcept;
+    /// What those with these rights may ask for; null: anonymous.
+    RateLimit& limit_of(const Credential* credential) noexcept { return credential ? credential->state().limit : anonymous; }
 
     /// What any response tells: its status.
     void note(UpstreamKind kind, const ResponseHead& head) noexcept;
     /// What a response of an endpoint tells: how much is left of the rate limit of these rights.
-    void note_rate_limit(UpstreamKind kind, std::size_t credential, const ResponseHead& head, Instant time) noexcept;
-    /// See Upstreams::spares_refresh. While little is left, one caller each scarce_probe_interval is let through.
-    bool spares_refresh(std::size_t credential, Instant time) noexcept;
+    void note_rate_limit(UpstreamKind kind, RateLimit& limit, const ResponseHead& head, Instant time) noexcept;
     void note_no_answer(UpstreamKind kind) noexcept;
 
+    RateLimit anonymous;
     std::unique_ptr<std::atomic<std::int64_t>[]> avoided_until_ns;  ///< by endpoint
-    std::unique_ptr<std::atomic<std::int64_t>[]> paused_until_ns;   ///< by credential
-    std::unique_ptr<std::atomic<std::int64_t>[]> next_refresh_ns;   ///< by credential; 0: plenty is left of the rate limit
 };
 
 class UpstreamTableOfProcess final : public UpstreamTable {
   public:
-    static Result<std::unique_ptr<UpstreamTable>, std::string> make(std::vector<UpstreamSpec> upstreams,
-                                                                    std::vector<CredentialSpec> credentials, Options options);
+    static Result<std::unique_ptr<UpstreamTable>, std::string> make(std::vector<UpstreamSpec> upstreams, Options options);
 
     void set_home(Loop& home) noexcept override;
+    Result<void, std::string> load_trust(const std::string& ca_file) override;
+    Result<const UpstreamSpec*, std::string> add(UpstreamSpec upstream) override;
     const UpstreamSpec* find(std::string_view login_server) const noexcept override;
-    const CredentialSpec* find_credential(std::string_view name) const noexcept override;
     std::size_t count() const noexcept override { return states_.size(); }
     const UpstreamSpec& at(std::size_t index) const noexcept override { return states_[index]->spec; }
     const Counters& counters(std::size_t index) const noexcept override { return states_[index]->counters; }
 
     const Options& options() const noexcept { return options_; }
     /// `spec` is one that find() returned.
-    UpstreamState& state_of(const UpstreamSpec& spec) const noexcept { return *states_[index_of(spec)]; }
-    std::size_t index_of(const UpstreamSpec& spec) const noexcept;
-    std::size_t index_of(const CredentialSpec* credential) const noexcept;  ///< 0: anonymous
+    static UpstreamState& state_of(const UpstreamSpec& spec) noexcept {
+        return static_cast<const UpstreamState::KnownSpec&>(spec).state;
+    }
     bool is_ourselves(const Address& address) const noexcept { return own_addresses_.contains(address); }
     /// Readies the calling thread for handshakes, so that none of them parses trust stores.
     void prepare_tls() const;
@@ -83,14 +84,14 @@ class UpstreamTableOfProcess final : public UpstreamTable {
     Loop& home_loop() const noexcept { return *home_; }
 
   private:
-    Result<void, std::string> add_upstream(UpstreamSpec spec);
+    Result<std::unique_ptr<UpstreamState>, std::string> make_state(UpstreamSpec spec);
     Result<const TlsClientContext*, std::string> trust_of(const std::string& ca_file);
 
     Options options_;
+    mutable std::mutex trust_lock_;                                   // never on a request's path
     std::map<std::string, std::unique_ptr<TlsClientContext>> trust_;  // by CA file
     std::vector<std::unique_ptr<UpstreamState>> states_;
-    std::unordered_map<std::string_view, std::size_t> by_login_server_;
-    std::vector<CredentialSpec> credentials_;
+    std::unordered_map<std::string_view, UpstreamState*> by_login_server_;
     OwnAddresses own_addresses_;
     std::mutex members_lock_;  // start and end only
     std::vector<std::pair<Loop*, UpstreamsOfShard*>> members_;

@@ -11,15 +11,12 @@ constexpr int life_used_percent = 90;  // clocks and queues take the rest
 
 }  // namespace
 
-std::string TokenOrder::key() const {
-    return fmt::format("{}\n{}\n{}", upstream->login_server, credential ? credential->name : "", url.text());
-}
+std::string TokenOrder::key() const { return fmt::format("{}\n{}\n{}", upstream->login_server, id_of(credential), url.text()); }
 
 Task<AuthorizationAnswer> Tokens::get(TokenOrder order, std::string refused) {
     auto key = order.key();
-    auto known = known_.find(key);
-    if (known != known_.end() && known->second.until > Loop::current().time() && known->second.header != refused)
-        co_return known->second;
+    auto* known = known_.find(key, Loop::current().time());
+    if (known && known->header != refused) co_return *known;
     auto running = in_flight_.find(key);
     if (running != in_flight_.end()) {
         auto joined = running->second;
@@ -30,11 +27,8 @@ Task<AuthorizationAnswer> Tokens::get(TokenOrder order, std::string refused) {
     in_flight_.emplace(key, mine);
     auto outcome = co_await ask(order);
     in_flight_.erase(key);
-    known_.erase(key);
-    if (outcome) {
-        if (known_.size() >= tokens_max) known_.clear();
-        known_[key] = *outcome;
-    }
+    if (outcome) known_.keep(key, *outcome, order.credential);
+    else known_.forget(key);
     mine->outcome.emplace(outcome);
     mine->ended.notify_all();
     co_return outcome;
@@ -62,7 +56,7 @@ Task<Result<std::string, UpstreamFailure>> Tokens::fetch(const TokenOrder& order
     for (;;) {
         Authorization login;
         if (order.credential) {
-            auto basic = co_await upstreams_.logins().basic(*order.credential, refused);
+            auto basic = co_await upstreams_.logins().basic(order.credential, refused);
             if (!basic) co_return basic.error();
             login = *basic;
         }

@@ -4,7 +4,7 @@
 
 #include "entrepot/http/token.h"
 
-#include "upstream/authorization.h"
+#include "upstream/kept_authorization.h"
 #include "upstream/table.h"
 
 namespace entrepot {
@@ -14,8 +14,8 @@ class UpstreamsOfShard;
 /// One token request.
 struct TokenOrder {
     const UpstreamSpec* upstream = nullptr;
-    const CredentialSpec* credential = nullptr;  ///< null: anonymous
-    Url url;                                     ///< the realm with service and scope
+    CredentialPointer credential;  ///< null: anonymous
+    Url url;                       ///< the realm with service and scope
     /// Two orders with the same key get the same token.
     std::string key() const;
 };
@@ -38,7 +38,7 @@ class Tokens {
     Task<Result<std::string, UpstreamFailure>> fetch(const TokenOrder& order);
 
     UpstreamsOfShard& upstreams_;
-    std::unordered_map<std::string, Authorization> known_;
+    KeptAuthorizations<std::string> known_{tokens_max};
     std::unordered_map<std::string, std::shared_ptr<InFlight>> in_flight_;
 };
 

@@ -75,7 +75,7 @@ Task<UpstreamAnswer> UpstreamsOfShard::ask(UpstreamRequest request) {
     ASSERT(request.upstream);
     auto& upstream = table_.state_of(*request.upstream);
     if (auto refused = refusal(request, upstream)) co_return *std::move(refused);
-    auto& slots = pool_.slots(table_.index_of(*request.upstream));
+    auto& slots = pool_.slots(upstream);
     auto admission = co_await slots.acquire(loop_.time() + slot_wait_max);
     if (admission != Slots::Admission::admitted) {
         co_return make_failure(Fault::capacity, Code::busy,
@@ -88,14 +88,14 @@ Task<UpstreamAnswer> UpstreamsOfShard::ask(UpstreamRequest request) {
 }
 
 /// Why nothing is sent at all.
-std::optional<UpstreamFailure> UpstreamsOfShard::refusal(const UpstreamRequest& request, const UpstreamState& upstream) const {
+std::optional<UpstreamFailure> UpstreamsOfShard::refusal(const UpstreamRequest& request, UpstreamState& upstream) const {
     if (stopping_) return stopping();
     auto& login_server = upstream.spec.login_server;
-    if (request.credential && request.credential->login_server != login_server) {
-        return withheld(fmt::format("credential set '{}' belongs to {}, not to {}", request.credential->name,
-                                    request.credential->login_server, login_server));
+    if (request.credential && request.credential->login_server() != login_server) {
+        return withheld(fmt::format("credential set '{}' belongs to {}, not to {}", request.credential->name(),
+                                    request.credential->login_server(), login_server));
     }
-    auto pause_left = upstream.pause_left(table_.index_of(request.credential), loop_.time());
+    auto pause_left = upstream.limit_of(request.credential.get()).pause_left(loop_.time());
     if (pause_left > Duration::zero()) {
         auto failure = make_failure(Fault::upstream, Code::too_many_requests,
                                     fmt::format("{} answered 429 before and asked us to wait", login_server), 429);
@@ -168,7 +168,7 @@ Task<UpstreamAnswer> UpstreamsOfShard::attempt(const UpstreamRequest& request, U
         auto connection = *std::move(sent);
         auto unusable = is_success(connection->head().status) ? why_unusable(request, connection->head()) : std::string();
         if (is_success(connection->head().status) && unusable.empty()) {
-            auto& slots = pool_.slots(table_.index_of(*request.upstream));
+            auto& slots = pool_.slots(upstream);
             co_return std::unique_ptr<UpstreamExchange>(
                 std::make_unique<ExchangeOfUpstream>(pool_, slots, upstream, endpoint, std::move(connection)));
         }
@@ -201,7 +201,8 @@ Task<Result<UpstreamsOfShard::Connection, UpstreamFailure>> UpstreamsOfShard::se
         if (answered) {
             upstream.note(request.kind, connection->head());
             if (upstream.owns(origin))
-                upstream.note_rate_limit(request.kind, table_.index_of(request.credential), connection->head(), loop_.time());
+                upstream.note_rate_limit(request.kind, upstream.limit_of(request.credential.get()), connection->head(),
+                                         loop_.time());
             co_return connection;
         }
         bool was_stale = lease->reused && connection->silent() && answered.error().code != Code::timeout;
@@ -242,7 +243,7 @@ Task<std::optional<UpstreamFailure>> UpstreamsOfShard::authorize(const UpstreamR
     if (bearer) {
         answer = co_await token_for(*bearer, request, upstream, attempt, refused);
     } else if (basic && at_home && request.credential) {
-        answer = co_await logins_.basic(*request.credential, refused.header);
+        answer = co_await logins_.basic(request.credential, refused.header);
     }
     if (at_home && answer) logins_.remember(request, *answer);
     if (at_home && !answer) logins_.forget(request);
@@ -255,7 +256,7 @@ Task<std::optional<UpstreamFailure>> UpstreamsOfShard::authorize(const UpstreamR
 Task<AuthorizationAnswer> UpstreamsOfShard::token_for(const Challenge& challenge, const UpstreamRequest& request,
                                                       UpstreamState& upstream, Attempt& attempt, const Authorization& refused) {
     bool at_home = !attempt.left_home && upstream.owns(attempt.url.origin);
-    auto* credential = at_home ? request.credential : nullptr;
+    auto credential = at_home ? request.credential : nullptr;
     auto asker = attempt.url.origin.text();
     auto url = token_url(challenge, pull_scope(request, attempt.url));
     if (!url) co_return withheld(fmt::format("{} names no usable token realm", asker));
@@ -387,8 +388,7 @@ UpstreamFailure UpstreamsOfShard::failure_of(const UpstreamRequest& request, Ups
     if (verdict.status != 429) return failure;
     failure.retry_after = verdict.retry_after ? std::max<Duration>(*verdict.retry_after, pause_min) : pause_default;
     // A store behind a redirect speaks for itself only.
-    if (is_token || upstream.owns(origin))
-        upstream.pause(table_.index_of(request.credential), loop_.time() + failure.retry_after);
+    if (is_token || upstream.owns(origin)) upstream.limit_of(request.credential.get()).pause(loop_.time() + failure.retry_after);
     return failure;
 }
 
@@ -399,8 +399,8 @@ void UpstreamsOfShard::distrust(const UpstreamSpec& upstream, std::size_t endpoi
     if (endpoint < state.endpoints.size()) state.avoid_endpoint(endpoint, loop_.time());
 }
 
-bool UpstreamsOfShard::spares_refresh(const UpstreamSpec& upstream, const CredentialSpec* credential) noexcept {
-    return table_.state_of(upstream).spares_refresh(table_.index_of(credential), loop_.time());
+bool UpstreamsOfShard::spares_refresh(const UpstreamSpec& upstream, const Credential* credential) noexcept {
+    return table_.state_of(upstream).limit_of(credential).spares_refresh(loop_.time());
 }
 
 void UpstreamsOfShard::interrupt() noexcept {

@@ -17,7 +17,7 @@ class UpstreamsOfShard final : public Upstreams {
 
     Task<UpstreamAnswer> ask(UpstreamRequest request) override;
     void distrust(const UpstreamSpec& upstream, std::size_t endpoint) noexcept override;
-    bool spares_refresh(const UpstreamSpec& upstream, const CredentialSpec* credential) noexcept override;
+    bool spares_refresh(const UpstreamSpec& upstream, const Credential* credential) noexcept override;
     void interrupt() noexcept override;
     Task<void> close() override;
 
@@ -32,7 +32,7 @@ class UpstreamsOfShard final : public Upstreams {
     struct Verdict;
     using Connection = std::unique_ptr<UpstreamConnection>;
 
-    std::optional<UpstreamFailure> refusal(const UpstreamRequest& request, const UpstreamState& upstream) const;
+    std::optional<UpstreamFailure> refusal(const UpstreamRequest& request, UpstreamState& upstream) const;
     Task<UpstreamAnswer> ask_admitted(const UpstreamRequest& request, UpstreamState& upstream);
     Task<UpstreamAnswer> ask_with_retries(const UpstreamRequest& request, UpstreamState& upstream);
     Task<UpstreamAnswer> ask_each_endpoint(const UpstreamRequest& request, UpstreamState& upstream);

@@ -9,17 +9,17 @@ namespace entrepot {
 
 struct Source {
     const UpstreamSpec* upstream = nullptr;
-    const CredentialSpec* credential = nullptr;  ///< null: anonymous
-    std::string repository;                      ///< "library/alpine"
-    std::string ledger_name;                     ///< "docker.io/library/alpine"
+    CredentialPointer credential;  ///< null: anonymous
+    std::string repository;        ///< "library/alpine"
+    std::string ledger_name;       ///< "docker.io/library/alpine"
     Duration tag_ttl = std::chrono::seconds(60);
     bool stale_if_denied = false;   ///< the rule: serve an old tag although upstream says 401 or 403
     bool stale_if_missing = false;  ///< the rule: serve an old tag although upstream says 404
     std::uint64_t key = 0;          ///< hash of scope and ledger_name: which grant a hot entry remembers
 
-    std::string scope() const { return credential ? credential->name : std::string(); }
+    const std::string& scope() const noexcept;
 };
 
-Source make_source(const UpstreamSpec& upstream, const CredentialSpec* credential, std::string_view repository, Duration tag_ttl);
+Source make_source(const UpstreamSpec& upstream, CredentialPointer credential, std::string_view repository, Duration tag_ttl);
 
 }  // namespace entrepot

@@ -13,8 +13,9 @@ namespace entrepot {
 
 class Routing {
   public:
-    /// `upstreams` outlives the snapshot. The error names the rule whose upstream or credential set does not exist.
-    static Result<std::shared_ptr<const Routing>, std::string> make(RuleTable rules, UpstreamTable& upstreams);
+    /// On the home loop of `upstreams`, which outlives the snapshot. The error names the rule whose upstream or credential set does not exist.
+    static Result<std::shared_ptr<const Routing>, std::string> make(RuleTable rules, const UpstreamTable& upstreams,
+                                                                    const Credentials& credentials);
 
     struct Found {
         const CacheRule* rule = nullptr;
@@ -27,7 +28,7 @@ class Routing {
   private:
     struct Way {  // one per rule, in the table's order
         const UpstreamSpec* upstream;
-        const CredentialSpec* credential;
+        CredentialPointer credential;
     };
     Routing(RuleTable rules, std::vector<Way> ways) noexcept : rules_(std::move(rules)), ways_(std::move(ways)) {}
 

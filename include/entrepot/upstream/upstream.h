@@ -8,11 +8,12 @@
 // https to http, never to ourselves.
 //
 // Upstreams is one per shard (its pools); UpstreamTable is shared and holds what must be one per process: specification,
-// tokens, rate-limit state, counters.
+// rate-limit state, counters. It grows while the server runs, on the home loop; others get to an upstream by the pointer they were given.
 
 #include "entrepot/base/result.h"
 #include "entrepot/io/await.h"
 #include "entrepot/net/stream.h"
+#include "entrepot/upstream/credential.h"
 
 #include <array>
 #include <memory>
@@ -32,11 +33,6 @@ struct UpstreamSpec {
     std::vector<std::string> realms;  ///< further token realm origins ("https://auth.docker.io") that may see credentials
 };
 
-/// A secret is read when needed and wiped after use; this is only the reference ("file:PATH", "env:NAME", "systemd:NAME").
-struct CredentialSpec {
-    std::string name, login_server, username_reference, password_reference;
-};
-
 enum class UpstreamKind : std::uint8_t { manifest_get, manifest_head, blob, token, tags, referrers };
 constexpr std::size_t upstream_kinds = 6;
 std::string_view name_of(UpstreamKind kind) noexcept;
@@ -49,8 +45,8 @@ struct UpstreamFailure {
 };
 
 struct UpstreamRequest {
-    const UpstreamSpec* upstream = nullptr;
-    const CredentialSpec* credential = nullptr;  ///< null: anonymous
+    const UpstreamSpec* upstream = nullptr;  ///< of the table
+    CredentialPointer credential;            ///< null: anonymous
     UpstreamKind kind = UpstreamKind::blob;
     std::string repository;        ///< "library/alpine": path and token scope
     std::string resource;          ///< "manifests/latest", "blobs/sha256:...", "tags/list", "referrers/sha256:..."
@@ -99,6 +95,7 @@ class UpstreamTable {
         std::size_t connections_per_upstream_max = 64;    ///< per shard, active; further exchanges wait in order, at most 60 s
         std::size_t idle_connections_max = 16;            ///< per shard and origin
         std::size_t waiting_max = 4096;                   ///< exchanges waiting for a connection; beyond: Code::busy
+        std::size_t upstreams_max = 10'000;               ///< beyond: add() fails
         std::vector<std::string> own_addresses;  ///< our listeners, "127.0.0.1:5000", "0.0.0.0:5000": nothing leads us there
     };
     struct Counters {  ///< one per upstream; read from any thread
@@ -108,15 +105,21 @@ class UpstreamTable {
         std::atomic<std::int64_t> ratelimit_remaining{-1};
     };
 
-    /// Loads CA files, once each. The error is one line for the operator.
-    static Result<std::unique_ptr<UpstreamTable>, std::string> make(std::vector<UpstreamSpec> upstreams,
-                                                                    std::vector<CredentialSpec> credentials, Options options);
+    /// Blocking: loads CA files, once each. The error is one line for the operator.
+    static Result<std::unique_ptr<UpstreamTable>, std::string> make(std::vector<UpstreamSpec> upstreams, Options options);
     virtual ~UpstreamTable() = default;
 
     /// Once: the loop that owns what is one per process (shard 0).
     virtual void set_home(Loop& home) noexcept = 0;
+    /// Reads and parses a CA file (empty: the system's store), so that add() has it ready. Blocking, from any thread.
+    virtual Result<void, std::string> load_trust(const std::string& ca_file) = 0;
+
+    // What follows is the home loop's, or anybody's before the loops run.
+
+    /// A further login server; it stays for the life of the process, at the same place. Blocks only where load_trust() was not called before. The
+    /// error is one line for the operator.
+    virtual Result<const UpstreamSpec*, std::string> add(UpstreamSpec upstream) = 0;
     virtual const UpstreamSpec* find(std::string_view login_server) const noexcept = 0;
-    virtual const CredentialSpec* find_credential(std::string_view name) const noexcept = 0;
     virtual std::size_t count() const noexcept = 0;
     virtual const UpstreamSpec& at(std::size_t index) const noexcept = 0;
     virtual const Counters& counters(std::size_t index) const noexcept = 0;
@@ -139,7 +142,7 @@ class Upstreams {
     /// Whether a request may be spent on asking again for what we have: not while upstream says that next to nothing is left of
     /// its rate limit, so that the rest is there for what we do not have. True once a minute all the same, to learn when that
     /// ends.
-    virtual bool spares_refresh(const UpstreamSpec& upstream, const CredentialSpec* credential) noexcept = 0;
+    virtual bool spares_refresh(const UpstreamSpec& upstream, const Credential* credential) noexcept = 0;
     /// Shutdown: running and waiting exchanges end soon with Fault::shutdown (one whose connection is being opened after
     /// connect_timeout at the latest), and so does every later ask().
     virtual void interrupt() noexcept = 0;

@@ -137,9 +137,7 @@ TEST_CASE("cache: a registry that refuses every HEAD of a blob is asked by GET, 
 
 TEST_CASE("cache: one repository under two credentials is two sources") {
     Box box;
-    CredentialSpec credential;
-    credential.name = "hub";
-    auto with_credential = box.source("library/app", &credential);
+    auto with_credential = box.source("library/app", credential_named("hub"));
     (void)box.open(with_credential, layer);
     box.settle(with_credential, layer);
     CHECK(box.cache.find_hot(box.source(), digest_of(layer)) == nullptr);

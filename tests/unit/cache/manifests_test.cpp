@@ -82,9 +82,7 @@ TEST_CASE("manifests: everybody who asks for one reference meanwhile shares one 
     for (int i = 0; i < 100; ++i) asking.push_back(box.manifests.fetch(box.source(), "latest"));
     auto other_tag = box.manifests.fetch(box.source(), "stable");
     auto other_repository = box.manifests.fetch(box.source("library/other"), "latest");
-    CredentialSpec credential;
-    credential.name = "hub";
-    auto other_scope = box.manifests.fetch(box.source("library/app", &credential), "latest");
+    auto other_scope = box.manifests.fetch(box.source("library/app", credential_named("hub")), "latest");
     box.loop().run_until([&] { return box.upstreams.requests.size() == 4; });
     gate->open_all();
     for (auto& task : asking) {

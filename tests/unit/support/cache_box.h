@@ -29,8 +29,8 @@ struct FetchBox {
 
     TestLoop& loop() { return box.loop; }
     StoreTroubles& troubles() { return store->troubles; }
-    Source source(std::string_view repository = "library/app", const CredentialSpec* credential = nullptr) {
-        return make_source(spec, credential, repository, seconds(60));
+    Source source(std::string_view repository = "library/app", CredentialPointer credential = nullptr) {
+        return make_source(spec, std::move(credential), repository, seconds(60));
     }
     bool granted(const Source& source, const Digest& digest) {
         return store->ledger().granted(source.scope(), source.ledger_name, digest);

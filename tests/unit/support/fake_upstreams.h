@@ -153,7 +153,7 @@ class FakeUpstreams final : public Upstreams {
         co_return exchange;
     }
     void distrust(const UpstreamSpec&, std::size_t endpoint) noexcept override { distrusted.push_back(endpoint); }
-    bool spares_refresh(const UpstreamSpec&, const CredentialSpec*) noexcept override { return spares; }
+    bool spares_refresh(const UpstreamSpec&, const Credential*) noexcept override { return spares; }
     void interrupt() noexcept override { interrupted = true; }
     Task<void> close() override { co_return; }
 
@@ -175,30 +175,34 @@ class FakeUpstreams final : public Upstreams {
     bool spares = true;
 };
 
+/// A credential set that is only looked at, never logged in with.
+inline CredentialPointer credential_named(const std::string& name, const std::string& login_server = "registry.test") {
+    CredentialSpec spec;
+    spec.name = spec.scope = name;
+    spec.login_server = login_server;
+    return Credential::make(std::move(spec));
+}
+
 /// Login servers without a transport.
 class FakeUpstreamTable final : public UpstreamTable {
   public:
-    explicit FakeUpstreamTable(std::vector<std::string> login_servers, std::vector<std::string> credentials = {}) {
+    explicit FakeUpstreamTable(const std::vector<std::string>& login_servers) {
         for (auto& name : login_servers) {
-            specs_.emplace_back();
-            specs_.back().login_server = name;
-            counters_.emplace_back();
+            UpstreamSpec spec;
+            spec.login_server = name;
+            (void)add(std::move(spec));
         }
-        for (auto& name : credentials) {
-            credentials_.emplace_back();
-            credentials_.back().name = name;
-        }
+    }
+    Result<void, std::string> load_trust(const std::string&) override { return {}; }
+    Result<const UpstreamSpec*, std::string> add(UpstreamSpec upstream) override {
+        specs_.push_back(std::move(upstream));
+        counters_.emplace_back();
+        return static_cast<const UpstreamSpec*>(&specs_.back());
     }
     void set_home(Loop&) noexcept override {}
     const UpstreamSpec* find(std::string_view login_server) const noexcept override {
         for (auto& spec : specs_) {
             if (spec.login_server == login_server) return &spec;
-        }
-        return nullptr;
-    }
-    const CredentialSpec* find_credential(std::string_view name) const noexcept override {
-        for (auto& credential : credentials_) {
-            if (credential.name == name) return &credential;
         }
         return nullptr;
     }
@@ -209,7 +213,6 @@ class FakeUpstreamTable final : public UpstreamTable {
 
   private:
     std::deque<UpstreamSpec> specs_;
-    std::deque<CredentialSpec> credentials_;
     std::deque<Counters> counters_;
 };
 

@@ -18,7 +18,7 @@ struct RegistryBox : CacheBox {
         hub.target = "hub/*";
         auto table = RuleTable::build({hub}, {});
         if (!table) FAIL(table.error().message);
-        auto routing = Routing::make(*std::move(table), upstream_table);
+        auto routing = Routing::make(*std::move(table), upstream_table, {});
         if (!routing) FAIL(routing.error());
         return *std::move(routing);
     }

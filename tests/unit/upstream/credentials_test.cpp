@@ -1,5 +1,6 @@
 // Logins: how challenges are answered, and that no secret leaves towards an origin that it does not belong to.
 
+#include "upstream/kept_authorization.h"
 #include "upstream/upstream_box.h"
 
 #include <doctest/doctest.h>
@@ -271,7 +272,7 @@ TEST_CASE("credentials: a credential set is for its own login server only") {
     foreign.name = "foreign";
     foreign.login_server = "elsewhere.test";
     auto request = box.request();
-    request.credential = &foreign;
+    request.credential = Credential::make(foreign);
     auto refused = box.ask(request);
     CHECK(refused.code() == Code::unauthorized);
     CHECK(refused.why() == "credential set 'foreign' belongs to elsewhere.test, not to registry.test");
@@ -376,4 +377,60 @@ TEST_CASE("credentials: no failure shows a secret") {
         REQUIRE(failed.failure);
         for (auto& secret : secrets) CHECK(failed.why().find(secret) == std::string::npos);
     }
+}
+
+TEST_CASE("credentials: a replaced set starts anew, and what is on its way keeps the old one") {
+    ScriptedServer tokens([](const ServedRequest& request) { return grant(request); });
+    ScriptedServer registry(guarded(bearer(tokens.url("/token")), any_token));
+    UpstreamBox box(Plan{.endpoints = {registry.url()}, .realms = {tokens.url()}, .with_credential = true});
+    CHECK(box.ask().body == "blob");
+    auto old = box.request();
+    std::weak_ptr<const Credential> watched = box.credential;
+    box.credential = box.credential_set("set0", "lab", "battery-staple");
+    CHECK(box.ask().body == "blob");
+    REQUIRE(tokens.count() == 2);  // the same name, not the same rights
+    CHECK(tokens.requests()[0].header("Authorization") == basic);
+    CHECK(tokens.requests()[1].header("Authorization") == "Basic bGFiOmJhdHRlcnktc3RhcGxl");
+    CHECK(box.ask(std::exchange(old, UpstreamRequest())).body == "blob");
+    CHECK(tokens.count() == 2);
+    CHECK(watched.expired());
+}
+
+TEST_CASE("credentials: what is kept goes with its credential, and is bounded") {
+    KeptAuthorizations<std::uint64_t> kept(3);
+    auto one = Credential::make({.name = "one"}), two = Credential::make({.name = "two"});
+    Authorization authorization;
+    authorization.header = "Basic eA==";
+    authorization.until = Instant{1000};
+    kept.keep(one->id(), authorization, one);
+    kept.keep(two->id(), authorization, two);
+    kept.keep(0, authorization, nullptr);
+    CHECK(kept.find(one->id(), Instant{999}));
+    auto id = one->id();
+    one.reset();
+    CHECK_FALSE(kept.find(id, Instant{999}));
+    CHECK(kept.size() == 2);
+    CHECK(kept.find(0, Instant{999}));
+    CHECK_FALSE(kept.find(0, Instant{1000}));
+    CHECK(kept.size() == 1);
+    for (std::uint64_t key = 100; key < 103; ++key) kept.keep(key, authorization, nullptr);
+    CHECK(kept.size() == 1);  // the bound was reached, and all were forgotten
+    CHECK(kept.find(102, Instant{999}));
+}
+
+TEST_CASE("credentials: a login server that came while requests run is asked like any other") {
+    ScriptedServer registry([](const ServedRequest&) { return Served::ok("blob"); });
+    ScriptedServer later([](const ServedRequest&) { return Served::ok("later"); });
+    UpstreamBox box(Plan{.endpoints = {registry.url()}});
+    CHECK(box.ask().body == "blob");
+    UpstreamSpec spec;
+    spec.login_server = "later.test";
+    spec.endpoints = {later.url()};
+    spec.allow_private = true;
+    auto added = box.table->add(spec);
+    REQUIRE(added);
+    auto request = box.request();
+    request.upstream = *added;
+    CHECK(box.ask(request).body == "later");
+    CHECK(box.ask().body == "blob");
 }

@@ -286,6 +286,6 @@ TEST_CASE("exchange: the rate limit of the registry is what counts, not that of 
     registry.script([](const ServedRequest&) { return Served::ok("{}", "RateLimit-Remaining: 0;w=21600\r\n"); });
     CHECK(box.ask("manifests/1", UpstreamKind::manifest_get).good());
     CHECK_FALSE(box.upstreams->spares_refresh(spec, nullptr));
-    CHECK(box.upstreams->spares_refresh(spec, box.table->find_credential("set0")));
+    CHECK(box.upstreams->spares_refresh(spec, box.credential_set("set0", "lab", "pass").get()));
     CHECK(box.ask("manifests/2", UpstreamKind::manifest_get).good());  // what is not here yet is asked for all the same
 }

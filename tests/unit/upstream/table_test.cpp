@@ -3,6 +3,7 @@
 #include "upstream/own_addresses.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 using namespace entrepot;
 using namespace std::chrono_literals;
@@ -18,7 +19,7 @@ UpstreamSpec spec(const std::string& login_server, std::vector<std::string> endp
 }
 
 std::string error_of(std::vector<UpstreamSpec> specs, UpstreamTable::Options options = {}) {
-    auto table = UpstreamTable::make(std::move(specs), {}, std::move(options));
+    auto table = UpstreamTable::make(std::move(specs), std::move(options));
     return table ? std::string() : table.error();
 }
 
@@ -39,23 +40,56 @@ TEST_CASE("upstream table: what cannot be used is told by the name of the upstre
     CHECK(error_of({spec("a.test", {"https://a.test"})}, options).find("localhost:5000") != std::string::npos);
 }
 
-TEST_CASE("upstream table: upstreams and credential sets are found by name") {
-    CredentialSpec credential;
-    credential.name = "hub";
-    auto table = UpstreamTable::make({spec("a.test", {"https://a.test"}), spec("b.test", {"https://b.test"})}, {credential}, {});
+TEST_CASE("upstream table: upstreams are found by name") {
+    auto table = UpstreamTable::make({spec("a.test", {"https://a.test"}), spec("b.test", {"https://b.test"})}, {});
     REQUIRE(table);
     CHECK((*table)->count() == 2);
     CHECK((*table)->find("b.test") == &(*table)->at(1));
     CHECK((*table)->find("c.test") == nullptr);
-    CHECK((*table)->find_credential("hub")->name == "hub");
-    CHECK((*table)->find_credential("other") == nullptr);
+}
+
+TEST_CASE("upstream table: grows without moving what it gave away") {
+    UpstreamTable::Options options;
+    options.upstreams_max = 1000;
+    auto made = UpstreamTable::make({spec("0.test", {"https://0.test"})}, options);
+    REQUIRE(made);
+    auto& table = **made;
+    auto* first = table.find("0.test");
+    auto& state = UpstreamTableOfProcess::state_of(*first);
+    REQUIRE(table.load_trust(""));
+    for (int i = 1; i < 1000; ++i) {
+        auto name = fmt::format("{}.test", i);
+        auto added = table.add(spec(name, {"https://" + name}));
+        REQUIRE(added);
+        CHECK(*added == table.find(name));
+    }
+    CHECK(table.count() == 1000);
+    CHECK(table.find("0.test") == first);
+    CHECK(&UpstreamTableOfProcess::state_of(*first) == &state);
+    CHECK(first->endpoints == std::vector<std::string>{"https://0.test"});
+
+    auto full = table.add(spec("more.test", {"https://more.test"}));
+    REQUIRE_FALSE(full);
+    CHECK(full.error().find("upstream 'more.test': there are 1000 login servers already") == 0);
+    CHECK(table.find("more.test") == nullptr);
+    CHECK(table.count() == 1000);
+}
+
+TEST_CASE("upstream table: what is refused later leaves no trace") {
+    auto made = UpstreamTable::make({spec("a.test", {"https://a.test"})}, {});
+    REQUIRE(made);
+    auto& table = **made;
+    CHECK(table.add(spec("a.test", {"https://a.test"})).error() == "there are two upstreams 'a.test'");
+    CHECK(table.add(spec("b.test", {"b.test"})).error() == "upstream 'b.test': endpoint 'b.test' is no URL");
+    CHECK(table.load_trust("/nonexistent/ca.pem").error().find("/nonexistent/ca.pem") != std::string::npos);
+    CHECK(table.count() == 1);
+    CHECK(table.add(spec("b.test", {"https://b.test"})));
 }
 
 TEST_CASE("upstream table: credentials belong to exact origins") {
-    auto table =
-        UpstreamTable::make({spec("a.test", {"https://a.test", "http://10.0.0.1:5000"}, {"https://auth.a.test"})}, {}, {});
+    auto table = UpstreamTable::make({spec("a.test", {"https://a.test", "http://10.0.0.1:5000"}, {"https://auth.a.test"})}, {});
     REQUIRE(table);
-    auto& state = static_cast<UpstreamTableOfProcess&>(**table).state_of(*(*table)->find("a.test"));
+    auto& state = UpstreamTableOfProcess::state_of(*(*table)->find("a.test"));
     auto owns = [&](const char* url) { return state.owns(parse_url(url)->origin); };
     auto issues = [&](const char* url) { return state.may_issue_tokens(parse_url(url)->origin); };
     CHECK(owns("https://a.test/x"));
@@ -74,9 +108,9 @@ TEST_CASE("upstream table: credentials belong to exact origins") {
 }
 
 TEST_CASE("upstream table: an endpoint that failed comes last for 30 s") {
-    auto table = UpstreamTable::make({spec("a.test", {"https://1.test", "https://2.test", "https://3.test"})}, {}, {});
+    auto table = UpstreamTable::make({spec("a.test", {"https://1.test", "https://2.test", "https://3.test"})}, {});
     REQUIRE(table);
-    auto& state = static_cast<UpstreamTableOfProcess&>(**table).state_of((*table)->at(0));
+    auto& state = UpstreamTableOfProcess::state_of((*table)->at(0));
     Instant time{1'000'000'000};
     using Order = std::vector<std::size_t>;
     CHECK(state.endpoint_order(time) == Order{0, 1, 2});
@@ -116,49 +150,48 @@ TEST_CASE("own addresses: a listener on every address is known by each") {
     }
 }
 
-TEST_CASE("upstream table: a 429 that asks for less does not shorten what another asked for") {
-    auto made = UpstreamTable::make({spec("a.test", {"https://a.test"})}, {}, {});
-    REQUIRE(made);
-    auto& state = static_cast<UpstreamTableOfProcess&>(**made).state_of((*made)->at(0));
+TEST_CASE("rate limit: a 429 that asks for less does not shorten what another asked for") {
+    RateLimit limit;
     Instant begin{1000};
-    state.pause(0, begin + 1h);
-    state.pause(0, begin + 10s);
-    CHECK(state.pause_left(0, begin) == 1h);
-    state.pause(0, begin + 2h);
-    CHECK(state.pause_left(0, begin) == 2h);
+    limit.pause(begin + 1h);
+    limit.pause(begin + 10s);
+    CHECK(limit.pause_left(begin) == 1h);
+    limit.pause(begin + 2h);
+    CHECK(limit.pause_left(begin) == 2h);
 }
 
 TEST_CASE("upstream table: with little left of a rate limit one refresh a minute is spared, until more is left") {
-    CredentialSpec credential;
-    credential.name = "set";
-    auto made = UpstreamTable::make({spec("a.test", {"https://a.test"})}, {credential}, {});
+    auto credential = Credential::make({.name = "set"}), other = Credential::make({.name = "other"});
+    auto made = UpstreamTable::make({spec("a.test", {"https://a.test"})}, {});
     REQUIRE(made);
-    auto& state = static_cast<UpstreamTableOfProcess&>(**made).state_of((*made)->at(0));
+    auto& state = UpstreamTableOfProcess::state_of((*made)->at(0));
+    auto& limit = state.limit_of(credential.get());
     auto say = [&](std::string_view remaining, Instant time, UpstreamKind kind = UpstreamKind::manifest_head, int status = 200) {
         ResponseHead head;
         head.status = static_cast<std::uint16_t>(status);
         head.ratelimit_remaining = remaining;
-        state.note_rate_limit(kind, 1, head, time);
+        state.note_rate_limit(kind, limit, head, time);
     };
     Instant time{1000};
-    CHECK(state.spares_refresh(1, time));
+    CHECK(limit.spares_refresh(time));
     say("6;w=21600", time);
-    CHECK(state.spares_refresh(1, time));
+    CHECK(limit.spares_refresh(time));
     say("5;w=21600", time);
-    CHECK_FALSE(state.spares_refresh(1, time));
-    CHECK(state.spares_refresh(0, time));  // others have a limit of their own
-    say("0", time + 30s);                  // does not put off the next look
-    CHECK_FALSE(state.spares_refresh(1, time + 59s));
-    CHECK(state.spares_refresh(1, time + 60s));
-    CHECK_FALSE(state.spares_refresh(1, time + 61s));
+    CHECK_FALSE(limit.spares_refresh(time));
+    CHECK(state.limit_of(nullptr).spares_refresh(time));  // others have a limit of their own
+    CHECK(state.limit_of(other.get()).spares_refresh(time));
+    say("0", time + 30s);  // does not put off the next look
+    CHECK_FALSE(limit.spares_refresh(time + 59s));
+    CHECK(limit.spares_refresh(time + 60s));
+    CHECK_FALSE(limit.spares_refresh(time + 61s));
     say("", time + 61s, UpstreamKind::blob);  // does not speak of it
     say("", time + 61s, UpstreamKind::manifest_head, 429);
     say("junk", time + 61s, UpstreamKind::manifest_head, 429);
-    CHECK_FALSE(state.spares_refresh(1, time + 62s));
+    CHECK_FALSE(limit.spares_refresh(time + 62s));
     say("100", time + 62s);
-    CHECK(state.spares_refresh(1, time + 62s));
+    CHECK(limit.spares_refresh(time + 62s));
     say("1", time + 62s);
-    CHECK_FALSE(state.spares_refresh(1, time + 63s));
+    CHECK_FALSE(limit.spares_refresh(time + 63s));
     say("", time + 63s);  // manifests carry it no more: there is no limit now
-    CHECK(state.spares_refresh(1, time + 63s));
+    CHECK(limit.spares_refresh(time + 63s));
 }

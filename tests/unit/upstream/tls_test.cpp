@@ -109,7 +109,7 @@ Exchanged ask_over_tls(const CertificateWish& wish, const std::string& ca_file, 
     spec.endpoints = {registry.url(host)};
     spec.ca_file = ca_file;
     spec.allow_private = true;
-    auto table = UpstreamTable::make({spec}, {}, {});
+    auto table = UpstreamTable::make({spec}, {});
     if (!table) FAIL(table.error());
     auto upstreams = Upstreams::make(**table);
     UpstreamRequest request;
@@ -183,7 +183,7 @@ TEST_CASE("tls upstream: a server that speaks no TLS is a failed handshake") {
     spec.endpoints = {fmt::format("https://127.0.0.1:{}", (*listener)->address().port())};
     spec.ca_file = authority().ca_file();
     spec.allow_private = true;
-    auto table = UpstreamTable::make({spec}, {}, {});
+    auto table = UpstreamTable::make({spec}, {});
     REQUIRE(table);
     auto upstreams = Upstreams::make(**table);
     UpstreamRequest request;
@@ -215,7 +215,7 @@ TEST_CASE("tls upstream: connections are used again, and a redirect to plain htt
     spec.endpoints = {registry.url("localhost")};
     spec.ca_file = authority().ca_file();
     spec.allow_private = true;
-    auto table = UpstreamTable::make({spec}, {}, {});
+    auto table = UpstreamTable::make({spec}, {});
     REQUIRE(table);
     auto upstreams = Upstreams::make(**table);
     UpstreamRequest request;
@@ -261,7 +261,7 @@ TEST_CASE("tls upstream: a cut connection is no end of a body") {
     spec.endpoints = {registry.url("localhost")};
     spec.ca_file = authority().ca_file();
     spec.allow_private = true;
-    auto table = UpstreamTable::make({spec}, {}, {});
+    auto table = UpstreamTable::make({spec}, {});
     REQUIRE(table);
     auto upstreams = Upstreams::make(**table);
     UpstreamRequest request;

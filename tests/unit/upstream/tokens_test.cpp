@@ -8,10 +8,9 @@ TEST_CASE("tokens: orders are told apart by upstream, credential, realm and quer
     UpstreamSpec hub, quay;
     hub.login_server = "docker.io";
     quay.login_server = "quay.io";
-    CredentialSpec one, two;
-    one.name = "one";
-    two.name = "two";
-    auto key = [](const UpstreamSpec& spec, const CredentialSpec* credential, std::string_view url) {
+    // The same set, replaced by the operator: what the old one was given is not the new one's.
+    auto one = Credential::make({.name = "set"}), two = Credential::make({.name = "set"});
+    auto key = [](const UpstreamSpec& spec, CredentialPointer credential, std::string_view url) {
         TokenOrder order;
         order.upstream = &spec;
         order.credential = credential;
@@ -19,12 +18,12 @@ TEST_CASE("tokens: orders are told apart by upstream, credential, realm and quer
         return order.key();
     };
     const char* plain = "https://a.test/t?service=s&scope=x";
-    auto base = key(hub, &one, plain);
-    CHECK(key(hub, &one, plain) == base);
-    CHECK(key(quay, &one, plain) != base);
-    CHECK(key(hub, &two, plain) != base);
+    auto base = key(hub, one, plain);
+    CHECK(key(hub, one, plain) == base);
+    CHECK(key(quay, one, plain) != base);
+    CHECK(key(hub, two, plain) != base);
     CHECK(key(hub, nullptr, plain) != base);
-    CHECK(key(hub, &one, "https://a.test/t?service=s&scope=y") != base);
-    CHECK(key(hub, &one, "https://a.test/t?service=z&scope=x") != base);
-    CHECK(key(hub, &one, "https://b.test/t?service=s&scope=x") != base);
+    CHECK(key(hub, one, "https://a.test/t?service=s&scope=y") != base);
+    CHECK(key(hub, one, "https://a.test/t?service=z&scope=x") != base);
+    CHECK(key(hub, one, "https://b.test/t?service=s&scope=x") != base);
 }

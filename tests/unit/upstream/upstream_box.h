@@ -88,19 +88,14 @@ class UpstreamBox {
         spec.realms = plan.realms;
         spec.ca_file = plan.ca_file;
         spec.allow_private = plan.allow_private;
-        CredentialSpec credential;
-        credential.name = "set0";
-        credential.login_server = login_server;
-        credential.username_reference = files.write("user", plan.user + "\n");
-        credential.password_reference = files.write("password", plan.password + "\n");
+        if (plan.with_credential) credential = credential_set("set0", plan.user, plan.password);
         auto specs = plan.others;
         specs.insert(specs.begin(), spec);
-        auto made = UpstreamTable::make(specs, {credential}, plan.options);
+        auto made = UpstreamTable::make(specs, plan.options);
         if (!made) FAIL(made.error());
         table = std::move(*made);
         upstreams = Upstreams::make(*table);
         table->set_home(*loop);
-        with_credential_ = plan.with_credential;
     }
     ~UpstreamBox() {
         if (!closed_) close();
@@ -111,10 +106,21 @@ class UpstreamBox {
         upstreams.reset();
     }
 
+    /// A credential set whose secrets are the files "user" and "password".
+    CredentialPointer credential_set(const std::string& name, const std::string& user, const std::string& password) {
+        CredentialSpec spec;
+        spec.name = spec.scope = name;
+        spec.login_server = login_server;
+        auto username_reference = *parse_secret_reference(files.write("user", user + "\n"));
+        auto password_reference = *parse_secret_reference(files.write("password", password + "\n"));
+        spec.logins.push_back({username_reference, password_reference});
+        return Credential::make(std::move(spec));
+    }
+
     UpstreamRequest request(const std::string& resource = "blobs/sha256:00", UpstreamKind kind = UpstreamKind::blob) const {
         UpstreamRequest request;
         request.upstream = table->find(login_server);
-        if (with_credential_) request.credential = table->find_credential("set0");
+        request.credential = credential;
         request.kind = kind;
         request.repository = "lab/app";
         request.resource = resource;
@@ -169,9 +175,9 @@ class UpstreamBox {
     TestLoop loop;
     std::unique_ptr<UpstreamTable> table;
     std::unique_ptr<Upstreams> upstreams;
+    CredentialPointer credential;  ///< of every request; null: anonymous
 
   private:
-    bool with_credential_ = false;
     bool closed_ = false;
 };
 

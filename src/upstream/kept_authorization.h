@@ -1,0 +1,58 @@
+#pragma once
+// An authorization that is kept for the next request, and whose it is: with its credential it has to go.
+
+#include "upstream/authorization.h"
+#include "upstream/credential_state.h"
+
+#include <unordered_map>
+
+namespace entrepot {
+
+struct KeptAuthorization {
+    Authorization authorization;
+    bool anonymous = true;
+    std::weak_ptr<const Credential> owner;
+
+    KeptAuthorization() = default;
+    KeptAuthorization(const Authorization& kept, const CredentialPointer& credential)
+        : authorization(kept), anonymous(!credential), owner(credential) {}
+    bool orphaned() const noexcept { return !anonymous && owner.expired(); }
+};
+
+/// Authorizations by some key that tells credentials apart by their ids. Bounded, and without those whose credential has ended.
+template <typename Key>
+class KeptAuthorizations {
+  public:
+    explicit KeptAuthorizations(std::size_t count_max) noexcept : count_max_(count_max) {}
+
+    /// Null when there is none, or when its time is over.
+    const Authorization* find(const Key& key, Instant time) {
+        forget_orphans();
+        auto found = kept_.find(key);
+        if (found == kept_.end()) return nullptr;
+        if (found->second.authorization.until > time) return &found->second.authorization;
+        kept_.erase(found);
+        return nullptr;
+    }
+    /// At the bound all are forgotten: each costs one question to be had again.
+    void keep(const Key& key, const Authorization& authorization, const CredentialPointer& credential) {
+        if (kept_.size() >= count_max_ && !kept_.contains(key)) kept_.clear();
+        kept_[key] = KeptAuthorization(authorization, credential);
+    }
+    void forget(const Key& key) { kept_.erase(key); }
+    std::size_t size() const noexcept { return kept_.size(); }
+
+  private:
+    /// Once for all credentials that ended since the last look.
+    void forget_orphans() {
+        auto ended = credentials_ended();
+        if (std::exchange(ended_seen_, ended) == ended) return;
+        std::erase_if(kept_, [](auto& each) { return each.second.orphaned(); });
+    }
+
+    std::size_t count_max_;
+    std::uint64_t ended_seen_ = credentials_ended();
+    std::unordered_map<Key, KeptAuthorization> kept_;
+};
+
+}  // namespace entrepot
