@@ -102,6 +102,8 @@ class ConfigReader {
         section.number("shards", shards_max, server.shards);
         read_default_login_server(section);
         read_log_level(section);
+        section.flag("default_rules", server.default_rules);
+        section.flag("docker_hub_anonymous", server.docker_hub_anonymous);
         section.number("rules_max", RuleTable::rules_max_ceiling, config_.rule_options.rules_max);
         section.flag("strict_overlap", config_.rule_options.strict_overlap);
         section.refuse_unknown_keys();
@@ -246,12 +248,16 @@ class ConfigReader {
     // What concerns rules together: credentials that exist and belong to the source, and the table's own refusals.
     void check_rules() {
         config_.rule_options.default_login_server = config_.server.default_login_server;
-        if (config_.rules.empty()) config_.rules = default_rules();
+        if (config_.rules.empty() && config_.server.default_rules) {
+            config_.rules = default_rules();
+            if (!config_.server.docker_hub_anonymous)
+                std::erase_if(config_.rules, [](const RuleText& rule) { return rule.source.starts_with("docker.io/"); });
+        }
         auto table = RuleTable::build(config_.rules, config_.rule_options);
         if (!table) return refuse_rule(table.error());
         for (std::size_t i = 0; i < rule_lines_.size(); ++i) {
             check_credential(*table->rules()[i], rule_lines_[i]);
-            check_address(*table->rules()[i], rule_lines_[i]);
+            check_options(*table->rules()[i], rule_lines_[i]);
         }
         config_.warnings.assign(table->warnings().begin(), table->warnings().end());
         for (std::size_t i = 0; i < config_.rules.size(); ++i) config_.rules[i] = table->rules()[i]->text();
@@ -264,19 +270,9 @@ class ConfigReader {
         problem_.note(refusal.rule < rule_lines_.size() ? rule_lines_[refusal.rule] : 0, std::move(message));
     }
 
-    // A source on a private address that no [[upstream]] allows could be cached from never: better said now than at each pull.
-    void check_address(const CacheRule& rule, unsigned line) {
-        const auto authority = parse_endpoint(fmt::format("https://{}", rule.login_server()));
-        if (!authority || !is_private_host(authority->host)) return;
-        const bool declared =
-            std::any_of(config_.upstreams.begin(), config_.upstreams.end(),
-                        [&](const UpstreamConfig& upstream) { return upstream.login_server == rule.login_server(); });
-        if (declared) return;
-        problem_.note(
-            line,
-            fmt::format(
-                "cache rule \"{}\": its source {} is a private address; add an [[upstream]] for it with allow_private = true",
-                rule.name(), rule.login_server()));
+    void check_options(const CacheRule& rule, unsigned line) {
+        auto objection = config_.objection_to(rule);
+        if (!objection.empty()) problem_.note(line, std::move(objection));
     }
 
     void check_credential(const CacheRule& rule, unsigned line) {
@@ -367,6 +363,25 @@ UpstreamConfig Config::upstream_of(std::string_view login_server) const {
     upstream.login_server = login_server;
     complete(upstream);
     return upstream;
+}
+
+std::string Config::objection_to(const CacheRule& rule) const {
+    const bool anonymous_hub = rule.login_server() == "docker.io" && rule.credential_set().empty();
+    if (anonymous_hub && !server.docker_hub_anonymous)
+        return fmt::format(
+            "cache rule \"{}\": Docker Hub without credentials is switched off here (docker_hub_anonymous = false); name a "
+            "credential set",
+            rule.name());
+    // A source on a private address that no [[upstream]] allows could be cached from never: better said now than at each pull.
+    const auto authority = parse_endpoint(fmt::format("https://{}", rule.login_server()));
+    if (!authority || !is_private_host(authority->host)) return {};
+    const bool declared = std::any_of(upstreams.begin(), upstreams.end(), [&](const UpstreamConfig& upstream) {
+        return upstream.login_server == rule.login_server();
+    });
+    if (declared) return {};
+    return fmt::format(
+        "cache rule \"{}\": its source {} is a private address; add an [[upstream]] for it with allow_private = true",
+        rule.name(), rule.login_server());
 }
 
 const CredentialSet* Config::find_credential_set(std::string_view name) const noexcept {

@@ -84,6 +84,13 @@ RuleList RuleBook::list() const {
     return rules;
 }
 
+std::vector<const RuleText*> RuleBook::after(std::string_view name, std::size_t count_max) const {
+    std::vector<const RuleText*> found;
+    for (auto at = places_.upper_bound(name); at != places_.end() && found.size() < count_max; ++at)
+        found.push_back(&by_place_.find({at->second, at->first})->second->text());
+    return found;
+}
+
 std::vector<std::string> RuleBook::notes_about(const CacheRule& rule) const {
     std::vector<std::string> notes;
     if (!rule.wildcard()) {

@@ -45,7 +45,9 @@ struct ServerConfig {
     ListenAddress admin{.host = "127.0.0.1", .port = 5001};
     unsigned shards = 0;  ///< 0: one per allowed core
     std::string default_login_server = "docker.io";
-    Level log_level = Level::info;  ///< "debug", "info", "warning", "error"
+    bool default_rules = true;         ///< map the public registries one to one while the file has no rule
+    bool docker_hub_anonymous = true;  ///< rules may use Docker Hub without credentials
+    Level log_level = Level::info;     ///< "debug", "info", "warning", "error"
 };
 constexpr std::size_t listen_addresses_max = 64;
 constexpr unsigned shards_max = 1024;
@@ -96,6 +98,9 @@ struct Config {
     UpstreamConfig upstream_of(std::string_view login_server) const;
 
     const CredentialSet* find_credential_set(std::string_view name) const noexcept;
+
+    /// Why this file's upstreams and options do not let a rule be, or "". For rules of the file and of the API alike.
+    std::string objection_to(const CacheRule& rule) const;
 };
 
 }  // namespace entrepot

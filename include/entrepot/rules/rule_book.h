@@ -8,7 +8,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace entrepot {
@@ -33,6 +32,8 @@ class RuleBook {
     std::shared_ptr<const CacheRule> find(std::string_view name) const;
     std::size_t size() const noexcept { return by_place_.size(); }
     RuleList list() const;
+    /// By name, after `name`, at most `count_max`; valid until the book changes.
+    std::vector<const RuleText*> after(std::string_view name, std::size_t count_max) const;
     const RuleTable::Options& options() const noexcept { return options_; }
 
     /// What stands beside `rule` in allowed ways and is worth knowing, a sentence each, at most notes_max: the wildcard that it is an exception of, the exceptions
@@ -51,9 +52,9 @@ class RuleBook {
 
     RuleTable::Options options_;
     std::map<Place, std::shared_ptr<const CacheRule>> by_place_;
-    std::unordered_map<std::string_view, std::uint32_t> places_;  // by name
-    ByPath statics_, wildcards_;                                  // by target path
-    BySource by_source_;                                          // by the source's text
+    std::map<std::string_view, std::uint32_t, std::less<>> places_;  // by name
+    ByPath statics_, wildcards_;                                     // by target path
+    BySource by_source_;                                             // by the source's text
 };
 
 }  // namespace entrepot

@@ -158,6 +158,19 @@ pull = ["alice", "ci-1"]
     CHECK(config.upstream_of("other.test:5000").endpoints[0].url() == "https://other.test:5000");
 }
 
+TEST_CASE("config: the default rules can be switched off, and Docker Hub without credentials") {
+    CHECK(parsed("[server]\ndefault_rules = false\n").rules.empty());
+    const Config config = parsed("[server]\ndocker_hub_anonymous = false\n");
+    CHECK(config.rules.size() == default_rules().size() - 1);
+    for (const RuleText& rule : config.rules) CHECK_FALSE(rule.source.starts_with("docker.io/"));
+    const auto refused = Config::parse(
+        "[server]\ndocker_hub_anonymous = false\n[[cache_rule]]\nname = \"hub\"\nsource = "
+        "\"docker.io/*\"\ntarget = \"hub/*\"\n",
+        "e.toml");
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().find("e.toml:3: cache rule \"hub\": Docker Hub without credentials is switched off") == 0);
+}
+
 TEST_CASE("config: each refusal says where and why") {
     struct {
         std::string text, says;
@@ -169,7 +182,7 @@ TEST_CASE("config: each refusal says where and why") {
         {"[server]\na = \"\xff\"\n", "e.toml:2: "},
         // keys and types
         {"[server]\nlsten = []\n",
-         "e.toml:2: [server] has no key \"lsten\"; it has listen, admin, shards, default_login_server, log_level, rules_max, strict_overlap"},
+         "e.toml:2: [server] has no key \"lsten\"; it has listen, admin, shards, default_login_server, log_level, default_rules, docker_hub_anonymous, rules_max, strict_overlap"},
         {"\n[sever]\n",
          "e.toml:2: the file has no key \"sever\"; it has server, tls, store, upstream, credential_set, cache_rule"},
         {"server = 1\n", "e.toml:1: server must be a table, [server]"},
