@@ -110,6 +110,7 @@ void RequestHead::clear() noexcept {
         *view = {};
     accept.clear();
     if_none_match.clear();
+    if_match.clear();
 }
 
 ParseResult RequestHeadParser::parse(std::string_view bytes, RequestHead& out) noexcept {
@@ -212,6 +213,7 @@ std::uint16_t RequestHeadParser::use_field(std::string_view name, std::string_vi
             break;
         case 8:
             if (scan::is_name(at, "if-range")) return set_once(out.if_range, value);
+            if (scan::is_name(at, "if-match")) (void)out.if_match.add(value);
             break;
         case 10:
             if (scan::is_name(at, "user-agent")) return keep_first(out.user_agent, value);

@@ -1,13 +1,17 @@
 #include "entrepot/server/connection.h"
 
+#include "entrepot/http/request_body.h"
 #include "entrepot/net/plain_stream.h"
 #include "server/date_line.h"
+
+#include <algorithm>
 
 namespace entrepot {
 namespace {
 
 constexpr std::string_view answer_to_tls =
     "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks plain HTTP, not TLS.\n";
+constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::size_t error_head_bytes_max = 512;
 
 std::string_view explain(std::uint16_t status) {
@@ -42,6 +46,9 @@ class Connection : public ListLink {
     enum class HeadRead : std::uint8_t { complete, ended, drained, timed_out, refused, tls_hello };
 
     Task<HeadRead> read_head();
+    Task<Result<std::string>> read_body(std::size_t bytes_max);
+    Task<Result<void>> receive_body(RequestBody& framing, std::string& body);
+    Result<std::size_t> take_body(RequestBody& framing, std::string& body);
     Task<Result<bool>> receive_more(Instant deadline);
     void use_up(std::size_t bytes) noexcept;
     void release_chunk() noexcept;
@@ -62,6 +69,7 @@ class Connection : public ListLink {
     std::uint16_t refused_status_ = 0;
     bool spilled_ = false;
     bool idle_ = false;
+    bool body_follows_ = false;  // behind the head being answered, and nobody has read it to its end
 };
 
 class Connection::OpenExchange final : public Exchange {
@@ -69,6 +77,11 @@ class Connection::OpenExchange final : public Exchange {
     OpenExchange(Connection& connection, bool may_keep, std::string_view date) noexcept
         : Exchange(connection.stream_, connection.head_, may_keep, date), connection_(connection) {}
     void release_head() noexcept override { connection_.release_chunk(); }
+    Task<Result<std::string>> read_body(std::size_t bytes_max) override {
+        auto body = co_await connection_.read_body(bytes_max);
+        if (body) body_ended();
+        co_return body;
+    }
 
   private:
     Connection& connection_;
@@ -139,6 +152,58 @@ Task<Connection::HeadRead> Connection::read_head() {
     }
 }
 
+Task<Result<std::string>> Connection::read_body(std::size_t bytes_max) {
+    use_up(std::exchange(head_bytes_, 0));
+    std::string body;
+    RequestBody framing(head_, bytes_max);
+    if (framing.state() == RequestBody::State::too_large) co_return Error{Fault::client, Code::too_large};
+    // A client whose body is on its way already does not wait for our word (RFC 9110 section 10.1.1).
+    if (head_.expect_continue && body_follows_ && unread().empty()) {
+        auto deadline = Loop::current().time() + all_.options_.head_timeout;
+        auto sent = co_await stream_.send(bytes_of(go_on), {}, false, deadline);
+        if (!sent) co_return sent.error();
+    }
+    auto received = co_await receive_body(framing, body);
+    if (!received) co_return received.error();
+    body_follows_ = false;
+    release_chunk();
+    co_return body;
+}
+
+Task<Result<void>> Connection::receive_body(RequestBody& framing, std::string& body) {
+    auto& loop = Loop::current();
+    auto& options = all_.options_;
+    Instant end = loop.time() + options.body_timeout;
+    Instant pace_end = loop.time() + options.body_pace_time;
+    std::size_t pace_bytes = 0;
+    while (framing.state() != RequestBody::State::complete) {
+        auto taken = take_body(framing, body);
+        if (!taken) co_return taken.error();
+        if (framing.state() == RequestBody::State::complete) break;
+        pace_bytes += *taken;
+        if (pace_bytes >= options.body_pace_bytes_min) {
+            pace_end = loop.time() + options.body_pace_time;
+            pace_bytes = 0;
+        }
+        // A client that is always ready would keep us from ever looking at the clock elsewhere.
+        if (loop.time() >= std::min(end, pace_end)) co_return Error{Fault::client, Code::timeout, ETIMEDOUT};
+        auto more = co_await receive_more(std::min(end, pace_end));
+        if (!more) co_return more.error();
+        if (!*more) co_return Error{Fault::client, Code::closed};
+    }
+    co_return {};
+}
+
+/// Gives what is unread to the framing; how many bytes of body it held.
+Result<std::size_t> Connection::take_body(RequestBody& framing, std::string& body) {
+    auto before = body.size();
+    auto step = framing.take(bytes_of(unread()), body);
+    use_up(step.consumed);
+    if (step.state == RequestBody::State::too_large) return Error{Fault::client, Code::too_large};
+    if (step.state == RequestBody::State::malformed) return Error{Fault::client, Code::bad_message};
+    return body.size() - before;
+}
+
 Task<CloseHow> Connection::converse() {
     for (;;) {
         head_.clear();
@@ -156,19 +221,19 @@ Task<CloseHow> Connection::converse() {
                 co_return CloseHow::linger;
             }
         }
-        // A body is never read: what follows it could not be told from a request, so the connection ends.
-        bool body_follows = has_body(head_);
-        if (body_follows && (head_.method == Method::get || head_.method == Method::head)) {
+        // Unless the handler reads a body to its end, what follows it could not be told from a request, and the connection ends.
+        body_follows_ = has_body(head_);
+        if (body_follows_ && (head_.method == Method::get || head_.method == Method::head)) {
             refused_status_ = 400;
             co_await refuse();
             co_return CloseHow::linger;
         }
-        OpenExchange exchange(*this, !all_.draining_ && !body_follows, date_line(Loop::current()));
+        OpenExchange exchange(*this, !all_.draining_, date_line(Loop::current()));
         auto after = co_await all_.handler_.handle(exchange);
         use_up(std::exchange(head_bytes_, 0));
         if (after == After::abort) co_return CloseHow::abort;
         // Who asked for the end sends nothing more (RFC 9112 section 9.6), so nothing can arrive that would turn our close into a reset.
-        bool nothing_follows = !keeps_alive(head_) && !body_follows && unread().empty();
+        bool nothing_follows = !keeps_alive(head_) && !body_follows_ && unread().empty();
         if (after == After::close) co_return nothing_follows ? CloseHow::orderly : CloseHow::linger;
     }
 }

@@ -27,6 +27,8 @@ constexpr std::size_t request_host_bytes_max = 255;         ///< 400
 constexpr std::size_t request_empty_lines_max = 2;          ///< CRLFs before the request line: 400
 constexpr std::size_t request_accept_lines_max = 16;        ///< Accept lines: 431
 constexpr std::size_t request_if_none_match_lines_max = 8;  ///< If-None-Match lines: 431
+constexpr std::size_t request_if_match_lines_max =
+    2;  ///< If-Match lines: further ones are forgotten, as one too many is enough to refuse
 
 struct RequestHead {
     Method method = Method::get;
@@ -57,6 +59,7 @@ struct RequestHead {
     std::string_view sec_fetch_site;  ///< same
     FieldLines<request_accept_lines_max> accept;
     FieldLines<request_if_none_match_lines_max> if_none_match;
+    FieldLines<request_if_match_lines_max> if_match;  ///< for the admin listener's changes
 
     /// Back to the state of a fresh object, cheaper than making one.
     void clear() noexcept;

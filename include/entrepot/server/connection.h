@@ -15,6 +15,10 @@ class Connections {
         Duration head_timeout = std::chrono::seconds(10);   ///< from the first byte of a head to its last
         Duration idle_timeout = std::chrono::seconds(120);  ///< between requests
         Duration handshake_timeout = std::chrono::seconds(10);
+        // Of a body that a handler reads: all of it, and how little of it may come in a while. A body smaller than that has this while for the whole of it.
+        Duration body_timeout = std::chrono::seconds(60);
+        Duration body_pace_time = std::chrono::seconds(10);
+        std::size_t body_pace_bytes_min = 16 * 1024;
     };
 
     Connections(RequestHandler& handler, const TlsServerContext* tls, const Options& options) noexcept

@@ -26,8 +26,8 @@ constexpr Duration send_stall_max = std::chrono::seconds(60);
 class Exchange {
   public:
     Exchange(Stream& stream, const RequestHead& head, bool may_keep, std::string_view date) noexcept
-        : stream_(stream), head_(head), may_keep_(may_keep && keeps_alive(head)), date_(date),
-          is_head_(head.method == Method::head), is_1_0_(head.version_minor == 0) {}
+        : stream_(stream), head_(head), would_keep_(may_keep && keeps_alive(head)), may_keep_(would_keep_ && !has_body(head)),
+          date_(date), is_head_(head.method == Method::head), is_1_0_(head.version_minor == 0) {}
     virtual ~Exchange() = default;
 
     /// Valid until release_head().
@@ -37,6 +37,15 @@ class Exchange {
 
     /// Gives the receive buffer back. No view into the head may be used afterwards.
     virtual void release_head() noexcept = 0;
+
+    /// Reads the whole body, at most `bytes_max` of it; releases the head. At most once, before begin(). A client that waits for `100 Continue` is told to go on only here, so
+    /// who refuses a request for its head never asks for the body. Empty when there is none. Fails with Fault::client and
+    ///   too_large    longer than `bytes_max`, known from the head where that says it: 413
+    ///   bad_message  not framed as the head promised: 400
+    ///   timeout      slower than Connections::Options allow: 408
+    ///   closed, reset  the client left: nobody waits for an answer
+    /// A connection whose body was read to its end may carry the next request; any other ends after the answer, because what follows could not be told from a request.
+    virtual Task<Result<std::string>> read_body(std::size_t bytes_max) = 0;
 
     /// Starts a response head: status line, Date, and Connection as it will be.
     void begin(HeadWriter& writer, std::uint16_t status) noexcept {
@@ -53,15 +62,19 @@ class Exchange {
     /// What to return after a complete response.
     After finished() const noexcept { return may_keep_ ? After::keep : After::close; }
     /// The connection ends after this response (call before begin).
-    void close_after() noexcept { may_keep_ = false; }
+    void close_after() noexcept { would_keep_ = may_keep_ = false; }
 
     /// The status that begin() wrote, for the request counters.
     std::uint16_t answered = 0;
 
+  protected:
+    /// The body was read to its end: whether the connection may stay depends on the rest of the head again.
+    void body_ended() noexcept { may_keep_ = would_keep_; }
+
   private:
     Stream& stream_;
     const RequestHead& head_;
-    bool may_keep_;
+    bool would_keep_, may_keep_;
     std::string_view date_;
     bool is_head_, is_1_0_;
 };

@@ -12,6 +12,12 @@ class Echo final : public RequestHandler {
         ++asked;
         std::string body(exchange.head().path);
         bool waits = body == "/wait", aborts = body == "/abort";
+        if (reads_max > 0) {
+            auto read = co_await exchange.read_body(reads_max);
+            if (!read && (read.error().code == Code::closed || read.error().code == Code::reset)) co_return After::abort;
+            body += ": ";
+            body += read ? *read : std::string(name_of(read.error().code));
+        }
         if (releases || waits) exchange.release_head();
         while (waits && !let_go) (void)co_await changed.wait();
         std::array<char, 512> space;
@@ -29,6 +35,7 @@ class Echo final : public RequestHandler {
 
     int asked = 0;
     bool releases = false, let_go = false;
+    std::size_t reads_max = 0;  // how much of a body it reads; none: as the registry
     Condition changed;
 };
 
@@ -146,6 +153,186 @@ TEST_CASE("connection: after a request with a body nothing more is read from it"
     CHECK(answer.field("Connection") == "close");
     CHECK(client.at_end());
     CHECK(echo.asked == 1);
+}
+
+TEST_CASE("connection: a body that is read to its end keeps the connection, and requests behind it stay what they are") {
+    for (bool releases : {false, true}) {
+        TestLoop loop;
+        Echo echo;
+        echo.reads_max = 100;
+        echo.releases = releases;
+        ServedPort port(loop, echo);
+        RawClient client(loop, port);
+        std::string fixed = "PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello";
+        std::string chunked =
+            "POST /b HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX: y\r\n\r\n";
+        std::string empty = "DELETE /c HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+        auto all = fixed + chunked + empty + get("/d");
+        auto read_all = [&] {
+            for (std::string body : {"/a: hello", "/b: hello", "/c: ", "/d: "}) {
+                auto answer = client.read();
+                CHECK(answer.body == body);
+                CHECK(answer.field("Connection").empty());
+            }
+        };
+        client.write(all);
+        read_all();
+        for (std::size_t split = 1; split < all.size(); split += 5) {
+            client.write(all.substr(0, split));
+            loop.run_for(milliseconds(1));
+            client.write(all.substr(split));
+            read_all();
+        }
+        for (char byte : all) {
+            client.write(std::string(1, byte));
+            loop->turn(Instant{0});
+        }
+        read_all();
+    }
+}
+
+TEST_CASE("connection: a body of many receive buffers arrives whole, and a request in its last one is answered") {
+    TestLoop loop;
+    Echo echo;
+    echo.reads_max = 300'000;
+    ServedPort port(loop, echo);
+    RawClient client(loop, port);
+    auto large = patterned(300'000);
+    client.write("PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n\r\n" + large + get("/next"));
+    CHECK(client.read().body == "/a: " + large);
+    CHECK(client.read().body == "/next: ");
+}
+
+TEST_CASE("connection: who waits for 100 Continue is told once somebody reads, and nobody else is") {
+    TestLoop loop;
+    Echo echo;
+    echo.reads_max = 100;
+    ServedPort port(loop, echo);
+    const std::string expecting = "PUT /a HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: ";
+    RawClient client(loop, port);
+    client.write(expecting + "5\r\n\r\n");
+    CHECK(client.read(true).status == 100);
+    client.write("hello");
+    CHECK(client.read().body == "/a: hello");
+    client.write(expecting + "5\r\n\r\nhello");  // on its way already
+    CHECK(client.read().body == "/a: hello");
+    client.write(expecting + "0\r\n\r\n");  // nothing to send
+    CHECK(client.read().body == "/a: ");
+    client.write(expecting + "101\r\n\r\n");  // refused for its head
+    CHECK(client.read().body == "/a: too_large");
+    CHECK(client.at_end());
+    echo.reads_max = 0;
+    RawClient unread(loop, port);
+    unread.write(expecting + "5\r\n\r\n");
+    auto answer = unread.read();
+    CHECK(answer.status == 200);
+    CHECK(answer.field("Connection") == "close");
+    CHECK(unread.at_end());
+}
+
+TEST_CASE("connection: a body that breaks its framing or the bound is refused, and nothing behind it is a request") {
+    struct Row {
+        std::string framing_and_body, said;
+    };
+    for (auto& row : {Row{"Content-Length: 101\r\n\r\n" + std::string(101, 'x'), "/a: too_large"},
+                      Row{"Transfer-Encoding: chunked\r\n\r\n65\r\n" + std::string(101, 'x') + "\r\n0\r\n\r\n", "/a: too_large"},
+                      Row{"Transfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n", "/a: bad_message"},
+                      Row{"Transfer-Encoding: chunked\r\n\r\n5\r\nhello!\r\n0\r\n\r\n", "/a: bad_message"}}) {
+        CAPTURE(row.framing_and_body);
+        TestLoop loop;
+        Echo echo;
+        echo.reads_max = 100;
+        ServedPort port(loop, echo);
+        RawClient client(loop, port);
+        client.write("PUT /a HTTP/1.1\r\nHost: localhost\r\n" + row.framing_and_body + get("/smuggled"));
+        auto answer = client.read();
+        CHECK(answer.body == row.said);
+        CHECK(answer.field("Connection") == "close");
+        CHECK(client.at_end());
+        CHECK(echo.asked == 1);
+    }
+}
+
+TEST_CASE("connection: two lengths, or a length beside chunks, never reach a handler") {
+    for (std::string framing :
+         {"Content-Length: 5\r\nContent-Length: 5", "Content-Length: 5, 5", "Content-Length: 5\r\nTransfer-Encoding: chunked",
+          "Transfer-Encoding: chunked\r\nContent-Length: 5", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+          "Transfer-Encoding: chunked, identity", "Content-Length: +5", "Content-Length: 0x5",
+          "Content-Length: 18446744073709551616"}) {
+        CAPTURE(framing);
+        TestLoop loop;
+        Echo echo;
+        echo.reads_max = 100;
+        ServedPort port(loop, echo);
+        RawClient client(loop, port);
+        client.write("PUT /a HTTP/1.1\r\nHost: localhost\r\n" + framing + "\r\n\r\nhello" + get("/smuggled"));
+        auto answer = client.read();
+        CHECK(answer.status == 400);
+        CHECK(answer.field("Connection") == "close");
+        CHECK(client.at_end());
+        CHECK(echo.asked == 0);
+    }
+}
+
+TEST_CASE("connection: a client that leaves before its body ended gets no answer") {
+    TestLoop loop;
+    Echo echo;
+    echo.reads_max = 100;
+    ServedPort port(loop, echo);
+    for (auto how : {CloseHow::orderly, CloseHow::abort}) {
+        RawClient client(loop, port);
+        client.write("PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\nhello");
+        loop.run_for(milliseconds(5));
+        client.leave(how);
+        loop.run_until([&] { return port.connections.open() == 0; });
+    }
+    CHECK(echo.asked == 2);
+}
+
+TEST_CASE("connection: a body has a pace and an end, and one that keeps the pace may take until then") {
+    TestLoop loop;
+    Echo echo;
+    echo.reads_max = 10'000;
+    Connections::Options options;
+    options.body_pace_time = milliseconds(100);
+    options.body_pace_bytes_min = 100;
+    options.body_timeout = milliseconds(400);
+    ServedPort port(loop, echo, options);
+    const std::string head = "PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n";
+    struct Row {
+        std::size_t piece;
+        int pieces;
+        Duration at_least, at_most;
+    };
+    // Nothing, a trickle, and enough of it for ever: 100 ms, 100 ms and 400 ms.
+    for (auto& row : {Row{0, 0, milliseconds(100), milliseconds(350)}, Row{1, 4, milliseconds(100), milliseconds(350)},
+                      Row{200, 20, milliseconds(400), seconds(5)}}) {
+        CAPTURE(row.piece);
+        RawClient client(loop, port);
+        auto begun = now();
+        client.write(head);
+        for (int i = 0; i < row.pieces; ++i) {
+            loop.run_for(milliseconds(20));
+            client.write(std::string(row.piece, 'x'));
+        }
+        auto answer = client.read();
+        CHECK(answer.body == "/a: timeout");
+        CHECK(now() - begun >= row.at_least);
+        CHECK(now() - begun <= row.at_most);
+        CHECK(client.at_end());
+    }
+}
+
+TEST_CASE("connection: a stop ends a body that does not come") {
+    TestLoop loop;
+    Echo echo;
+    echo.reads_max = 100;
+    ServedPort port(loop, echo);
+    RawClient client(loop, port);
+    client.write("PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\nhello");
+    loop.run_until([&] { return echo.asked == 1; });
+    port.connections.interrupt();
+    loop.run_until([&] { return port.connections.open() == 0; });
 }
 
 TEST_CASE("connection: a head has one deadline from its first byte, however steadily bytes come") {
