@@ -1,6 +1,7 @@
 #include "entrepot/control/operator_state.h"
 
 #include "entrepot/base/log.h"
+#include "entrepot/base/random.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -11,17 +12,25 @@
 namespace entrepot {
 namespace {
 
-constexpr std::string_view rule_prefix = "rule/", credential_set_prefix = "credential-set/";
+constexpr std::string_view rule_prefix = "rule/", credential_set_prefix = "credential-set/", account_prefix = "account/";
 constexpr std::size_t users_named_max = 5;
 
 std::string_view kind_of(const RuleText&) noexcept { return "cacheRule"; }
 std::string_view kind_of(const CredentialSet&) noexcept { return "credentialSet"; }
+std::string_view kind_of(const Account&) noexcept { return "account"; }
+std::string_view noun_of(const Account&) noexcept { return "account"; }
+std::string key_of(const Account& account) { return std::string(account_prefix) + account.name; }
+Document document_of(const Account& account) { return account_document(account); }
 std::string_view noun_of(const RuleText&) noexcept { return "cache rule"; }
 std::string_view noun_of(const CredentialSet&) noexcept { return "credential set"; }
 std::string key_of(const RuleText& rule) { return std::string(rule_prefix) + rule.name; }
 std::string key_of(const CredentialSet& set) { return std::string(credential_set_prefix) + set.name; }
 Document document_of(const RuleText& rule) { return rule_document(rule); }
 Document document_of(const CredentialSet& set) { return credential_set_document(set, {}); }
+
+RuleOrigin origin_of(const RuleText& rule) noexcept { return rule.origin; }
+RuleOrigin origin_of(const CredentialSet& set) noexcept { return set.origin; }
+RuleOrigin origin_of(const Account&) noexcept { return RuleOrigin::api; }
 
 Refusal refusal(Refusal::Kind kind, std::string_view code, std::string message) {
     return {kind, std::string(code), std::move(message)};
@@ -41,7 +50,7 @@ Refusal refusal_of(const RuleBook::Conflict& conflict) {
 /// What a value made at run time adds to the state's etag. A sum of these does not depend on the order in which things were made.
 template <typename Value>
 std::uint64_t weight_of(const Value& value) {
-    if (value.origin != RuleOrigin::api) return 0;
+    if (origin_of(value) != RuleOrigin::api) return 0;
     auto key = key_of(value), etag = etag_of(value);
     return XXH3_64bits_withSeed(etag.data(), etag.size(), XXH3_64bits(key.data(), key.size()));
 }
@@ -60,12 +69,20 @@ std::optional<Refusal> unmet(const Precondition& when, std::string_view name, co
                    fmt::format("{} \"{}\" has changed since it was read; read it again and repeat", noun, name));
 }
 
+/// What no editor decides.
+void settle(RuleText& rule, const RuleText* before) { rule.origin = before ? before->origin : RuleOrigin::api; }
+void settle(CredentialSet& set, const CredentialSet* before) {
+    set.origin = before ? before->origin : RuleOrigin::api;
+    set.scope = set.origin == RuleOrigin::file ? before->scope : scope_after(before, set, random_bits());
+}
+void settle(Account&, const Account*) {}
+
 /// What the file and the defaults made is theirs alone.
 template <typename Value>
 std::optional<Refusal> not_ours(const Value* before) {
-    if (!before || before->origin == RuleOrigin::api) return std::nullopt;
+    if (!before || origin_of(*before) == RuleOrigin::api) return std::nullopt;
     std::string_view whose =
-        before->origin == RuleOrigin::file
+        origin_of(*before) == RuleOrigin::file
             ? "comes from the configuration file; change it there"
             : "is one of the default rules; they go when the configuration file has a [[cache_rule]], or default_rules = false";
     return refusal(Refusal::Kind::read_only, "ReadOnly", fmt::format("{} \"{}\" {}", noun_of(*before), before->name, whose));
@@ -86,6 +103,12 @@ Result<CredentialSet, Refusal> sound(CredentialSet set) {
     if (problem.empty()) return set;
     return refusal(Refusal::Kind::invalid, "CredentialSetInvalid",
                    fmt::format("credential set \"{}\": {}", escaped(set.name, 100), problem));
+}
+
+Result<Account, Refusal> sound(Account account) {
+    auto fault = fault_of(account);
+    if (fault.empty()) return account;
+    return refusal(Refusal::Kind::invalid, "AccountInvalid", std::move(fault));
 }
 
 }  // namespace
@@ -117,10 +140,12 @@ struct OperatorState::Planned {
 struct OperatorState::Plan {
     std::vector<Planned<RuleText>> rules;
     std::vector<Planned<CredentialSet>> sets;
+    std::vector<Planned<Account>> accounts;
     std::unordered_set<std::string> names;  // each with its kind: what is named twice is refused
 
     auto& list_of(const RuleText&) noexcept { return rules; }
     auto& list_of(const CredentialSet&) noexcept { return sets; }
+    auto& list_of(const Account&) noexcept { return accounts; }
 };
 
 std::string_view name_of(Step::Action action) noexcept {
@@ -174,12 +199,25 @@ Result<void, std::string> OperatorState::adopt(RuleText text) {
     return report;
 }
 
+Result<void, std::string> OperatorState::adopt(Account account) {
+    made_at_run_time_ += weight_of(account);
+    auto name = account.name;
+    accounts_.emplace(std::move(name), std::make_shared<const Account>(std::move(account)));
+    return {};
+}
+
 Result<void, std::string> OperatorState::restore(std::string_view key, std::string_view text) {
     if (key.starts_with(credential_set_prefix)) {
         auto name = key.substr(credential_set_prefix.size());
         auto set = credential_set_from_stored(name, text);
         if (!set) return fmt::format("credential set \"{}\" in the ledger cannot be read: {}", escaped(name, 100), set.error());
         return adopt(*std::move(set));
+    }
+    if (key.starts_with(account_prefix)) {
+        auto name = key.substr(account_prefix.size());
+        auto account = account_from_stored(name, text);
+        if (!account) return fmt::format("account \"{}\" in the ledger cannot be read: {}", escaped(name, 100), account.error());
+        return adopt(*std::move(account));
     }
     if (!key.starts_with(rule_prefix)) return {};
     auto name = key.substr(rule_prefix.size());
@@ -204,8 +242,8 @@ Result<void, Refusal> OperatorState::add_to(Plan& plan, const Change<Value>& cha
     if (*after) {
         auto& value = **after;
         value.name = change.name;
-        value.origin = before ? before->origin : RuleOrigin::api;
         value.created = before ? before->created : wall;
+        settle(value, before);
         auto checked = sound(std::move(value));
         if (!checked) return checked.error();
         planned.after = *std::move(checked);
@@ -233,6 +271,8 @@ Result<OperatorState::Staged, Refusal> OperatorState::stage(const Batch& batch, 
             planned = add_to(plan, *rule, find_rule(rule->name), wall, staged);
         if (auto* set = std::get_if<Change<CredentialSet>>(&change))
             planned = add_to(plan, *set, find_credential_set(set->name), wall, staged);
+        if (auto* account = std::get_if<Change<Account>>(&change))
+            planned = add_to(plan, *account, find_account(account->name).get(), wall, staged);
         if (!planned) return planned.error();
     }
     auto made = make_true(plan, staged);
@@ -253,6 +293,12 @@ Result<void, Refusal> OperatorState::make_true(const Plan& plan, Staged& staged)
     if (sets_.size() > credential_sets_max)
         return refusal(Refusal::Kind::conflict, "TooManyCredentialSets",
                        fmt::format("more than {} credential sets; delete some", credential_sets_max));
+    for (auto& account : plan.accounts) {
+        if (account.differs()) replace_account(account.name, account.after, staged);
+    }
+    if (accounts_.size() > AccountTable::accounts_max)
+        return refusal(Refusal::Kind::conflict, "TooManyAccounts",
+                       fmt::format("more than {} accounts; delete some", AccountTable::accounts_max));
     for (auto& rule : plan.rules) {
         if (!rule.differs() || !rule.after) continue;
         auto added = add_rule(*rule.after, staged);
@@ -327,6 +373,23 @@ void OperatorState::take_set(const std::string& name, Staged& staged) {
     staged.undo.emplace_back([this, before = std::move(set.mapped())] { sets_.emplace(before.name, before); });
 }
 
+void OperatorState::replace_account(const std::string& name, const std::optional<Account>& after, Staged& staged) {
+    std::shared_ptr<const Account> before;
+    if (auto found = accounts_.find(name); found != accounts_.end()) {
+        before = found->second;
+        made_at_run_time_ -= weight_of(*before);
+        accounts_.erase(found);
+    }
+    if (after) {
+        made_at_run_time_ += weight_of(*after);
+        accounts_.emplace(name, std::make_shared<const Account>(*after));
+    }
+    staged.undo.emplace_back([this, name, before] {
+        accounts_.erase(name);
+        if (before) accounts_.emplace(name, before);
+    });
+}
+
 /// What the file's options and the credential sets say about a rule.
 Result<void, Refusal> OperatorState::check(const CacheRule& rule) const {
     auto objection = limits_.objection_to(rule);
@@ -369,6 +432,18 @@ const RuleText* OperatorState::find_rule(std::string_view name) const {
 const CredentialSet* OperatorState::find_credential_set(std::string_view name) const {
     auto set = sets_.find(name);
     return set == sets_.end() ? nullptr : &set->second;
+}
+
+std::shared_ptr<const Account> OperatorState::find_account(std::string_view name) const {
+    auto account = accounts_.find(name);
+    return account == accounts_.end() ? nullptr : account->second;
+}
+
+std::vector<const Account*> OperatorState::accounts_after(std::string_view after, std::size_t count_max) const {
+    std::vector<const Account*> found;
+    for (auto account = accounts_.upper_bound(after); account != accounts_.end() && found.size() < count_max; ++account)
+        found.push_back(account->second.get());
+    return found;
 }
 
 std::vector<const RuleText*> OperatorState::rules_after(std::string_view after, std::size_t count_max) const {

@@ -93,6 +93,7 @@ void read_credential_set_entry(ConfigSection& section, CredentialSet& set) {
         section.refuse(username ? "secondary_username" : "secondary_password",
                        "needs its other half: secondary_username and secondary_password go together");
     if (username && password) set.secondary = std::move(secondary);
+    set.scope = scope_of_file(set);
     section.refuse_unknown_keys();
 }
 

@@ -148,10 +148,24 @@ void add_server_members(Document& document, RuleOrigin origin, std::int64_t crea
     document["etag"] = std::move(etag);
 }
 
+/// What the ledger keeps besides.
+void add_kept_members(Document& document, const RuleText& rule) { document["creationDate"] = time_or_null(rule.created); }
+void add_kept_members(Document& document, const CredentialSet& set) {
+    document["creationDate"] = time_or_null(set.created);
+    document["scope"] = set.scope;
+}
+void take_kept_members(nlohmann::json&, RuleText&) {}
+void take_kept_members(nlohmann::json& document, CredentialSet& set) {
+    const auto scope = document.find("scope");
+    if (scope == document.end()) return;
+    if (scope->is_string()) set.scope = scope->get<std::string>();
+    document.erase(scope);
+}
+
 template <typename Value>
 std::string stored_text_of(const Value& value) {
     auto document = writable_part(value);
-    document["creationDate"] = time_or_null(value.created);
+    add_kept_members(document, value);
     return document.dump();
 }
 
@@ -166,6 +180,7 @@ Result<Value, std::string> from_stored(std::string_view name, std::string_view t
     const auto created = document.find("creationDate");
     if (created != document.end() && created->is_string())
         value.created = parse_rfc3339(created->get_ref<const std::string&>()).value_or(0);
+    take_kept_members(document, value);
     auto patched = patch(value, document, ReadOnlyMembers::ignored);
     if (!patched) return patched.error();
     return value;

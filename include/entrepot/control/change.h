@@ -1,7 +1,7 @@
 #pragma once
 // What somebody wants changed, and what came of it. A batch is true as a whole or not at all.
 
-#include "entrepot/rules/rule_document.h"
+#include "entrepot/rules/account_document.h"
 
 #include <functional>
 #include <optional>
@@ -19,6 +19,7 @@ struct Refusal {
         conflict,   ///< with what is there: a name, a target, a user of what would go
         changed,    ///< since the caller looked: its etag is not the present one
         read_only,  ///< from the configuration file, or a default
+        busy,       ///< too many changes wait
         storage,    ///< the ledger could not keep it; nothing has changed
     };
     Kind kind = Kind::invalid;
@@ -41,7 +42,7 @@ struct Change {
     Precondition when;
     std::function<Result<std::optional<Value>, std::string>(const Value* before)> edit;
 };
-using AnyChange = std::variant<Change<RuleText>, Change<CredentialSet>>;
+using AnyChange = std::variant<Change<RuleText>, Change<CredentialSet>, Change<Account>>;
 
 struct Batch {
     std::vector<AnyChange> changes;

@@ -1,9 +1,10 @@
 #pragma once
-// Everything an operator has said: cache rules and credential sets, those of the configuration file and those made at run time, side by side. It decides
+// Everything an operator has said: cache rules, credential sets and accounts, those of the configuration file and those made at run time, side by side. It decides
 // whether a batch of changes is sound, makes it true or leaves everything as it was, and says what the ledger has to keep. It does no I/O, and belongs to one
 // loop. A copy shares the rules and is independent: large batches are staged on one, away from the loop.
 
 #include "entrepot/control/change.h"
+#include "entrepot/rules/account_table.h"
 #include "entrepot/rules/config.h"
 #include "entrepot/rules/rule_book.h"
 #include "entrepot/store/ledger.h"
@@ -21,6 +22,7 @@ class OperatorState {
     /// kept; the error says why, for the log.
     Result<void, std::string> adopt(RuleText rule);
     Result<void, std::string> adopt(CredentialSet set);
+    Result<void, std::string> adopt(Account account);
     /// The same from the ledger's text. A value that this version cannot read is left alone; keys of others are none of our business.
     Result<void, std::string> restore(std::string_view key, std::string_view text);
 
@@ -37,14 +39,17 @@ class OperatorState {
 
     const RuleText* find_rule(std::string_view name) const;
     const CredentialSet* find_credential_set(std::string_view name) const;
+    std::shared_ptr<const Account> find_account(std::string_view name) const;
     /// By name, after `after`, at most `count_max`.
     std::vector<const RuleText*> rules_after(std::string_view after, std::size_t count_max) const;
     std::vector<const CredentialSet*> credential_sets_after(std::string_view after, std::size_t count_max) const;
+    std::vector<const Account*> accounts_after(std::string_view after, std::size_t count_max) const;
     /// Why a rule made at run time takes no part; "" when it does.
     std::string problem_of(std::string_view rule) const;
 
     const RuleBook& book() const noexcept { return book_; }
     const std::map<std::string, CredentialSet, std::less<>>& credential_sets() const noexcept { return sets_; }
+    const std::map<std::string, std::shared_ptr<const Account>, std::less<>>& accounts() const noexcept { return accounts_; }
     /// Changes with every change of what was made at run time.
     std::string etag() const;
 
@@ -66,6 +71,7 @@ class OperatorState {
     Result<void, Refusal> check_users_of(const std::string& set) const;
     std::vector<std::string> notes_about(const CacheRule& rule) const;
     void take_rule(const std::string& name, Staged& staged);
+    void replace_account(const std::string& name, const std::optional<Account>& after, Staged& staged);
     void put_set(const CredentialSet& set, Staged& staged);
     void take_set(const std::string& name, Staged& staged);
 
@@ -73,6 +79,7 @@ class OperatorState {
     RuleBook book_;
     std::map<std::string, CredentialSet, std::less<>> sets_;
     std::map<std::string, Idle, std::less<>> idle_;
+    std::map<std::string, std::shared_ptr<const Account>, std::less<>> accounts_;
     std::uint64_t made_at_run_time_ = 0;  ///< sum of what each value made at run time adds to the etag
 };
 

@@ -24,10 +24,18 @@ struct CredentialSet {
     std::optional<CredentialPair> secondary;
     RuleOrigin origin = RuleOrigin::file;
     std::int64_t created = 0;  ///< wall seconds; 0: unknown, as of sets from the file
+    /// Whose rights the ledger's grants are. It stays while a pair of references stays, so that a password can be rotated by moving from one pair to the
+    /// other; a set whose pairs all changed may be somebody else's, and inherits nothing. Never shown.
+    std::string scope;
 
     friend bool operator==(const CredentialSet&, const CredentialSet&) = default;
 };
 constexpr std::size_t credential_sets_max = 10'000;
+
+/// Of a set from the file: the same as long as its first pair is.
+std::string scope_of_file(const CredentialSet& set);
+/// Of a set made at run time, once it has become `after`; `before` is null when it is new, and `fresh` a number never used before.
+std::string scope_after(const CredentialSet* before, const CredentialSet& after, std::uint64_t fresh);
 
 /// Same pattern and lengths as rule names.
 bool is_credential_set_name(std::string_view name, RuleOrigin origin) noexcept;

@@ -33,6 +33,7 @@ CredentialSet full_set() {
     set.primary = {{SecretKind::file, "/etc/user"}, {SecretKind::file, "/etc/pass"}};
     set.secondary = CredentialPair{{SecretKind::env, "USER2"}, {SecretKind::systemd, "pass2"}};
     set.origin = RuleOrigin::api;
+    set.scope = "team-login#1";
     set.created = 1'800'000'000;
     return set;
 }
@@ -129,6 +130,25 @@ TEST_CASE("rule document: a credential set takes one pair or two, and never show
         CHECK_MESSAGE(refused.error().find(row.says) != std::string::npos, refused.error());
         CHECK(refused.error().find("hunter2") == std::string::npos);
     }
+}
+
+TEST_CASE("credential set: rights are inherited along a pair that stays, and by nobody else") {
+    const auto before = full_set();
+    auto after = before;
+    after.primary = *before.secondary;  // the usual rotation: the second becomes the first
+    after.secondary.reset();
+    CHECK(scope_after(&before, after, 2) == "team-login#1");
+    after.primary.password = {SecretKind::file, "/etc/other"};
+    CHECK(scope_after(&before, after, 2) == "team-login#0000000000000002");
+    CHECK(scope_after(nullptr, before, 3) == "team-login#0000000000000003");
+    after = before;
+    after.login_server = "quay.io";
+    CHECK(scope_after(&before, after, 4) != "team-login#1");
+    auto file = before, other_file = before;
+    other_file.primary.password = {SecretKind::file, "/etc/other"};
+    CHECK(scope_of_file(file) == scope_of_file(before));
+    CHECK(scope_of_file(file) != scope_of_file(other_file));
+    CHECK(credential_set_document(before, {}).dump().find("team-login#1") == std::string::npos);
 }
 
 TEST_CASE("rule document: the etag follows content, and health is no part of it") {
