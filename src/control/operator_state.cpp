@@ -20,13 +20,13 @@ std::string_view kind_of(const CredentialSet&) noexcept { return "credentialSet"
 std::string_view kind_of(const Account&) noexcept { return "account"; }
 std::string_view noun_of(const Account&) noexcept { return "account"; }
 std::string key_of(const Account& account) { return std::string(account_prefix) + account.name; }
-Document document_of(const Account& account) { return account_document(account); }
+JsonDocument document_of(const Account& account) { return account_document(account); }
 std::string_view noun_of(const RuleText&) noexcept { return "cache rule"; }
 std::string_view noun_of(const CredentialSet&) noexcept { return "credential set"; }
 std::string key_of(const RuleText& rule) { return std::string(rule_prefix) + rule.name; }
 std::string key_of(const CredentialSet& set) { return std::string(credential_set_prefix) + set.name; }
-Document document_of(const RuleText& rule) { return rule_document(rule); }
-Document document_of(const CredentialSet& set) { return credential_set_document(set, {}); }
+JsonDocument document_of(const RuleText& rule) { return rule_document(rule); }
+JsonDocument document_of(const CredentialSet& set) { return credential_set_document(set, {}); }
 
 RuleOrigin origin_of(const RuleText& rule) noexcept { return rule.origin; }
 RuleOrigin origin_of(const CredentialSet& set) noexcept { return set.origin; }
@@ -226,6 +226,21 @@ Result<void, std::string> OperatorState::restore(std::string_view key, std::stri
     return adopt(*std::move(rule));
 }
 
+void OperatorState::adopt_what_was_made_at_run_time(const OperatorState& before, std::vector<std::string>& complaints) {
+    auto take = [&](auto value) {
+        auto adopted = adopt(std::move(value));
+        if (!adopted) complaints.push_back(adopted.error());
+    };
+    for (auto& [name, account] : before.accounts_) take(*account);
+    for (auto& [name, set] : before.sets_) {
+        if (set.origin == RuleOrigin::api) take(set);
+    }
+    for (auto& rule : before.book_.list()) {
+        if (rule->origin() == RuleOrigin::api) take(rule->text());
+    }
+    for (auto& [name, idle] : before.idle_) take(idle.text);
+}
+
 template <typename Value>
 Result<void, Refusal> OperatorState::add_to(Plan& plan, const Change<Value>& change, const Value* before, std::int64_t wall,
                                             Staged& staged) const {
@@ -328,6 +343,7 @@ Result<void, Refusal> OperatorState::add_rule(const RuleText& text, Staged& stag
     if (notes.size() < Outcome::notes_max) {
         for (auto& note : notes_about(*rule)) notes.push_back(fmt::format("cache rule \"{}\" {}", text.name, note));
     }
+    staged.login_servers.emplace_back(rule->login_server());
     book_.add(std::move(rule));
     staged.undo.emplace_back([this, name = text.name] { book_.remove(name); });
     made_at_run_time_ += weight_of(text);

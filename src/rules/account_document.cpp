@@ -40,13 +40,13 @@ void read_kind(DocumentReader& reader, AccountChange& change) {
     change.kind = kind;
 }
 
-Document shown_part(const Account& account) {
-    Document document;
+JsonDocument shown_part(const Account& account) {
+    JsonDocument document;
     document["kind"] = name_of(account.kind);
-    document["repositories"] = Document::array();
+    document["repositories"] = JsonDocument::array();
     for (auto& pattern : account.repositories) document["repositories"].push_back(pattern.text());
-    document["creationDate"] = account.created == 0 ? Document() : Document(rfc3339(account.created));
-    document["expires"] = account.expires == 0 ? Document() : Document(rfc3339(account.expires));
+    document["creationDate"] = account.created == 0 ? JsonDocument() : JsonDocument(rfc3339(account.created));
+    document["expires"] = account.expires == 0 ? JsonDocument() : JsonDocument(rfc3339(account.expires));
     return document;
 }
 
@@ -69,8 +69,8 @@ Result<AccountChange, std::string> read_account_change(const nlohmann::json& doc
     return change;
 }
 
-Document account_document(const Account& account) {
-    Document document;
+JsonDocument account_document(const Account& account) {
+    JsonDocument document;
     document["name"] = account.name;
     document.update(shown_part(account));
     document["etag"] = etag_of(account);

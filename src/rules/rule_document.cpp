@@ -76,18 +76,18 @@ void read_pairs(DocumentReader& reader, CredentialSet& set) {
     if (pairs->size() == 2) set.secondary = read_pair(reader.inner("authCredentials", (*pairs)[1]));
 }
 
-Document texts(const std::vector<std::string>& list) {
-    auto array = Document::array();
+JsonDocument texts(const std::vector<std::string>& list) {
+    auto array = JsonDocument::array();
     for (const auto& text : list) array.push_back(text);
     return array;
 }
 
-Document text_or_null(const std::string& text) { return text.empty() ? Document() : Document(text); }
-Document time_or_null(std::int64_t wall) { return wall == 0 ? Document() : Document(rfc3339(wall)); }
+JsonDocument text_or_null(const std::string& text) { return text.empty() ? JsonDocument() : JsonDocument(text); }
+JsonDocument time_or_null(std::int64_t wall) { return wall == 0 ? JsonDocument() : JsonDocument(rfc3339(wall)); }
 
 /// The members that a client may write.
-Document writable_part(const RuleText& rule) {
-    Document document;
+JsonDocument writable_part(const RuleText& rule) {
+    JsonDocument document;
     document["sourceRepository"] = rule.source;
     document["targetRepository"] = rule.target;
     document["credentialSet"] = text_or_null(rule.credential_set);
@@ -115,8 +115,8 @@ std::string_view name_of(CredentialHealth::Status status) noexcept {
     return "Unknown";
 }
 
-Document health_document(const CredentialHealth& health) {
-    Document document;
+JsonDocument health_document(const CredentialHealth& health) {
+    JsonDocument document;
     document["status"] = name_of(health.status);
     document["errorCode"] = text_or_null(health.code);
     document["errorMessage"] = text_or_null(health.message);
@@ -124,24 +124,24 @@ Document health_document(const CredentialHealth& health) {
     return document;
 }
 
-Document pair_document(const CredentialPair& pair, std::size_t number) {
-    Document document;
+JsonDocument pair_document(const CredentialPair& pair, std::size_t number) {
+    JsonDocument document;
     document["name"] = fmt::format("Credential{}", number);
     document["usernameSecretIdentifier"] = pair.username.text();
     document["passwordSecretIdentifier"] = pair.password.text();
     return document;
 }
 
-Document writable_part(const CredentialSet& set) {
-    Document document;
+JsonDocument writable_part(const CredentialSet& set) {
+    JsonDocument document;
     document["loginServer"] = set.login_server;
-    document["authCredentials"] = Document::array({pair_document(set.primary, 1)});
+    document["authCredentials"] = JsonDocument::array({pair_document(set.primary, 1)});
     if (set.secondary) document["authCredentials"].push_back(pair_document(*set.secondary, 2));
     return document;
 }
 
 /// What both kinds end with.
-void add_server_members(Document& document, RuleOrigin origin, std::int64_t created, std::string etag) {
+void add_server_members(JsonDocument& document, RuleOrigin origin, std::int64_t created, std::string etag) {
     document["origin"] = entrepot::name_of(origin);
     document["creationDate"] = time_or_null(created);
     document["provisioningState"] = "Succeeded";
@@ -149,8 +149,8 @@ void add_server_members(Document& document, RuleOrigin origin, std::int64_t crea
 }
 
 /// What the ledger keeps besides.
-void add_kept_members(Document& document, const RuleText& rule) { document["creationDate"] = time_or_null(rule.created); }
-void add_kept_members(Document& document, const CredentialSet& set) {
+void add_kept_members(JsonDocument& document, const RuleText& rule) { document["creationDate"] = time_or_null(rule.created); }
+void add_kept_members(JsonDocument& document, const CredentialSet& set) {
     document["creationDate"] = time_or_null(set.created);
     document["scope"] = set.scope;
 }
@@ -226,18 +226,18 @@ Result<void, std::string> patch_credential_set(CredentialSet& set, const nlohman
     return {};
 }
 
-Document rule_document(const RuleText& rule) {
-    Document document;
+JsonDocument rule_document(const RuleText& rule) {
+    JsonDocument document;
     document["name"] = rule.name;
     document.update(writable_part(rule));
     document["credentialSetResourceId"] =
-        rule.credential_set.empty() ? Document() : Document("/credentialSets/" + rule.credential_set);
+        rule.credential_set.empty() ? JsonDocument() : JsonDocument("/credentialSets/" + rule.credential_set);
     add_server_members(document, rule.origin, rule.created, etag_of(rule));
     return document;
 }
 
-Document credential_set_document(const CredentialSet& set, const std::vector<CredentialHealth>& health) {
-    Document document;
+JsonDocument credential_set_document(const CredentialSet& set, const std::vector<CredentialHealth>& health) {
+    JsonDocument document;
     document["name"] = set.name;
     document.update(writable_part(set));
     auto& pairs = document["authCredentials"];

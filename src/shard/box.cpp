@@ -3,41 +3,17 @@
 #include "entrepot/base/log.h"
 
 #include <algorithm>
-#include <set>
 
 namespace entrepot {
 namespace {
 
 constexpr std::string_view version = "0.1.0";
 
-UpstreamSpec spec_of(const UpstreamConfig& config) {
-    UpstreamSpec spec;
-    spec.login_server = config.login_server;
-    for (auto& endpoint : config.endpoints) spec.endpoints.push_back(endpoint.url());
-    for (auto& realm : config.realms) spec.realms.push_back(realm.url());
-    spec.ca_file = config.ca_file;
-    spec.allow_private = config.allow_private;
-    return spec;
-}
-
-/// One per login server that a rule names, from the file or built in.
-std::vector<UpstreamSpec> specs_of(const Config& config, const RuleTable& rules) {
-    std::set<std::string> names;
-    for (auto& upstream : config.upstreams) names.insert(upstream.login_server);
-    for (auto& rule : rules.rules()) names.emplace(rule->login_server());
+/// Those of the file; login servers that only rules name are added with the rules.
+std::vector<UpstreamSpec> specs_of(const Config& config) {
     std::vector<UpstreamSpec> specs;
-    for (auto& name : names) specs.push_back(spec_of(config.upstream_of(name)));
+    for (auto& upstream : config.upstreams) specs.push_back(spec_of(upstream));
     return specs;
-}
-
-Credentials credentials_of(const Config& config) {
-    Credentials credentials;
-    for (auto& set : config.credential_sets) {
-        CredentialSpec spec{set.name, set.login_server, set.name, {set.primary}};
-        if (set.secondary) spec.logins.push_back(*set.secondary);
-        credentials.emplace(set.name, Credential::make(std::move(spec)));
-    }
-    return credentials;
 }
 
 Store::Options store_options(const StoreConfig& config) {
@@ -75,14 +51,9 @@ Result<std::unique_ptr<Box>, std::string> Box::open(const Config& config, Option
     box->admin_address_ = *admin;
     box->options_.upstream.own_addresses.push_back(admin->text());
 
-    auto rules = RuleTable::build(config.rules, config.rule_options);
-    if (!rules) return rules.error().message;
-    auto upstreams = UpstreamTable::make(specs_of(config, *rules), box->options_.upstream);
+    auto upstreams = UpstreamTable::make(specs_of(config), box->options_.upstream);
     if (!upstreams) return upstreams.error();
     box->upstreams_ = *std::move(upstreams);
-    auto routing = Routing::make(*std::move(rules), *box->upstreams_, credentials_of(config));
-    if (!routing) return routing.error();
-    box->routing_ = *std::move(routing);
     if (config.tls) {
         auto tls = TlsServerContext::load(config.tls->certificate, config.tls->private_key);
         if (!tls) return tls.error();
@@ -93,11 +64,14 @@ Result<std::unique_ptr<Box>, std::string> Box::open(const Config& config, Option
     auto store = Store::open(store_opening);
     if (!store) return store.error();
     box->store_ = *std::move(store);
+    auto control = Control::open(config, box->store_->ledger(), *box->upstreams_);
+    if (!control) return control.error();
+    box->control_ = *std::move(control);
     return box;
 }
 
 Result<void, std::string> Box::add_shard(unsigned index, std::unique_ptr<Ring> ring) {
-    SharedParts shared{*store_, *upstreams_, team_, routing_, tls_.get()};
+    SharedParts shared{*store_, *upstreams_, team_, control_->routing(), tls_.get()};
     auto shard = Shard::make(std::move(ring), shared, options_.shard);
     if (!shard) return shard.error();
     shards_[index] = *std::move(shard);
@@ -112,6 +86,7 @@ void Box::connect() {
     }
     for (auto& shard : shards_) shard->meet(all);
     upstreams_->set_home(shards_.front()->loop());
+    control_->set_publish([this](std::shared_ptr<const Routing> routing) { return publish(std::move(routing)); });
     store_->set_pressure_relief([this] { return shards_.front()->cache().relieve_pressure(); });
 }
 
@@ -129,9 +104,14 @@ Task<void> Box::tell_every_shard(Step step) {
     }
 }
 
+Task<void> Box::publish(std::shared_ptr<const Routing> routing) {
+    auto use = [&routing](Shard& shard) { shard.registry().use(routing); };
+    co_await tell_every_shard(use);
+}
+
 void Box::start(std::function<void(Result<void, std::string>)> ready) {
     starting_ = true;
-    control_.start(start_all(std::move(ready)));
+    services_.start(start_all(std::move(ready)));
 }
 
 Task<void> Box::start_all(std::function<void(Result<void, std::string>)> ready) {
@@ -166,7 +146,7 @@ void Box::stop() noexcept {
     stop_message_.box = this;
     stop_message_.run = [](Message& message) {
         auto& box = *static_cast<StopMessage&>(message).box;
-        box.control_.start(box.stop_all());
+        box.services_.start(box.stop_all());
     };
     shards_.front()->loop().post(stop_message_);
 }

@@ -56,7 +56,7 @@ struct Step {
     Action action = Action::unchanged;
     std::string_view kind;  ///< "cacheRule", "credentialSet", "account"
     std::string name;
-    Document before, after;
+    JsonDocument before, after;
 };
 std::string_view name_of(Step::Action action) noexcept;  ///< "create", "update", "delete", "unchanged"
 

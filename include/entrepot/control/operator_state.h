@@ -26,10 +26,14 @@ class OperatorState {
     /// The same from the ledger's text. A value that this version cannot read is left alone; keys of others are none of our business.
     Result<void, std::string> restore(std::string_view key, std::string_view text);
 
+    /// All that `before` has of it, those that took no part as well; what the file forbids adds a line to `complaints`.
+    void adopt_what_was_made_at_run_time(const OperatorState& before, std::vector<std::string>& complaints);
+
     /// A batch that was made true, what the ledger has to keep, and what would undo it.
     struct Staged {
         Outcome outcome;
         std::vector<LedgerChange> keep;
+        std::vector<std::string> login_servers;   ///< of the rules that came or changed
         std::vector<std::function<void()>> undo;  ///< in the order of doing
     };
     /// Nothing has changed when it is refused.

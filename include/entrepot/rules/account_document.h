@@ -22,7 +22,7 @@ struct AccountChange {
 Result<AccountChange, std::string> read_account_change(const nlohmann::json& document);
 
 /// Everything that may be shown, the etag last.
-Document account_document(const Account& account);
+JsonDocument account_document(const Account& account);
 std::string etag_of(const Account& account);
 
 /// The text that the ledger keeps, with the hash, and back.

@@ -16,7 +16,7 @@
 namespace entrepot {
 
 /// Members in the order in which they are written.
-using Document = nlohmann::ordered_json;
+using JsonDocument = nlohmann::ordered_json;
 
 /// What a document may hold besides the members that a client may write.
 enum class ReadOnlyMembers : std::uint8_t { refused, ignored };
@@ -38,9 +38,9 @@ struct CredentialHealth {
 };
 
 /// Everything that can be read, the etag last.
-Document rule_document(const RuleText& rule);
+JsonDocument rule_document(const RuleText& rule);
 /// `health` by pair; fewer entries than pairs leave the rest unknown.
-Document credential_set_document(const CredentialSet& set, const std::vector<CredentialHealth>& health);
+JsonDocument credential_set_document(const CredentialSet& set, const std::vector<CredentialHealth>& health);
 
 /// What a change would collide with: 16 hex digits that depend on everything a client may write, the name and the time of creation.
 std::string etag_of(const RuleText& rule);

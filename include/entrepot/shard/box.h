@@ -4,6 +4,7 @@
 //
 //   open ──> add_shard (each on its thread) ──> connect ──> loops run ──start()──> serving ──stop()──> drained, loops stopped ──> remove_shard (each on its thread)
 
+#include "entrepot/control/control.h"
 #include "entrepot/rules/config.h"
 #include "entrepot/shard/shard.h"
 
@@ -40,12 +41,14 @@ class Box {
     Shard& shard(unsigned index) noexcept { return *shards_[index]; }
     std::size_t shard_count() const noexcept { return shards_.size(); }
     Store& store() noexcept { return *store_; }
+    Control& control() noexcept { return *control_; }
 
   private:
     explicit Box(Options options) : options_(std::move(options)) {}
     Task<void> start_all(std::function<void(Result<void, std::string>)> ready);
     Task<Result<void, std::string>> start_parts();
     Task<void> stop_all();
+    Task<void> publish(std::shared_ptr<const Routing> routing);
     template <typename Step>
     Task<void> tell_every_shard(Step step);
     template <typename Phase>
@@ -60,13 +63,13 @@ class Box {
     std::unique_ptr<TlsServerContext> tls_;
     std::unique_ptr<Store> store_;
     std::unique_ptr<UpstreamTable> upstreams_;
-    std::shared_ptr<const Routing> routing_;
+    std::unique_ptr<Control> control_;
     CacheTeam team_;
     std::vector<std::unique_ptr<Shard>> shards_;
     Instant started_{};
     StopMessage stop_message_;
     std::atomic<bool> stop_asked_{false};
-    TaskGroup control_;  ///< on shard 0's loop
+    TaskGroup services_;  ///< on shard 0's loop
     bool store_started_ = false;
     bool starting_ = false;
     Condition start_ended_;

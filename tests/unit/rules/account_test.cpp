@@ -105,7 +105,7 @@ TEST_CASE("account document: what the ledger keeps comes back whole, what the AP
     auto shown = account_document(made);
     CHECK(shown["name"] == "alice");
     CHECK(shown["kind"] == "password");
-    CHECK(shown["repositories"] == Document({"hub/*", "team/**"}));
+    CHECK(shown["repositories"] == JsonDocument({"hub/*", "team/**"}));
     CHECK(shown["expires"] == "2027-01-15T08:00:00Z");
     CHECK(shown.dump().find("argon") == std::string::npos);
     CHECK_FALSE(account_from_stored("alice", "no JSON").has_value());
