@@ -1,62 +1,202 @@
 #include "entrepot/admin/admin.h"
 
-#include "entrepot/net/address.h"
+#include "entrepot/admin/json_document.h"
+#include "entrepot/http/conditional.h"
+#include "entrepot/http/url.h"
+#include "entrepot/io/blocking.h"
+
+#include "admin/router.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 
 namespace entrepot {
+
+/// What outlives the head that it was read from.
+struct Admin::Question {
+    Method method = Method::get;
+    std::string if_match, if_none_match;
+    std::string content_type;
+    bool has_body = false;
+    bool client_left = false;
+};
+
 namespace {
 
-constexpr std::size_t head_bytes_max = 512;
-constexpr std::string_view prometheus_text = "text/plain; version=0.0.4; charset=utf-8";
+constexpr std::size_t head_bytes_max = 4096;
+constexpr std::size_t entity_tag_bytes_max = 128;
+constexpr Duration large_body_wait = seconds(10);
 
-/// `message` is one of our own, with nothing in it to escape.
-std::string error_body(std::uint16_t status, std::string_view message) {
-    return fmt::format("{{\"status\":{},\"message\":\"{}\"}}\n", status, message);
+std::string_view code_of(std::uint16_t status) {
+    switch (status) {
+        case 408: return "TooSlow";
+        case 413: return "BodyTooLarge";
+        case 414: return "TargetTooLong";
+        case 417: return "ExpectationFailed";
+        case 431: return "HeadTooLarge";
+        case 501: return "MethodUnknown";
+        case 505: return "VersionUnknown";
+        default: return "RequestMalformed";
+    }
 }
 
-}  // namespace
-
-std::string Admin::refuse(std::uint16_t status, std::string_view message) { return error_body(status, message); }
-
-/// Names a browser page of somewhere else could have put there (DNS rebinding) are refused: only addresses and localhost.
-bool Admin::host_is_local(const RequestHead& head) const noexcept {
-    auto host = head.host;
+/// Names that a browser page of somewhere else could have put there (DNS rebinding) are not ours: only addresses and localhost are.
+bool is_own_host(std::string_view host) {
     auto colon = host.rfind(':');
     if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) host = host.substr(0, colon);
     return host.empty() || host == "localhost" || Address::parse(host, 0).has_value();
 }
 
-Task<After> Admin::handle(Exchange& exchange) {
-    auto& head = exchange.head();
-    bool reads = head.method == Method::get || head.method == Method::head;
-    if (!reads) {
-        exchange.close_after();
-        co_return co_await reply(exchange, 405, "application/json", error_body(405, "this address answers GET and HEAD"));
+std::string joined(FieldValues lines) {
+    std::string text;
+    for (auto line : lines) {
+        if (!text.empty()) text += ", ";
+        text += line;
     }
-    if (!host_is_local(head))
-        co_return co_await reply(exchange, 403, "application/json", error_body(403, "the Host is not an address of this server"));
-    if (head.path == "/healthz") co_return co_await reply(exchange, 200, "text/plain", "ok\n");
-    if (head.path == "/readyz")
-        co_return co_await reply(exchange, ready_ ? 200 : 503, "text/plain", ready_ ? "ready\n" : "not ready\n");
-    if (head.path == "/metrics") co_return co_await reply(exchange, 200, prometheus_text, metrics_page(sources_));
-    if (head.path == "/api/v1/status")
-        co_return co_await reply(exchange, 200, "application/json", status_document(sources_, ready_));
-    co_return co_await reply(exchange, 404, "application/json",
-                             error_body(404, "there is no such page: try /metrics, /healthz, /readyz or /api/v1/status"));
+    return text;
 }
 
-Task<After> Admin::reply(Exchange& exchange, std::uint16_t status, std::string_view media_type, std::string body) {
+/// `*`, or one strong entity tag (RFC 9110 section 8.8.3): which of two was meant nobody could tell.
+bool is_single_tag(std::string_view text) {
+    if (text == "*") return true;
+    bool quoted = text.size() >= 2 && text.size() <= entity_tag_bytes_max && text.front() == '"' && text.back() == '"';
+    return quoted && text.find('"', 1) == text.size() - 1 && text.find(' ') == std::string_view::npos;
+}
+
+bool is_json(std::string_view content_type, Method method) {
+    auto semicolon = std::min(content_type.find(';'), content_type.size());
+    auto type = content_type.substr(0, semicolon);
+    while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
+    auto is = [](std::string_view text, std::string_view lower) {
+        return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
+                          [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a) == b; });
+    };
+    std::string parameter;
+    for (char c : content_type.substr(semicolon)) {
+        if (c != ' ' && c != '\t' && c != '"') parameter += c;
+    }
+    if (!parameter.empty() && parameter != ";" && !is(parameter, ";charset=utf-8")) return false;
+    return is(type, "application/json") || (method == Method::patch && is(type, "application/merge-patch+json"));
+}
+
+ApiError body_refused(const Error& error, std::size_t bytes_max) {
+    if (error.code == Code::too_large) return {413, "BodyTooLarge", fmt::format("the body is longer than {} bytes", bytes_max)};
+    if (error.code == Code::timeout) return {408, "TooSlow", "the body did not arrive in time"};
+    return {400, "RequestMalformed", "the body is not framed as the head says"};
+}
+
+}  // namespace
+
+bool ApiCall::if_match_holds(std::string_view etag) const noexcept {
+    if (if_match.empty() || if_match == "*") return true;
+    return std::string_view(if_match).substr(1, if_match.size() - 2) == etag;
+}
+
+std::string Admin::refuse(std::uint16_t status, std::string_view message) {
+    return write_json(ApiReply(ApiError(status, code_of(status), std::string(message))).json) + "\n";
+}
+
+Task<After> Admin::handle(Exchange& exchange) {
+    Question question;
+    auto reply = co_await answer(exchange, question);
+    if (question.client_left) co_return After::abort;
+    ASSERT(reply);
+    bool is_not_modified = question.method == Method::get && reply->status == 200 && !reply->etag.empty() &&
+                           !question.if_none_match.empty() &&
+                           if_none_match_hits(std::array{std::string_view(question.if_none_match)}, "\"" + reply->etag + "\"");
+    if (is_not_modified) reply->status = 304;
+    co_return co_await send(exchange, *reply);
+}
+
+/// Nothing when the client left while it was to send its body.
+Task<std::optional<ApiReply>> Admin::answer(Exchange& exchange, Question& question) {
+    auto& head = exchange.head();
+    if (!is_own_host(head.host))
+        co_return ApiError(403, "HostForeign", "the Host is not an address of this server, or localhost");
+    auto found = find_route(routes_, head.method, head.path);
+    if (found.allow.empty())
+        co_return ApiError(404, "NotFound", "there is no such page: try /metrics, /healthz, /readyz or /api/v1/status");
+    if (!found.route) {
+        auto reply = ApiReply(ApiError(405, "MethodNotAllowed", fmt::format("this path answers {}", found.allow)));
+        co_return std::move(reply.with("Allow", std::move(found.allow)));
+    }
+    question.method = found.route->method;
+    question.if_match = joined(head.if_match);
+    question.if_none_match = joined(head.if_none_match);
+    question.content_type = head.content_type;
+    question.has_body = has_body(head);
+    auto query = ApiQuery::parse(head.query, found.route->query);
+    if (!query) co_return query.error();
+    auto name = percent_decode(found.name);
+    ASSERT(name);  // the head parser checked every escape
+    auto peer = exchange.peer() ? *exchange.peer() : Peer();
+    ApiCall call{context_, question.method, *std::move(name), *std::move(query), nullptr, {}, {}, std::move(peer)};
+    exchange.release_head();
+    co_return co_await call_handler(exchange, question, *found.route, call);
+}
+
+Task<std::optional<ApiReply>> Admin::call_handler(Exchange& exchange, Question& question, const AdminRoute& route,
+                                                  ApiCall& call) {
+    bool changes = question.method != Method::get;
+    if (!question.if_match.empty() && !is_single_tag(question.if_match))
+        co_return ApiError(400, "PreconditionInvalid", "If-Match must be * or one entity tag in quotes");
+    if (changes && !question.if_none_match.empty() && !is_single_tag(question.if_none_match))
+        co_return ApiError(400, "PreconditionInvalid", "If-None-Match must be * or one entity tag in quotes");
+    call.if_match = question.if_match;
+    call.if_none_match = question.if_none_match;
+    if (route.body_bytes_max == 0) {
+        if (question.has_body) co_return ApiError(400, "BodyUnexpected", "this takes no body");
+        co_return co_await route.handler(call);
+    }
+    auto body = co_await read_document(exchange, question, route.body_bytes_max);
+    if (!body) co_return question.client_left ? std::nullopt : std::optional(body.error());
+    call.body = *std::move(body);
+    co_return co_await route.handler(call);
+}
+
+Task<Result<nlohmann::json, ApiReply>> Admin::read_document(Exchange& exchange, Question& question, std::size_t bytes_max) {
+    if (!question.has_body) co_return ApiReply(ApiError(400, "BodyMissing", "this needs a JSON object as its body"));
+    if (!is_json(question.content_type, question.method))
+        co_return ApiReply(
+            ApiError(415, "NotJson", "the body must be JSON in UTF-8, and Content-Type must say application/json"));
+    bool is_large = bytes_max > api_body_bytes_max;
+    if (is_large && !co_await large_bodies_.acquire(Loop::current().time() + large_body_wait)) {
+        ApiReply busy(ApiError(503, "Busy", "others are changing many things at once: try again in a few seconds"));
+        co_return std::move(busy.with("Retry-After", "5"));
+    }
+    auto text = co_await exchange.read_body(bytes_max);
+    auto parse = [&] { return parse_json_strictly(*text); };
+    Result<nlohmann::json, std::string> parsed = std::string();
+    if (text && text->size() > api_body_bytes_max) parsed = co_await run_blocking(Lane::resolver, parse);
+    else if (text) parsed = parse();
+    if (is_large) large_bodies_.release();
+    if (!text) {
+        question.client_left = text.error().code == Code::closed || text.error().code == Code::reset;
+        co_return ApiReply(body_refused(text.error(), bytes_max));
+    }
+    if (!parsed) co_return ApiReply(ApiError(400, "BodyInvalid", fmt::format("the body {}", parsed.error())));
+    if (!parsed->is_object()) co_return ApiReply(ApiError(400, "BodyInvalid", "the body must be a JSON object"));
+    co_return *std::move(parsed);
+}
+
+Task<After> Admin::send(Exchange& exchange, ApiReply& reply) {
+    bool is_json_reply = !reply.json.is_null();
+    auto body = is_json_reply ? write_json(reply.json) + "\n" : std::move(reply.text);
+    bool has_content = reply.status != 204 && reply.status != 304;
     std::array<char, head_bytes_max> space;
     HeadWriter writer(space);
-    exchange.begin(writer, status);
-    auto head = writer.field("Content-Type", media_type)
-                    .field("Content-Length", body.size())
-                    .prepared("X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n")
-                    .finish();
+    exchange.begin(writer, reply.status);
+    if (has_content)
+        writer.field("Content-Type", is_json_reply ? "application/json" : reply.media_type).field("Content-Length", body.size());
+    if (!reply.etag.empty()) writer.field("ETag", "\"" + reply.etag + "\"");
+    for (auto& [name, value] : reply.fields) {
+        if (is_field_value(value)) writer.field(name, value);
+    }
+    auto head = writer.prepared("X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n").finish();
     ASSERT(head);
-    auto bytes = exchange.is_head_request() ? Bytes() : bytes_of(body);
+    auto bytes = exchange.is_head_request() || !has_content ? Bytes() : bytes_of(body);
     auto sent = co_await exchange.send_last(bytes_of(*head), bytes);
     co_return sent ? exchange.finished() : After::abort;
 }

@@ -32,7 +32,9 @@ std::string_view explain(std::uint16_t status) {
 /// released the chunk with a pipelined request behind it.
 class Connection : public ListLink {
   public:
-    Connection(Connections& all, Stream& stream) noexcept : all_(all), stream_(stream) { all_.live_.push_back(*this); }
+    Connection(Connections& all, Stream& stream, const Peer* peer) noexcept : all_(all), stream_(stream), peer_(peer) {
+        all_.live_.push_back(*this);
+    }
     ~Connection() { unlink(); }
 
     Task<CloseHow> converse();
@@ -60,6 +62,7 @@ class Connection : public ListLink {
 
     Connections& all_;
     Stream& stream_;
+    const Peer* peer_;
     RequestHead head_;
     RequestHeadParser parser_;
     Chunk chunk_;
@@ -76,6 +79,7 @@ class Connection::OpenExchange final : public Exchange {
   public:
     OpenExchange(Connection& connection, bool may_keep, std::string_view date) noexcept
         : Exchange(connection.stream_, connection.head_, may_keep, date), connection_(connection) {}
+    const Peer* peer() const noexcept override { return connection_.peer_; }
     void release_head() noexcept override { connection_.release_chunk(); }
     Task<Result<std::string>> read_body(std::size_t bytes_max) override {
         auto body = co_await connection_.read_body(bytes_max);
@@ -254,11 +258,13 @@ Task<void> Connection::refuse() {
 void Connections::start(int socket) { tasks_.start(serve(socket)); }
 
 Task<void> Connections::serve(int socket) {
+    // Most listeners do not ask, and an idle connection owns nothing it does not need.
+    auto peer = options_.identifies_peers ? std::make_unique<Peer>(identify_peer(socket)) : nullptr;
     auto stream = co_await open_stream(socket);
     if (stream) {
         auto how = CloseHow::orderly;
         {
-            Connection connection(*this, *stream);
+            Connection connection(*this, *stream, peer.get());
             how = co_await connection.converse();
         }
         co_await stream->close(how);

@@ -122,13 +122,14 @@ Task<void> Box::start_all(std::function<void(Result<void, std::string>)> ready) 
 }
 
 Task<Result<void, std::string>> Box::start_parts() {
-    MetricSources sources;
+    AdminContext context;
+    auto& sources = context.metrics;
     for (auto& shard : shards_) sources.shards.push_back(shard->metric_sources());
     sources.store = &store_->counters();
     sources.upstreams = upstreams_.get();
     sources.started = started_;
     sources.version = version;
-    auto admin = shards_.front()->open_admin(admin_address_, std::move(sources));
+    auto admin = shards_.front()->open_admin(admin_address_, std::move(context));
     if (!admin) co_return admin;
     shards_.front()->start_admin();
     auto loaded = co_await store_->start();

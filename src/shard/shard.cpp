@@ -4,6 +4,8 @@ namespace entrepot {
 namespace {
 
 constexpr Duration drain_check_interval = milliseconds(10);
+constexpr std::size_t admin_connections_max = 128;  // few callers, and outside of what descriptors.h shares out
+constexpr Duration admin_idle_timeout = seconds(30);
 
 }  // namespace
 
@@ -35,10 +37,18 @@ void Shard::meet(const std::vector<Shard*>& all) {
     }
 }
 
-Result<void, std::string> Shard::open_admin(const Address& address, MetricSources sources) {
+Connections::Options Shard::AdminParts::admin_connections() {
+    Connections::Options options;
+    options.connections_max = admin_connections_max;
+    options.idle_timeout = admin_idle_timeout;
+    options.identifies_peers = true;
+    return options;
+}
+
+Result<void, std::string> Shard::open_admin(const Address& address, AdminContext context) {
     auto listener = Listener::open(address, Accepting::with_first_bytes);
     if (!listener) return listener.error();
-    admin_ = std::make_unique<AdminParts>(loop_, *std::move(listener), std::move(sources));
+    admin_ = std::make_unique<AdminParts>(loop_, *std::move(listener), std::move(context));
     return {};
 }
 

@@ -31,6 +31,7 @@ class SimRing final : public Ring, private Waiter {
     int bind_and_listen(int fd, const sockaddr* address, socklen_t length, int backlog) override;
     int bind(int fd, const sockaddr* address, socklen_t length) override;
     int set_option(int fd, int level, int name, const void* value, socklen_t length) override;
+    int get_option(int fd, int level, int name, void* value, socklen_t* length) override;
     int local_address(int fd, sockaddr* address, socklen_t* length) override;
     int peer_address(int fd, sockaddr* address, socklen_t* length) override;
     std::int64_t send_now(int fd, Bytes head, Bytes body, int flags) override;

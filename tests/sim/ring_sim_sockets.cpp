@@ -135,6 +135,12 @@ int SimRing::set_option(int fd, int level, int name, const void* value, socklen_
     return 0;
 }
 
+/// What is asked for in the server is asked of Unix sockets, and there are none here.
+int SimRing::get_option(int fd, int, int, void*, socklen_t*) {
+    socket_of(fd);
+    return -ENOPROTOOPT;
+}
+
 int SimRing::local_address(int fd, sockaddr* address, socklen_t* length) {
     socket_of(fd)->local.copy_to(address, length);
     return 0;

@@ -1,28 +1,45 @@
 #pragma once
-// The admin listener's pages: health, readiness, metrics, status. Reading only; who may reach it is the listener's address. It shares nothing with the registry listener
-// but the way connections are served.
+// The admin listener: health, readiness, metrics, and the API (include/entrepot/admin/route.h says how its table is made). It shares nothing with the registry listener but
+// the way connections are served. It answers one request in these steps, and the first that refuses ends it:
+//
+//   Host is ours ──> path and method are in the table ──> who asks may do so ──> query ──> body ──> handler ──> answer
 
 #include "entrepot/admin/metrics.h"
+#include "entrepot/admin/route.h"
+#include "entrepot/io/await.h"
 #include "entrepot/server/exchange.h"
 
 namespace entrepot {
 
+/// What handlers work with. Everything outlives the admin listener.
+struct AdminContext {
+    MetricSources metrics;
+    bool ready = false;  ///< the server serves: /readyz
+};
+
 class Admin final : public RequestHandler {
   public:
-    explicit Admin(MetricSources sources) : sources_(std::move(sources)) {}
+    explicit Admin(AdminContext context, std::span<const AdminRoute> routes = admin_routes())
+        : context_(std::move(context)), routes_(routes) {}
 
     Task<After> handle(Exchange& exchange) override;
     std::string refuse(std::uint16_t status, std::string_view message) override;
 
     /// Until then, and again from the shutdown on, /readyz says 503.
-    void set_ready(bool ready) noexcept { ready_ = ready; }
+    void set_ready(bool ready) noexcept { context_.ready = ready; }
 
   private:
-    Task<After> reply(Exchange& exchange, std::uint16_t status, std::string_view media_type, std::string body);
-    bool host_is_local(const RequestHead& head) const noexcept;
+    struct Question;
+    Task<std::optional<ApiReply>> answer(Exchange& exchange, Question& question);
+    Task<std::optional<ApiReply>> call_handler(Exchange& exchange, Question& question, const AdminRoute& route, ApiCall& call);
+    Task<Result<nlohmann::json, ApiReply>> read_document(Exchange& exchange, Question& question, std::size_t bytes_max);
+    Task<After> send(Exchange& exchange, ApiReply& reply);
 
-    MetricSources sources_;
-    bool ready_ = false;
+    static constexpr std::size_t large_bodies_max = 2, large_bodies_waiting_max = 16;
+
+    AdminContext context_;
+    std::span<const AdminRoute> routes_;
+    Semaphore large_bodies_{large_bodies_max, large_bodies_waiting_max};
 };
 
 }  // namespace entrepot

@@ -59,6 +59,7 @@ class Ring {
     virtual int bind(int fd, const sockaddr* address,
                      socklen_t length) = 0;  ///< where a connection comes from; its port is chosen late
     virtual int set_option(int fd, int level, int name, const void* value, socklen_t length) = 0;
+    virtual int get_option(int fd, int level, int name, void* value, socklen_t* length) = 0;
     virtual int local_address(int fd, sockaddr* address, socklen_t* length) = 0;
     virtual int peer_address(int fd, sockaddr* address, socklen_t* length) = 0;
     virtual std::int64_t send_now(int fd, Bytes head, Bytes body, int flags) = 0;  ///< one sendmsg of two pieces, MSG_DONTWAIT

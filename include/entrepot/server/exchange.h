@@ -7,6 +7,7 @@
 #include "entrepot/http/head_writer.h"
 #include "entrepot/http/request_head.h"
 #include "entrepot/io/loop.h"
+#include "entrepot/net/peer.h"
 #include "entrepot/net/stream.h"
 
 #include <string>
@@ -34,6 +35,9 @@ class Exchange {
     const RequestHead& head() const noexcept { return head_; }
     bool is_head_request() const noexcept { return is_head_; }
     Stream& stream() noexcept { return stream_; }
+
+    /// Who asks; null unless Connections::Options ask for it. Valid as long as the exchange.
+    virtual const Peer* peer() const noexcept = 0;
 
     /// Gives the receive buffer back. No view into the head may be used afterwards.
     virtual void release_head() noexcept = 0;

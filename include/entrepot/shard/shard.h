@@ -37,7 +37,7 @@ class Shard {
     /// Before the loops run: the acceptors of the same address on every shard.
     void meet(const std::vector<Shard*>& all);
     /// Opens the admin listener here, with its own connections.
-    Result<void, std::string> open_admin(const Address& address, MetricSources sources);
+    Result<void, std::string> open_admin(const Address& address, AdminContext context);
 
     Loop& loop() noexcept { return loop_; }
     Cache& cache() noexcept { return cache_; }
@@ -60,8 +60,10 @@ class Shard {
 
   private:
     struct AdminParts {
-        AdminParts(Loop& loop, std::unique_ptr<Listener> listener, MetricSources sources)
-            : admin(std::move(sources)), connections(admin, nullptr, {}), acceptor(loop, std::move(listener), connections) {}
+        AdminParts(Loop& loop, std::unique_ptr<Listener> listener, AdminContext context)
+            : admin(std::move(context)), connections(admin, nullptr, admin_connections()),
+              acceptor(loop, std::move(listener), connections) {}
+        static Connections::Options admin_connections();
         Admin admin;
         Connections connections;
         Acceptor acceptor;
