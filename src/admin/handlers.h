@@ -11,4 +11,20 @@ Task<ApiReply> show_ready(ApiCall& call);
 Task<ApiReply> show_metrics(ApiCall& call);
 Task<ApiReply> show_status(ApiCall& call);
 
+// api_resources.cpp
+Task<ApiReply> list_rules(ApiCall& call);
+Task<ApiReply> show_rule(ApiCall& call);
+Task<ApiReply> put_rule(ApiCall& call);
+Task<ApiReply> patch_rule(ApiCall& call);
+Task<ApiReply> delete_rule(ApiCall& call);
+Task<ApiReply> list_credential_sets(ApiCall& call);
+Task<ApiReply> show_credential_set(ApiCall& call);
+Task<ApiReply> put_credential_set(ApiCall& call);
+Task<ApiReply> patch_credential_set(ApiCall& call);
+Task<ApiReply> delete_credential_set(ApiCall& call);
+
+// api_apply.cpp
+Task<ApiReply> apply_document(ApiCall& call);
+Task<ApiReply> export_document(ApiCall& call);
+
 }  // namespace entrepot

@@ -78,11 +78,12 @@ Result<json, std::string> parse_json_strictly(std::string_view text) {
     return json::parse(text, nullptr, false);
 }
 
-std::string write_json(const json& document) {
-    auto text = document.dump(-1, ' ', true, json::error_handler_t::replace);
+namespace {
+
+/// ASCII by now, and outside of strings none of these occurs.
+std::string without_markup(std::string_view text) {
     std::string safe;
     safe.reserve(text.size() + 1);
-    // Outside of strings none of these occurs.
     for (char c : text) {
         switch (c) {
             case '<': safe += "\\u003c"; break;
@@ -93,6 +94,16 @@ std::string write_json(const json& document) {
         }
     }
     return safe;
+}
+
+}  // namespace
+
+std::string write_json(const json& document) {
+    return without_markup(document.dump(-1, ' ', true, json::error_handler_t::replace));
+}
+
+std::string write_json(const nlohmann::ordered_json& document) {
+    return without_markup(document.dump(-1, ' ', true, json::error_handler_t::replace));
 }
 
 }  // namespace entrepot

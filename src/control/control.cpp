@@ -91,9 +91,12 @@ Task<Result<Outcome, Refusal>> Control::change(Batch batch) {
     co_return *std::move(waiting.outcome);
 }
 
+bool Control::is_large(const Waiting* one) noexcept {
+    return one->batch.compose || one->batch.changes.size() >= large_batch_from;
+}
+
 /// All that wait, in their order, up to the next large one, which has a turn to itself.
 Control::Turn Control::next_turn() {
-    auto is_large = [](const Waiting* one) { return one->batch.changes.size() >= large_batch_from; };
     auto end = std::find_if(waiting_.begin(), waiting_.end(), is_large);
     if (end == waiting_.begin()) ++end;
     Turn turn(waiting_.begin(), end);
@@ -104,8 +107,7 @@ Control::Turn Control::next_turn() {
 Task<void> Control::run(Turn turn) {
     auto wall = wall_seconds();
     std::unique_ptr<OperatorState> copy;
-    bool large = turn.front()->batch.changes.size() >= large_batch_from;
-    if (large) copy = co_await stage_away(*turn.front(), wall);
+    if (is_large(turn.front())) copy = co_await stage_away(*turn.front(), wall);
     else stage_here(turn, wall);
     bool changes = std::any_of(turn.begin(), turn.end(), [](auto* one) { return !one->outcome; });
     if (!changes) co_return;

@@ -276,11 +276,18 @@ Result<OperatorState::Staged, Refusal> OperatorState::stage(const Batch& batch, 
     if (!batch.state_etag.empty() && batch.state_etag != etag())
         return refusal(Refusal::Kind::changed, "Changed",
                        "rules or credential sets have changed since they were read; read them again and repeat");
+    if (!batch.compose) return stage(batch.changes, wall);
+    auto changes = batch.compose(*this);
+    if (!changes) return changes.error();
+    return stage(*changes, wall);
+}
+
+Result<OperatorState::Staged, Refusal> OperatorState::stage(const std::vector<AnyChange>& changes, std::int64_t wall) {
     Plan plan;
     Staged staged;
     staged.undo.emplace_back([this, before = made_at_run_time_] { made_at_run_time_ = before; });
-    staged.outcome.steps.reserve(batch.changes.size());
-    for (auto& change : batch.changes) {
+    staged.outcome.steps.reserve(changes.size());
+    for (auto& change : changes) {
         Result<void, Refusal> planned;
         if (auto* rule = std::get_if<Change<RuleText>>(&change))
             planned = add_to(plan, *rule, find_rule(rule->name), wall, staged);
@@ -476,6 +483,12 @@ std::vector<const CredentialSet*> OperatorState::credential_sets_after(std::stri
     for (auto set = sets_.upper_bound(after); set != sets_.end() && found.size() < count_max; ++set)
         found.push_back(&set->second);
     return found;
+}
+
+RuleList OperatorState::rules_made_at_run_time() const {
+    auto rules = book_.list();
+    std::erase_if(rules, [](auto& rule) { return rule->origin() != RuleOrigin::api; });
+    return rules;
 }
 
 std::string OperatorState::problem_of(std::string_view rule) const {

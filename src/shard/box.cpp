@@ -123,6 +123,7 @@ Task<void> Box::start_all(std::function<void(Result<void, std::string>)> ready) 
 
 Task<Result<void, std::string>> Box::start_parts() {
     AdminContext context;
+    context.control = control_.get();
     auto& sources = context.metrics;
     for (auto& shard : shards_) sources.shards.push_back(shard->metric_sources());
     sources.store = &store_->counters();

@@ -6,6 +6,7 @@
 
 #include "entrepot/admin/metrics.h"
 #include "entrepot/admin/route.h"
+#include "entrepot/control/control.h"
 #include "entrepot/io/await.h"
 #include "entrepot/server/exchange.h"
 
@@ -14,6 +15,7 @@ namespace entrepot {
 /// What handlers work with. Everything outlives the admin listener.
 struct AdminContext {
     MetricSources metrics;
+    Control* control = nullptr;
     bool ready = false;  ///< the server serves: /readyz
 };
 

@@ -26,6 +26,8 @@ struct ApiReply {
     /// {"error":{"code":...,"message":...}}; implicit, so that a handler says `co_return ApiError(...)`.
     ApiReply(const ApiError& error);
     static ApiReply document(nlohmann::json json, std::uint16_t status = 200);
+    /// Its members stay in their order.
+    static ApiReply document(const nlohmann::ordered_json& json, std::uint16_t status = 200);
     static ApiReply page(std::string_view media_type, std::string text, std::uint16_t status = 200);
     static ApiReply nothing();  ///< 204
 

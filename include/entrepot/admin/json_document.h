@@ -18,5 +18,6 @@ Result<nlohmann::json, std::string> parse_json_strictly(std::string_view text);
 
 /// Compact, ASCII only, and with `<`, `>` and `&` escaped too: nothing in it is markup or drives a terminal. Bytes that are no UTF-8 become U+FFFD.
 std::string write_json(const nlohmann::json& document);
+std::string write_json(const nlohmann::ordered_json& document);
 
 }  // namespace entrepot

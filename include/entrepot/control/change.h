@@ -44,8 +44,12 @@ struct Change {
 };
 using AnyChange = std::variant<Change<RuleText>, Change<CredentialSet>, Change<Account>>;
 
+class OperatorState;
+
 struct Batch {
     std::vector<AnyChange> changes;
+    /// What to change depends on what is there, or is much: called when its turn comes, in place of `changes`, and away from the loop.
+    std::function<Result<std::vector<AnyChange>, Refusal>(const OperatorState&)> compose;
     std::string state_etag;  ///< of everything that the API made; empty: any
     bool dry_run = false;    ///< say what would happen, and leave everything
 };

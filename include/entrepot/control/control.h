@@ -49,6 +49,7 @@ class Control {
     using Turn = std::vector<Waiting*>;
 
     Control(const Config& config, Ledger& ledger, UpstreamTable& upstreams);
+    static bool is_large(const Waiting* one) noexcept;
     Turn next_turn();
     Task<void> run(Turn turn);
     Task<std::unique_ptr<OperatorState>> stage_away(Waiting& large, std::int64_t wall);

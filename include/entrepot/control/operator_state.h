@@ -48,6 +48,8 @@ class OperatorState {
     std::vector<const RuleText*> rules_after(std::string_view after, std::size_t count_max) const;
     std::vector<const CredentialSet*> credential_sets_after(std::string_view after, std::size_t count_max) const;
     std::vector<const Account*> accounts_after(std::string_view after, std::size_t count_max) const;
+    /// Those that take part, by name.
+    RuleList rules_made_at_run_time() const;
     /// Why a rule made at run time takes no part; "" when it does.
     std::string problem_of(std::string_view rule) const;
 
@@ -69,6 +71,7 @@ class OperatorState {
     template <typename Value>
     Result<void, Refusal> add_to(Plan& plan, const Change<Value>& change, const Value* before, std::int64_t wall,
                                  Staged& staged) const;
+    Result<Staged, Refusal> stage(const std::vector<AnyChange>& changes, std::int64_t wall);
     Result<void, Refusal> make_true(const Plan& plan, Staged& staged);
     Result<void, Refusal> add_rule(const RuleText& text, Staged& staged);
     Result<void, Refusal> check(const CacheRule& rule) const;

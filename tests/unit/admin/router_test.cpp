@@ -65,7 +65,7 @@ TEST_CASE("router: the table of the server has each method of a path once, and w
         CAPTURE(route.path);
         CHECK(seen.insert(std::string(name_of(route.method)) + " " + std::string(route.path)).second);
         CHECK(route.path.starts_with('/'));
-        CHECK(route.handler != nullptr);
+        CHECK(static_cast<bool>(route.handler));
         if (route.method == Method::get) {
             CHECK(route.access != Access::change);
             CHECK(route.body_bytes_max == 0);
