@@ -109,7 +109,13 @@ Task<ApiReply> apply_document(ApiCall& call) {
     batch.compose = [&body = call.body, prune = *prune](const OperatorState& state) { return compose(body, prune, state); };
     auto made = co_await call.context.control->change(std::move(batch));
     if (!made) co_return api_error(made.error());
-    auto write = [&] { return ApiReply::document(plan_document(*made, !*dry_run)); };
+    // What was asked and what came of it end there as well: with many rules that takes longer than a shard may be away.
+    auto write = [&] {
+        auto reply = ApiReply::document(plan_document(*made, !*dry_run));
+        *made = Outcome();
+        call.body = nullptr;
+        return reply;
+    };
     co_return co_await run_blocking(Lane::resolver, write);
 }
 

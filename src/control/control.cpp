@@ -132,11 +132,28 @@ Task<void> Control::run(Turn turn) {
         }
         co_return;
     }
-    routing_ = *std::move(routing);
-    co_await publish_(routing_);
+    co_await replace_routing(*std::move(routing));
     for (auto* one : turn) {
         if (!one->outcome) one->outcome.emplace(std::move(one->staged.outcome));
     }
+    co_await dispose(std::move(copy));
+}
+
+/// Every shard has the new one when it returns; the old one ends on a lane, unless a request still holds it.
+Task<void> Control::replace_routing(std::shared_ptr<const Routing> routing) {
+    auto before = std::exchange(routing_, std::move(routing));
+    co_await publish_(routing_);
+    co_await dispose(std::move(before));
+}
+
+/// A hundred thousand of anything take longer to destroy than a shard may be away.
+template <typename Pointer>
+Task<void> Control::dispose(Pointer pointer) {
+    auto drop = [&pointer] {
+        pointer.reset();
+        return true;
+    };
+    if (pointer) (void)co_await run_blocking(Lane::resolver, drop);
 }
 
 /// What is refused, changes nothing, or was only asked about has its outcome then; the rest is true in `state_`, not yet kept.
@@ -253,8 +270,8 @@ Task<Result<void, std::string>> Control::reload_now(Config config) {
     config_ = std::move(config);
     config_.rules.clear();
     config_.credential_sets.clear();
-    routing_ = *std::move(routing);
-    co_await publish_(routing_);
+    co_await replace_routing(*std::move(routing));
+    co_await dispose(std::move(next));
     co_return Result<void, std::string>();
 }
 

@@ -350,7 +350,7 @@ Result<void, Refusal> OperatorState::add_rule(const RuleText& text, Staged& stag
     if (notes.size() < Outcome::notes_max) {
         for (auto& note : notes_about(*rule)) notes.push_back(fmt::format("cache rule \"{}\" {}", text.name, note));
     }
-    staged.login_servers.emplace_back(rule->login_server());
+    staged.login_servers.emplace(rule->login_server());
     book_.add(std::move(rule));
     staged.undo.emplace_back([this, name = text.name] { book_.remove(name); });
     made_at_run_time_ += weight_of(text);

@@ -59,6 +59,9 @@ class Control {
     Task<Result<std::shared_ptr<const Routing>, std::string>> build(const OperatorState& state);
     Task<Result<void>> keep(Turn& turn);
     Task<Result<void, std::string>> reload_now(Config config);
+    Task<void> replace_routing(std::shared_ptr<const Routing> routing);
+    template <typename Pointer>
+    static Task<void> dispose(Pointer pointer);
 
     Config config_;  ///< its options and upstreams
     Ledger& ledger_;

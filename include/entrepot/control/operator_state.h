@@ -10,6 +10,7 @@
 #include "entrepot/store/ledger.h"
 
 #include <map>
+#include <set>
 
 namespace entrepot {
 
@@ -33,8 +34,8 @@ class OperatorState {
     struct Staged {
         Outcome outcome;
         std::vector<LedgerChange> keep;
-        std::vector<std::string> login_servers;   ///< of the rules that came or changed
-        std::vector<std::function<void()>> undo;  ///< in the order of doing
+        std::set<std::string, std::less<>> login_servers;  ///< of the rules that came or changed
+        std::vector<std::function<void()>> undo;           ///< in the order of doing
     };
     /// Nothing has changed when it is refused.
     Result<Staged, Refusal> stage(const Batch& batch, std::int64_t wall);
