@@ -25,6 +25,10 @@ std::uint64_t random_bits() noexcept {  // splitmix64
     return bits ^ (bits >> 31);
 }
 
+void random_key(MutableBytes key) noexcept {
+    for (auto& byte : key) byte = static_cast<std::byte>(random_bits());
+}
+
 std::uint64_t hash_seed() noexcept { return 0x5eed5eed5eed5eed; }
 
 void bench::let_time_pass(Duration length) noexcept { time_ns.fetch_add(length.count(), std::memory_order_relaxed); }

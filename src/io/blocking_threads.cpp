@@ -1,5 +1,8 @@
 #include "entrepot/io/blocking.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -11,9 +14,15 @@ namespace {
 /// One queue and the threads that empty it.
 class LaneThreads {
   public:
-    void start(unsigned count) {
+    void start(unsigned count, int niceness = 0) {
         ending_ = false;
-        for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+        for (unsigned i = 0; i < count; ++i) {
+            threads_.emplace_back([this, niceness] {
+                // Of this thread alone, as Linux has it (nptl(7)). Whoever may not be nicer is as he was.
+                if (niceness > 0) (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness);
+                work();
+            });
+        }
     }
 
     void stop() noexcept {
@@ -65,7 +74,9 @@ class LaneThreads {
 };
 
 constexpr unsigned resolver_threads = 4;
-LaneThreads lanes[2];
+constexpr unsigned password_threads = 2;
+constexpr int password_niceness = 10;  // under load a shard gets nine times the time of such a thread
+LaneThreads lanes[lane_count];
 
 }  // namespace
 
@@ -74,6 +85,7 @@ void give_to_lane(Lane lane, BlockingJob& job) noexcept { lanes[static_cast<int>
 void start_lanes() {
     lanes[static_cast<int>(Lane::ledger)].start(1);
     lanes[static_cast<int>(Lane::resolver)].start(resolver_threads);
+    lanes[static_cast<int>(Lane::password)].start(password_threads, password_niceness);
 }
 
 void stop_lanes() noexcept {

@@ -23,6 +23,13 @@ std::uint64_t random_bits() noexcept {
     return generator();
 }
 
+void random_key(MutableBytes key) noexcept {
+    // Up to 256 bytes come whole, once the kernel's generator was seeded (getrandom(2)).
+    ASSERT(key.size() <= 256);
+    auto filled = ::getrandom(key.data(), key.size(), 0);
+    ASSERT(filled == static_cast<ssize_t>(key.size()));
+}
+
 std::uint64_t hash_seed() noexcept {
     static const std::uint64_t seed = from_kernel();
     return seed;

@@ -16,7 +16,7 @@ World* current_world = nullptr;
 constexpr std::int64_t wall_seconds_at_start = 1'760'000'000;
 constexpr std::size_t notes_kept = 256;
 constexpr std::uint64_t turn_cost_ns_max = 8'000;
-constexpr unsigned lane_threads[2] = {1, 4};  // as in src/io/blocking_threads.cpp
+constexpr unsigned lane_threads[lane_count] = {1, 4, 2};  // as in src/io/blocking_threads.cpp
 
 }  // namespace
 

@@ -137,8 +137,8 @@ class World {
     std::map<std::uint64_t, SimRing*> rings_;
     std::uint64_t next_ring_ = 1;
 
-    std::deque<BlockingJob*> lanes_[2];
-    unsigned lane_running_[2] = {0, 0};
+    std::deque<BlockingJob*> lanes_[lane_count];
+    unsigned lane_running_[lane_count] = {};
     std::size_t jobs_waiting_ = 0;
 
     struct Note {

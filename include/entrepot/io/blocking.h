@@ -1,5 +1,5 @@
 #pragma once
-// Work that may block (ledger commits, name resolution, reading secrets) runs on threads of its own, never on a shard. A link-time seam:
+// Work that may block or take long (ledger commits, name resolution, reading secrets, hashing passwords) runs on threads of its own, never on a shard. A link-time seam:
 // src/io/blocking_threads.cpp in the server; the simulator runs the work at a drawn virtual time.
 
 #include "entrepot/io/await.h"
@@ -9,7 +9,9 @@ namespace entrepot {
 enum class Lane : std::uint8_t {
     ledger,    ///< one thread: jobs run in the order in which they were given
     resolver,  ///< four threads, name resolution and other slow reads; no order
+    password,  ///< two threads of low priority: hashes that are slow on purpose, which must delay neither names nor shards; no order
 };
+constexpr std::size_t lane_count = 3;
 
 /// A job for a lane; lives in the waiting frame. `work` runs on a thread of the lane, `done` as a message on the loop that gave it.
 struct BlockingJob : Message {
