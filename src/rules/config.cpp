@@ -325,8 +325,8 @@ Result<ListenAddress, std::string> parse_listen_address(std::string_view text) {
     return address;
 }
 
-std::optional<Capacity> parse_capacity(std::string_view text) noexcept {
-    Capacity capacity;
+std::optional<StoreCapacity> parse_capacity(std::string_view text) noexcept {
+    StoreCapacity capacity;
     if (text.ends_with('%')) {
         unsigned percent = 0;
         if (!parse_number(text.substr(0, text.size() - 1), percent) || percent < 1 || percent > 100) return std::nullopt;

@@ -32,13 +32,13 @@ struct ListenAddress {
 Result<ListenAddress, std::string> parse_listen_address(std::string_view text);
 
 /// How much the store may hold: a share of the volumes' file systems, or bytes.
-struct Capacity {
+struct StoreCapacity {
     std::optional<unsigned> percent = 80;  ///< 1 to 100
     std::uint64_t bytes = 0;               ///< when there is no percent; never 0 then
 
-    friend bool operator==(const Capacity&, const Capacity&) = default;
+    friend bool operator==(const StoreCapacity&, const StoreCapacity&) = default;
 };
-std::optional<Capacity> parse_capacity(std::string_view text) noexcept;
+std::optional<StoreCapacity> parse_capacity(std::string_view text) noexcept;
 
 struct ServerConfig {
     std::vector<ListenAddress> listen{{.host = "127.0.0.1", .port = 5000}};
@@ -60,7 +60,7 @@ struct TlsConfig {
 struct StoreConfig {
     std::string path = "/var/lib/entrepot";
     std::vector<std::string> volumes;  ///< empty: `path` is the only one
-    Capacity capacity;
+    StoreCapacity capacity;
 };
 constexpr std::size_t volumes_max = 64;
 
