@@ -2,6 +2,7 @@
 
 #include "entrepot/base/sha256.h"
 #include "entrepot/io/blocking.h"
+#include "entrepot/net/free_address.h"
 #include "entrepot/shard/box.h"
 #include "entrepot/shard/descriptors.h"
 #include "entrepot/shard/topology.h"
@@ -169,6 +170,19 @@ void wait_for_the_end(Box& box, ShardThreads& threads, const sigset_t& signals) 
     }
 }
 
+/// Once the store's lock is ours: no shard may listen beside what an earlier process left, or beside a stranger.
+Result<void, std::string> wait_until_addresses_are_free(const ServerConfig& server) {
+    constexpr Duration patience = seconds(5);
+    auto wanted = server.listen;
+    wanted.push_back(server.admin);
+    for (auto& listen : wanted) {
+        auto address = Address::parse(listen.host, listen.port);  // none for a Unix socket
+        auto is_free = address ? wait_until_free(*address, patience) : Result<void, std::string>();
+        if (!is_free) return is_free;
+    }
+    return {};
+}
+
 int fail(const std::string& why) {
     log_error("{}", why);
     return 1;
@@ -223,6 +237,8 @@ int serve(const ServeOptions& options) {
     box_options.upstream.connections_per_upstream_max = upstream_connections(shards);
     auto box = Box::open(*config, std::move(box_options));
     if (!box) return fail(box.error());
+    auto is_free = wait_until_addresses_are_free(config->server);
+    if (!is_free) return fail(is_free.error());
 
     start_lanes();
     ShardThreads threads(**box, place_shards(cores, shards), pthread_self());
