@@ -328,22 +328,20 @@ Task<Result<void>> Fetch::write_and_announce(std::shared_ptr<Buffer> buffer, Byt
     co_return written;
 }
 
-/// The digest matched: everything may leave, then the blob becomes findable.
+/// The digest matched: everything may leave, then the blob becomes findable for its source.
 Task<void> Fetch::publish() {
     progress_->length = received_;
     progress_->available.store(received_, std::memory_order_release);
     become(FetchState::complete);
-    auto published = co_await writer_->publish();
+    std::vector<LedgerChange> grant;
+    grant.push_back(PutGrant{source_.scope(), source_.ledger_name, digest()});
+    auto published = co_await writer_->publish(std::move(grant));
     if (!published) {
         tools_.counters.fetches_unstored.add();
         log_warning("{} was delivered but not stored: {} ({})", digest().text(), name_of(published.error().code),
                     published.error().detail);
         co_return;
     }
-    std::vector<LedgerChange> changes;
-    changes.push_back(PutGrant{source_.scope(), source_.ledger_name, digest()});
-    auto granted = co_await tools_.store.ledger().apply(std::move(changes));
-    if (!granted) log_warning("the ledger refuses a grant for {}", digest().text());
     tools_.counters.fetches_stored.add();
 }
 

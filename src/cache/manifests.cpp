@@ -160,39 +160,45 @@ Task<Fetched<std::string>> Manifests::read_body(UpstreamExchange& exchange) {
     co_return upstream_failure(body.error().fault, body.error().code, "upstream broke off in a manifest");
 }
 
+namespace {
+
+/// What a manifest makes true: it is one, and `source` may have it and what it is made of. Child manifests too: upstream gave the index that names them.
+std::vector<LedgerChange> records_of(const Source& source, const ManifestContent& content) {
+    std::vector<LedgerChange> changes;
+    ManifestRecord record;
+    record.media_type = content.media_type;
+    changes.push_back(PutGrant{source.scope(), source.ledger_name, content.digest});
+    auto manifest = parse_manifest(*content.body);
+    ASSERT(manifest);  // inspect_manifest read the same bytes
+    for (auto& descriptor : manifest->descriptors) {
+        if (descriptor.role == DescriptorRole::subject || descriptor.foreign) continue;
+        record.references.push_back(descriptor.digest);
+        changes.push_back(PutGrant{source.scope(), source.ledger_name, descriptor.digest, descriptor.size});
+    }
+    changes.push_back(PutManifest{content.digest, std::move(record)});
+    return changes;
+}
+
+}  // namespace
+
 Task<void> Manifests::keep(Source source, ManifestContent content) {
     // Somebody stores the same bytes right now: this source's grant follows, and the caller may rely on both.
     while (keeping_.contains(content.digest)) co_await Sleep(keeping_check_interval);
     keeping_.insert(content.digest);
     auto known = co_await tools_.store.open(content.digest);
-    Result<void> stored;
     // Stored, but no descriptor is left to open it: whoever writes it again would remove it first.
     bool is_stored = known || known.error().fault == Fault::capacity;
-    if (!is_stored) stored = co_await write(content);
-    if (stored) {
-        std::vector<LedgerChange> changes;
-        ManifestRecord record;
-        record.media_type = content.media_type;
-        auto scope = source.scope();
-        changes.push_back(PutGrant{scope, source.ledger_name, content.digest});
-        auto manifest = parse_manifest(*content.body);
-        ASSERT(manifest);  // inspect_manifest read the same bytes
-        for (auto& descriptor : manifest->descriptors) {
-            if (descriptor.role == DescriptorRole::subject || descriptor.foreign) continue;
-            record.references.push_back(descriptor.digest);
-            // Who may read a manifest may read what it is made of. Child manifests too: upstream gave the index that names them.
-            changes.push_back(PutGrant{scope, source.ledger_name, descriptor.digest, descriptor.size});
-        }
-        changes.push_back(PutManifest{content.digest, std::move(record)});
-        stored = co_await tools_.store.ledger().apply(std::move(changes));
-    }
+    auto changes = records_of(source, content);
+    Result<void> stored;
+    if (is_stored) stored = co_await tools_.store.ledger().apply(std::move(changes));
+    else stored = co_await write(content, std::move(changes));
     if (!stored)
         log_warning("manifest {} of {} was served but not stored: {}", content.digest.text(), source.ledger_name,
                     name_of(stored.error().code));
     keeping_.erase(content.digest);
 }
 
-Task<Result<void>> Manifests::write(const ManifestContent& content) {
+Task<Result<void>> Manifests::write(const ManifestContent& content, std::vector<LedgerChange> records) {
     Digester digester(content.digest.algorithm());
     auto writer = co_await tools_.store.begin(content.digest, content.size, digester);
     if (!writer) co_return writer.error();
@@ -210,7 +216,7 @@ Task<Result<void>> Manifests::write(const ManifestContent& content) {
         co_await (*writer)->abandon(false);
         co_return appended;
     }
-    auto published = co_await (*writer)->publish();
+    auto published = co_await (*writer)->publish(std::move(records));
     if (!published) co_return published.error();
     co_return Result<void>();
 }

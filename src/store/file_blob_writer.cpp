@@ -152,7 +152,7 @@ Task<void> FileBlobWriter::save_sums() {
     if (wrote == static_cast<std::int32_t>(bytes.size())) sums_saved_ = first + sums.size();
 }
 
-Task<Result<BlobRef>> FileBlobWriter::publish() {
+Task<Result<BlobRef>> FileBlobWriter::publish(std::vector<LedgerChange> with) {
     ASSERT(state_ == State::writing && !failure_);
     state_ = State::ending;
     co_await behind_.close();
@@ -161,7 +161,7 @@ Task<Result<BlobRef>> FileBlobWriter::publish() {
         co_await drop();
         co_return finished.error();
     }
-    auto blob = co_await make_findable();
+    auto blob = co_await make_findable(std::move(with));
     if (!blob) co_await drop();
     co_return blob;
 }
@@ -196,13 +196,13 @@ Task<Result<void>> FileBlobWriter::finish_file() {
     co_return Result<void>();
 }
 
-Task<Result<BlobRef>> FileBlobWriter::make_findable() {
+Task<Result<BlobRef>> FileBlobWriter::make_findable(std::vector<LedgerChange> with) {
     BlobRecord record;
     record.size = written_;
     record.volume = volume_.index();
     record.created = wall_seconds();
     record.sums = summer_.finish();
-    auto entry = co_await store_.admit(digest_, record);
+    auto entry = co_await store_.admit(digest_, record, std::move(with));
     if (!entry) co_return entry.error();
     reservation_.become_use(disk_bytes(written_));
     published_ = std::make_shared<BlobFile>(digest_, file_, written_, std::move(record.sums), *entry, true);

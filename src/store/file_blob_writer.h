@@ -28,7 +28,7 @@ class FileBlobWriter final : public BlobWriter {
     Task<Result<void>> append(Bytes bytes, int buffer_index) override;
     std::uint64_t written() const noexcept override { return written_; }
     int file() const noexcept override { return file_; }
-    Task<Result<BlobRef>> publish() override;
+    Task<Result<BlobRef>> publish(std::vector<LedgerChange> with = {}) override;
     Task<void> abandon(bool keep) override;
 
     Reservation& reservation() noexcept { return reservation_; }
@@ -44,7 +44,7 @@ class FileBlobWriter final : public BlobWriter {
     Task<void> write_back(std::uint64_t from, std::uint64_t to);
     Task<void> save_sums();
     Task<Result<void>> finish_file();
-    Task<Result<BlobRef>> make_findable();
+    Task<Result<BlobRef>> make_findable(std::vector<LedgerChange> with);
     Task<void> drop();
     Task<std::optional<KeptPartial>> keep();
 

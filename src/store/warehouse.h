@@ -58,8 +58,8 @@ class Warehouse final : public Store {
     Task<Result<void>> reserve(std::uint64_t bytes);
     /// The disk is full although the account is not: evicts about that much from one volume.
     Task<Result<void>> make_disk_room(Volume& volume, std::uint64_t bytes);
-    /// A published file becomes findable: its record, then its entry, which comes back pinned.
-    Task<Result<EvictionEntry*>> admit(const Digest& digest, const BlobRecord& record);
+    /// A published file becomes findable: its record together with `changes`, then its entry, which comes back pinned.
+    Task<Result<EvictionEntry*>> admit(const Digest& digest, const BlobRecord& record, std::vector<LedgerChange> changes);
     /// The writer's digest is free for the next one. `kept`: what it left for a resume.
     Task<void> end_writing(const Digest& digest, std::optional<KeptPartial> kept);
     /// Removes a blob's file; false when it is still there. It takes its space until the next start, which looks for it.

@@ -110,8 +110,7 @@ Task<Result<void>> Warehouse::allocate(Volume& volume, int file, std::uint64_t l
     co_return disk_error(-result);
 }
 
-Task<Result<EvictionEntry*>> Warehouse::admit(const Digest& digest, const BlobRecord& record) {
-    std::vector<LedgerChange> changes;
+Task<Result<EvictionEntry*>> Warehouse::admit(const Digest& digest, const BlobRecord& record, std::vector<LedgerChange> changes) {
     changes.push_back(PutBlob{digest, record});
     auto applied = co_await ledger_->apply(std::move(changes));
     if (!applied) co_return applied.error();

@@ -31,7 +31,7 @@ class Manifests {
     Task<Fetched<ManifestContent>> find(Source source, Digest digest);
     /// Asks upstream for `reference` (a tag or a digest's text); one request for everybody who asks meanwhile. The result is verified, not yet kept.
     Task<Fetched<ManifestContent>> fetch(Source source, std::string reference);
-    /// On the shard that owns the digest: stores the manifest, its record, and the grants for what it references. A store that refuses is logged, not an error.
+    /// On the shard that owns the digest: stores the manifest together with its record and the grants for what it references. A store that refuses is logged, not an error.
     Task<void> keep(Source source, ManifestContent content);
     /// On the shard that owns the digest, from the moment it is verified: findable for `source` without waiting for the disk, for `recent_time`.
     void remember(const Source& source, const ManifestContent& content);
@@ -46,7 +46,7 @@ class Manifests {
 
     Task<Fetched<ManifestContent>> fetch_now(const Source& source, const std::string& reference);
     Task<Fetched<std::string>> read_body(UpstreamExchange& exchange);
-    Task<Result<void>> write(const ManifestContent& content);
+    Task<Result<void>> write(const ManifestContent& content, std::vector<LedgerChange> records);
 
     struct Recent {
         std::uint64_t source_key;

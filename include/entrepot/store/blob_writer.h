@@ -9,6 +9,7 @@
 // matches. Disk order: data, fdatasync, rename, fsync of the directory, ledger. A failed sync is never retried (ext4 marks the page clean): the file is given up.
 
 #include "entrepot/store/blob_file.h"
+#include "entrepot/store/ledger.h"
 
 namespace entrepot {
 
@@ -24,8 +25,9 @@ class BlobWriter {
     virtual std::uint64_t written() const noexcept = 0;
     /// Stays open until the writer is destroyed, whatever became of the blob: other shards may be sending from it.
     virtual int file() const noexcept = 0;
-    /// The caller verified length and digest. Makes the blob findable; the result is open and pinned. When it fails, the file is gone: nothing is left to abandon.
-    virtual Task<Result<BlobRef>> publish() = 0;
+    /// The caller verified length and digest. Makes the blob findable, and `with` true in the same transaction: no crash leaves a blob without what says whose it is. The
+    /// result is open and pinned. When it fails, the file is gone and nothing of `with` is true: nothing is left to abandon.
+    virtual Task<Result<BlobRef>> publish(std::vector<LedgerChange> with = {}) = 0;
     /// `keep`: the partial file stays for a resume (bounded in number and age by the store) if at least two whole chunks of it do; otherwise it goes at once.
     /// Every writer ends by publish() or abandon() before it is destroyed.
     virtual Task<void> abandon(bool keep) = 0;

@@ -29,13 +29,13 @@ class TroubledWriter final : public BlobWriter {
     }
     std::uint64_t written() const noexcept override { return real_->written(); }
     int file() const noexcept override { return real_->file(); }
-    Task<Result<BlobRef>> publish() override {
+    Task<Result<BlobRef>> publish(std::vector<LedgerChange> with = {}) override {
         if (troubles_.refuse_publish) {
             co_await real_->abandon(false);
             co_return *troubles_.refuse_publish;
         }
         ++troubles_.published;
-        co_return co_await real_->publish();
+        co_return co_await real_->publish(std::move(with));
     }
     Task<void> abandon(bool keep) override {
         ++(keep ? troubles_.abandoned_kept : troubles_.abandoned_dropped);
