@@ -69,6 +69,8 @@ std::string place(std::string_view text, std::size_t position) {
 
 Result<json, std::string> parse_json_strictly(std::string_view text) {
     if (text.starts_with("\xef\xbb\xbf")) return std::string("begins with a byte order mark");
+    // nlohmann takes a NUL behind the document for its end.
+    if (auto nul = text.find('\0'); nul != text.npos) return fmt::format("is not JSON ({})", place(text, nul + 1));
     Examiner examiner;
     if (!json::sax_parse(text, &examiner)) {
         // Only a fault of syntax says where it stands.
