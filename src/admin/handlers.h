@@ -10,6 +10,7 @@ Task<ApiReply> show_alive(ApiCall& call);
 Task<ApiReply> show_ready(ApiCall& call);
 Task<ApiReply> show_metrics(ApiCall& call);
 Task<ApiReply> show_status(ApiCall& call);
+Task<ApiReply> show_description(ApiCall& call);
 
 // api_resources.cpp
 Task<ApiReply> list_rules(ApiCall& call);

@@ -1,6 +1,7 @@
 #include "entrepot/admin/admin.h"
 
 #include "admin/handlers.h"
+#include "admin/openapi.h"
 
 namespace entrepot {
 namespace {
@@ -23,5 +24,7 @@ Task<ApiReply> show_metrics(ApiCall& call) { co_return ApiReply::page(prometheus
 Task<ApiReply> show_status(ApiCall& call) {
     co_return ApiReply::page(json_text, status_document(call.context.metrics, call.context.ready));
 }
+
+Task<ApiReply> show_description(ApiCall&) { co_return ApiReply::page(json_text, std::string(openapi_document())); }
 
 }  // namespace entrepot

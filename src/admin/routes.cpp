@@ -13,6 +13,7 @@ constexpr AdminRoute table[] = {
     {Method::get, "/readyz", Access::anybody, "", 0, show_ready},
     {Method::get, "/metrics", Access::read, "", 0, show_metrics},
     {Method::get, "/api/v1/status", Access::read, "", 0, show_status},
+    {Method::get, "/api/v1/openapi.json", Access::read, "", 0, show_description},
     {Method::get, "/api/v1/cache-rules", Access::read, "after limit", 0, list_rules},
     {Method::get, "/api/v1/cache-rules/{name}", Access::read, "", 0, show_rule},
     {Method::put, "/api/v1/cache-rules/{name}", Access::change, "dryRun", api_body_bytes_max, put_rule},
