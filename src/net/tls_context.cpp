@@ -104,7 +104,7 @@ struct ServerState {
     TlsGenerator generator;
     TlsCertificates certificates;
     TlsKey key;
-    TlsConfig config;
+    TlsLibraryConfig config;
 };
 
 class ServerContext final : public TlsServerContext {
@@ -138,7 +138,7 @@ class ServerContext final : public TlsServerContext {
 struct ClientState {
     TlsGenerator generator;
     TlsCertificates trusted;
-    TlsConfig config;
+    TlsLibraryConfig config;
 };
 
 class ClientContext final : public TlsClientContext {

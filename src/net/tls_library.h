@@ -50,12 +50,12 @@ struct TlsKey {
     TlsKey& operator=(const TlsKey&) = delete;
 };
 
-struct TlsConfig {
+struct TlsLibraryConfig {
     mbedtls_ssl_config config;
-    TlsConfig() noexcept { mbedtls_ssl_config_init(&config); }
-    ~TlsConfig() { mbedtls_ssl_config_free(&config); }
-    TlsConfig(const TlsConfig&) = delete;
-    TlsConfig& operator=(const TlsConfig&) = delete;
+    TlsLibraryConfig() noexcept { mbedtls_ssl_config_init(&config); }
+    ~TlsLibraryConfig() { mbedtls_ssl_config_free(&config); }
+    TlsLibraryConfig(const TlsLibraryConfig&) = delete;
+    TlsLibraryConfig& operator=(const TlsLibraryConfig&) = delete;
 };
 
 // PEM parsers want the terminating zero counted.
