@@ -131,7 +131,7 @@ Task<std::optional<ApiReply>> Admin::answer(Exchange& exchange, Question& questi
     if (!query) co_return query.error();
     auto name = percent_decode(found.name);
     ASSERT(name);  // the head parser checked every escape
-    auto peer = exchange.peer() ? *exchange.peer() : Peer();
+    auto peer = exchange.peer();
     ApiCall call{context_, question.method, *std::move(name), *std::move(query), nullptr, {}, {}, std::move(peer)};
     exchange.release_head();
     co_return co_await call_handler(exchange, question, *found.route, call);

@@ -32,7 +32,7 @@ std::string_view explain(std::uint16_t status) {
 /// released the chunk with a pipelined request behind it.
 class Connection : public ListLink {
   public:
-    Connection(Connections& all, Stream& stream, const Peer* peer) noexcept : all_(all), stream_(stream), peer_(peer) {
+    Connection(Connections& all, Stream& stream, int socket) noexcept : all_(all), stream_(stream), socket_(socket) {
         all_.live_.push_back(*this);
     }
     ~Connection() { unlink(); }
@@ -62,7 +62,8 @@ class Connection : public ListLink {
 
     Connections& all_;
     Stream& stream_;
-    const Peer* peer_;
+    int socket_;
+    std::unique_ptr<Peer> peer_;  // once somebody asked: an idle connection owns nothing it does not need
     RequestHead head_;
     RequestHeadParser parser_;
     Chunk chunk_;
@@ -79,7 +80,10 @@ class Connection::OpenExchange final : public Exchange {
   public:
     OpenExchange(Connection& connection, bool may_keep, std::string_view date) noexcept
         : Exchange(connection.stream_, connection.head_, may_keep, date), connection_(connection) {}
-    const Peer* peer() const noexcept override { return connection_.peer_; }
+    const Peer& peer() override {
+        if (!connection_.peer_) connection_.peer_ = std::make_unique<Peer>(identify_peer(connection_.socket_));
+        return *connection_.peer_;
+    }
     void release_head() noexcept override { connection_.release_chunk(); }
     Task<Result<std::string>> read_body(std::size_t bytes_max) override {
         auto body = co_await connection_.read_body(bytes_max);
@@ -258,13 +262,11 @@ Task<void> Connection::refuse() {
 void Connections::start(int socket) { tasks_.start(serve(socket)); }
 
 Task<void> Connections::serve(int socket) {
-    // Most listeners do not ask, and an idle connection owns nothing it does not need.
-    auto peer = options_.identifies_peers ? std::make_unique<Peer>(identify_peer(socket)) : nullptr;
     auto stream = co_await open_stream(socket);
     if (stream) {
         auto how = CloseHow::orderly;
         {
-            Connection connection(*this, *stream, peer.get());
+            Connection connection(*this, *stream, socket);
             how = co_await connection.converse();
         }
         co_await stream->close(how);

@@ -41,7 +41,6 @@ Connections::Options Shard::AdminParts::admin_connections() {
     Connections::Options options;
     options.connections_max = admin_connections_max;
     options.idle_timeout = admin_idle_timeout;
-    options.identifies_peers = true;
     return options;
 }
 

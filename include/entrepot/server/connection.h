@@ -11,7 +11,6 @@ namespace entrepot {
 class Connections {
   public:
     struct Options {
-        bool identifies_peers = false;  ///< for handlers that must know who asks: a system call or three for each connection
         std::size_t connections_max = 16384;
         Duration head_timeout = std::chrono::seconds(10);   ///< from the first byte of a head to its last
         Duration idle_timeout = std::chrono::seconds(120);  ///< between requests

@@ -36,8 +36,8 @@ class Exchange {
     bool is_head_request() const noexcept { return is_head_; }
     Stream& stream() noexcept { return stream_; }
 
-    /// Who asks; null unless Connections::Options ask for it. Valid as long as the exchange.
-    virtual const Peer* peer() const noexcept = 0;
+    /// Who asks. The first call of a connection asks the kernel. Valid as long as the exchange.
+    virtual const Peer& peer() = 0;
 
     /// Gives the receive buffer back. No view into the head may be used afterwards.
     virtual void release_head() noexcept = 0;
