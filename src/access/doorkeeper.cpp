@@ -31,10 +31,10 @@ Task<Visitor> Doorkeeper::recognise(std::shared_ptr<const AccountTable> accounts
     auto credentials = parse_authorization(authorization);
     Visitor visitor;
     switch (credentials.kind) {
-        case CredentialsKind::none: co_return visitor;
-        case CredentialsKind::unreadable: visitor.standing = Visitor::Standing::refused; co_return visitor;
-        case CredentialsKind::bearer: co_return recognise_token(*accounts, credentials.token);
-        case CredentialsKind::basic: break;
+        case ShownKind::none: co_return visitor;
+        case ShownKind::unreadable: visitor.standing = Visitor::Standing::refused; co_return visitor;
+        case ShownKind::bearer: co_return recognise_token(*accounts, credentials.token);
+        case ShownKind::basic: break;
     }
     auto login = log_in(std::move(accounts), credentials.user, credentials.password, source);
     co_return co_await login;

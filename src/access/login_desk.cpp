@@ -1,7 +1,7 @@
 #include "entrepot/access/login_desk.h"
 
-#include "entrepot/access/credentials.h"
 #include "entrepot/access/password.h"
+#include "entrepot/access/shown_credentials.h"
 
 namespace entrepot {
 namespace {

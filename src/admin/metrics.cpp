@@ -16,6 +16,7 @@ class MetricsWriter {
 
     std::string write() {
         requests();
+        logins();
         upstreams();
         cache();
         store();
@@ -57,6 +58,16 @@ class MetricsWriter {
                static_cast<double>(sum([](auto& shard) { return shard.registry->aborted.value(); })));
         single("entrepot_connections", "gauge", "Open client connections of the registry listener.",
                static_cast<double>(sum([](auto& shard) { return shard.connections->open(); })));
+    }
+
+    void logins() {
+        if (!sources_.logins) return;
+        family("entrepot_logins_total", "counter",
+               "Passwords of accounts looked at, by what came of it; those remembered on a shard are not counted.");
+        auto& counted = *sources_.logins;
+        for (auto [outcome, counter] : {std::pair("right", &counted.right), std::pair("wrong", &counted.wrong),
+                                        std::pair("too_many_tries", &counted.too_many_tries), std::pair("busy", &counted.busy)})
+            fmt::format_to(out_, "entrepot_logins_total{{outcome=\"{}\"}} {}\n", outcome, counter->value());
     }
 
     void upstreams() {

@@ -26,7 +26,11 @@ Result<std::shared_ptr<const Routing>, std::string> routing_of(const OperatorSta
                                                                const Credentials& credentials) {
     auto table = RuleTable::build(state.book().list(), state.book().options());
     if (!table) return table.error().message;
-    return Routing::make(*std::move(table), upstreams, credentials);
+    std::vector<std::shared_ptr<const Account>> list;
+    for (auto& [name, account] : state.accounts()) list.push_back(account);
+    auto accounts = AccountTable::build(std::move(list));
+    if (!accounts) return accounts.error();
+    return Routing::make(*std::move(table), upstreams, credentials, *std::move(accounts));
 }
 
 Refusal internal(std::string message) { return {Refusal::Kind::storage, "Internal", std::move(message)}; }

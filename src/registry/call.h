@@ -1,6 +1,8 @@
 #pragma once
 // One pull request after routing, with everything that must outlive the request head copied out of it.
 
+#include "entrepot/access/doorkeeper.h"
+#include "entrepot/access/entrance.h"
 #include "entrepot/cache/cache.h"
 #include "entrepot/http/range.h"
 #include "entrepot/oci/request_target.h"
@@ -9,6 +11,13 @@
 #include "entrepot/server/request_counters.h"
 
 namespace entrepot {
+
+/// What it takes to tell who is asking, at the moment of the request. The request's frame keeps the snapshot.
+struct Door {
+    const Entrance& entrance;
+    Doorkeeper& keeper;
+    const Routing& routing;
+};
 
 struct Call {
     Exchange& exchange;
@@ -25,6 +34,6 @@ Task<After> serve_blob(Call& call, const RequestTarget& target);
 Task<After> serve_manifest(Call& call, const RequestTarget& target);
 Task<After> serve_tags(Call& call, const RequestTarget& target);
 Task<After> serve_referrers(Call& call, const RequestTarget& target);
-Task<After> serve_catalog(Exchange& exchange, Cache& cache, const RequestTarget& target);
+Task<After> serve_catalog(Exchange& exchange, Cache& cache, Door door, const RequestTarget& target);
 
 }  // namespace entrepot

@@ -1,6 +1,8 @@
 #include "entrepot/registry/registry.h"
 
+#include "registry/admission.h"
 #include "registry/reply.h"
+#include "registry/token_endpoint.h"
 
 #include <fmt/format.h>
 
@@ -49,6 +51,12 @@ Task<After> Registry::handle(Exchange& exchange) {
 
 Task<After> Registry::route(Exchange& exchange, RequestKind& kind) {
     auto& head = exchange.head();
+    auto snapshot = routing_;
+    Door door{entrance_, doorkeeper_, *snapshot};
+    if (head.path == token_path) {
+        kind = RequestKind::token;
+        co_return co_await serve_token(exchange, door);
+    }
     bool reads = head.method == Method::get || head.method == Method::head;
     if (!reads) co_return co_await refuse_push(exchange);
     QueryScratch scratch;
@@ -60,14 +68,19 @@ Task<After> Registry::route(Exchange& exchange, RequestKind& kind) {
     }
     kind = kind_of(target->kind);
     switch (target->kind) {
-        case TargetKind::base: co_return co_await reply_body(exchange, 200, target->ns, "application/json", "{}");
-        case TargetKind::catalog: co_return co_await serve_catalog(exchange, cache_, *target);
+        case TargetKind::base: co_return co_await serve_base(exchange, door, *target);
+        case TargetKind::catalog: co_return co_await serve_catalog(exchange, cache_, door, *target);
         case TargetKind::upload: co_return co_await refuse_push(exchange);
         default: break;
     }
 
-    auto snapshot = routing_;
     auto found = snapshot->find(target->repository, target->ns);
+    bool for_everybody = found ? found->anonymous : snapshot->anonymous();
+    if (!for_everybody) {
+        // Before anybody looks at the store: what is in it and what is not must not be told apart.
+        auto refused = co_await admit(exchange, door, found ? &*found : nullptr, *target);
+        if (refused) co_return *refused;
+    }
     if (!found) {
         auto message =
             fmt::format("no cache rule covers '{}'{}{}", target->repository, target->ns.empty() ? "" : " of ", target->ns);

@@ -2,15 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace entrepot {
 
 Result<std::shared_ptr<const Routing>, std::string> Routing::make(RuleTable rules, const UpstreamTable& upstreams,
-                                                                  const Credentials& credentials) {
+                                                                  const Credentials& credentials,
+                                                                  std::shared_ptr<const AccountTable> accounts) {
     std::vector<Way> ways;
     ways.reserve(rules.rules().size());
     for (auto& shared : rules.rules()) {
         auto& rule = *shared;
-        Way way{upstreams.find(rule.login_server()), nullptr};
+        Way way{upstreams.find(rule.login_server()), nullptr, rule.text().anonymous()};
         if (!way.upstream)
             return fmt::format("cache rule '{}': no upstream is known for login server '{}'", rule.name(), rule.login_server());
         if (!rule.credential_set().empty()) {
@@ -21,20 +24,57 @@ Result<std::shared_ptr<const Routing>, std::string> Routing::make(RuleTable rule
         }
         ways.push_back(std::move(way));
     }
-    return std::shared_ptr<const Routing>(new Routing(std::move(rules), std::move(ways)));
+    return std::shared_ptr<const Routing>(new Routing(std::move(rules), std::move(ways), std::move(accounts)));
+}
+
+Routing::Routing(RuleTable rules, std::vector<Way> ways, std::shared_ptr<const AccountTable> accounts)
+    : rules_(std::move(rules)), ways_(std::move(ways)), accounts_(std::move(accounts)) {
+    ASSERT(accounts_);
+    for (auto& way : ways_) anonymous_ = anonymous_ && way.anonymous;
+    if (anonymous_) return;
+    for (std::size_t number = 0; number < ways_.size(); ++number)
+        by_login_server_[rules_.rules()[number]->login_server()].push_back(number);
 }
 
 std::optional<Routing::Found> Routing::find(std::string_view repository, std::string_view ns) const {
     RouteBuffer buffer;
     auto route = rules_.find(repository, ns, buffer);
     if (!route) return std::nullopt;
-    auto& way = ways_[route->number];
+    return found_by(route->number, route->repository);
+}
+
+Routing::Found Routing::found_by(std::size_t number, std::string_view repository) const {
+    auto& way = ways_[number];
     Found found;
-    found.rule = route->rule;
-    found.source = make_source(*way.upstream, way.credential, route->repository, route->rule->tag_ttl());
-    found.source.stale_if_denied = route->rule->text().stale.denied > Duration::zero();
-    found.source.stale_if_missing = route->rule->text().stale.missing > Duration::zero();
+    found.rule = rules_.rules()[number].get();
+    found.anonymous = way.anonymous;
+    found.source = make_source(*way.upstream, way.credential, repository, found.rule->tag_ttl());
+    found.source.stale_if_denied = found.rule->text().stale.denied > Duration::zero();
+    found.source.stale_if_missing = found.rule->text().stale.missing > Duration::zero();
     return found;
+}
+
+std::vector<Routing::Found> Routing::find_all_by_source(std::string_view login_server, std::string_view repository,
+                                                        std::size_t count_max) const {
+    std::vector<Found> found;
+    auto numbers = by_login_server_.find(login_server);
+    if (numbers == by_login_server_.end()) return found;
+    for (auto number : numbers->second) {
+        auto& rule = *rules_.rules()[number];
+        bool covers = rule.wildcard()
+                          ? repository.size() > rule.source_path().size() && repository.starts_with(rule.source_path())
+                          : repository == rule.source_path();
+        if (covers) found.push_back(found_by(number, repository));
+        if (found.size() == count_max) break;
+    }
+    return found;
+}
+
+std::string target_repository(const CacheRule& rule, std::string_view source_repository) {
+    if (!rule.wildcard()) return std::string(rule.target_path());
+    auto rest = source_repository;
+    rest.remove_prefix(std::min(rest.size(), rule.source_path().size()));
+    return std::string(rule.target_path()).append(rest);
 }
 
 }  // namespace entrepot

@@ -1,8 +1,10 @@
 // Lists: tags, referrers, catalog. They are upstream's to tell, change under our feet, and are never stored; when upstream cannot be reached, what the ledger knows is better than nothing.
 
+#include "entrepot/access/pull_decision.h"
 #include "entrepot/oci/catalog.h"
 #include "entrepot/oci/referrers.h"
 #include "entrepot/oci/tags_list.h"
+#include "registry/admission.h"
 #include "registry/reply.h"
 
 #include <fmt/format.h>
@@ -13,6 +15,10 @@ namespace {
 constexpr std::uint32_t tags_page_default = 10'000;
 constexpr int upstream_pages_max = 1000;
 constexpr Duration upstream_list_time_max = seconds(120);  // for all pages together
+constexpr std::size_t catalog_batch = 256;                 // names looked at between two breaths
+constexpr Duration catalog_time_max = seconds(10);
+constexpr std::size_t rules_of_one_source_max = 64;  // that one name in the catalog is checked against
+constexpr std::size_t tags_of_one_name_max = 16;
 
 std::string link_line(const std::string& link) { return link.empty() ? std::string() : "Link: " + link + "\r\n"; }
 
@@ -75,6 +81,44 @@ bool is_absent(const Fetched<ReferrerSet>& collected) noexcept {
     return !collected && collected.error().error.code == Code::not_found;
 }
 
+/// A tag is known by its repository upstream, whoever asked for it; who may learn of it is whoever was given what it points to.
+bool is_known_to(const Ledger& ledger, const Source& source, const std::string& tag) {
+    auto record = ledger.find_tag(source.ledger_name, tag);
+    return record && ledger.granted(source.scope(), source.ledger_name, record->digest);
+}
+
+/// Whether the catalog may name the repository: something of it came by a rule through which the visitor may pull it.
+bool may_see(const Routing& routing, const Ledger& ledger, const std::string& name, const Account* visitor) {
+    auto slash = name.find('/');
+    auto login_server = std::string_view(name).substr(0, slash), repository = std::string_view(name).substr(slash + 1);
+    for (auto& found : routing.find_all_by_source(login_server, repository, rules_of_one_source_max)) {
+        if (!may_pull(found.rule->text(), target_repository(*found.rule, repository), visitor)) continue;
+        for (auto& tag : ledger.list_tags(name, "", tags_of_one_name_max)) {
+            if (is_known_to(ledger, found.source, tag)) return true;
+        }
+    }
+    return false;
+}
+
+/// Nothing when it took too long.
+Task<std::optional<std::vector<std::string>>> names_for(const Ledger& ledger, const Routing& routing,
+                                                        std::shared_ptr<const Account> visitor, std::string last,
+                                                        std::size_t wanted) {
+    if (routing.anonymous()) co_return ledger.list_repositories(last, wanted);
+    std::vector<std::string> names;
+    auto deadline = Loop::current().time() + catalog_time_max;
+    for (;;) {
+        auto batch = ledger.list_repositories(last, catalog_batch);
+        for (auto& name : batch) {
+            if (names.size() < wanted && may_see(routing, ledger, name, visitor.get())) names.push_back(name);
+        }
+        if (batch.size() < catalog_batch || names.size() == wanted) co_return names;
+        last = batch.back();
+        co_await Breathe{};
+        if (Loop::current().time() >= deadline) co_return std::nullopt;
+    }
+}
+
 }  // namespace
 
 Task<After> serve_tags(Call& call, const RequestTarget& target) {
@@ -89,6 +133,7 @@ Task<After> serve_tags(Call& call, const RequestTarget& target) {
     auto known = lets_stale_through(collected.error().error)
                      ? call.cache.ledger().list_tags(call.source.ledger_name, "", tags_max)
                      : std::vector<std::string>();
+    std::erase_if(known, [&](auto& tag) { return !is_known_to(call.cache.ledger(), call.source, tag); });
     if (known.empty()) co_return co_await reply_failure(call, collected.error(), OciCode::name_unknown);
     call.cache.counters().stale_served.add();
     std::vector<std::string_view> names(known.begin(), known.end());
@@ -112,13 +157,24 @@ Task<After> serve_referrers(Call& call, const RequestTarget& target) {
     co_return co_await reply_body(call.exchange, 200, call.ns, media_type::oci_index, std::move(body), lines);
 }
 
-Task<After> serve_catalog(Exchange& exchange, Cache& cache, const RequestTarget& target) {
+Task<After> serve_catalog(Exchange& exchange, Cache& cache, Door door, const RequestTarget& target) {
     auto n = std::min(target.n.value_or(catalog_entries_default), catalog_entries_max);
     std::string last(target.last), path(target.path);
+    std::shared_ptr<const Account> visitor;
+    if (!door.routing.anonymous()) {
+        auto recognising = recognise(exchange, door);
+        auto recognised = co_await recognising;
+        if (recognised.answered) co_return *recognised.answered;
+        visitor = recognised.visitor.account;
+    }
     exchange.release_head();
     // One more than the page tells whether another follows.
-    auto known = n == 0 ? std::vector<std::string>() : cache.ledger().list_repositories(last, std::size_t{n} + 1);
-    std::vector<std::string_view> names(known.begin(), known.end());
+    std::optional<std::vector<std::string>> known(std::in_place);
+    if (n > 0) known = co_await names_for(cache.ledger(), door.routing, visitor, last, std::size_t{n} + 1);
+    if (!known)
+        co_return co_await reply_error(exchange, 503, OciCode::unavailable, "the catalog is too long to be searched now", {},
+                                       "Retry-After: 10\r\n");
+    std::vector<std::string_view> names(known->begin(), known->end());
     auto page = page_of(names, n, last);
     auto lines = page.more ? link_line(next_page_link(path, n, page.names.back(), {})) : std::string();
     auto body = catalog_body(page.names);

@@ -101,6 +101,7 @@ class ConfigReader {
         if (shared) section.refuse("admin", "must not be one of the listen addresses");
         section.number("shards", shards_max, server.shards);
         read_default_login_server(section);
+        read_public_url(section);
         read_log_level(section);
         section.flag("default_rules", server.default_rules);
         section.flag("docker_hub_anonymous", server.docker_hub_anonymous);
@@ -131,6 +132,14 @@ class ConfigReader {
                 fmt::format("is \"{}\", which is no login server (host or host:port, in lower case)", escaped(text, 300)));
         }
         config_.server.default_login_server = canonical_login_server(text);
+    }
+
+    // Challenges send clients there for a token.
+    void read_public_url(ConfigSection& section) {
+        std::string text;
+        if (!section.text("public_url", text) || text.empty()) return;
+        Endpoint endpoint;
+        if (take(section, "public_url", text, parse_endpoint(text), endpoint)) config_.server.public_url = endpoint.url();
     }
 
     void read_log_level(ConfigSection& section) {
@@ -261,6 +270,7 @@ class ConfigReader {
         }
         config_.warnings.assign(table->warnings().begin(), table->warnings().end());
         for (std::size_t i = 0; i < config_.rules.size(); ++i) config_.rules[i] = table->rules()[i]->text();
+        warn_of_rules_for_nobody();
         warn_of_plain_http();
     }
 
@@ -285,6 +295,16 @@ class ConfigReader {
         if (set->second == rule.login_server()) return;
         problem_.note(line, fmt::format("cache rule \"{}\": its source is on {}, but credential set \"{}\" belongs to {}",
                                         rule.name(), rule.login_server(), rule.credential_set(), set->second));
+    }
+
+    void warn_of_rules_for_nobody() {
+        for (const RuleText& rule : config_.rules) {
+            if (!rule.pull.empty() || rule.anonymous() || config_.warnings.size() >= RuleTable::warnings_max) continue;
+            config_.warnings.push_back(fmt::format(
+                "cache rule \"{}\" has {} and does not say who may use them, so nobody may pull through it: write pull = "
+                "[\"anonymous\"] for everybody, or the names of accounts",
+                rule.name, rule.identity.empty() ? "credentials" : "an identity"));
+        }
     }
 
     void warn_of_plain_http() {

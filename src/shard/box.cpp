@@ -67,11 +67,12 @@ Result<std::unique_ptr<Box>, std::string> Box::open(const Config& config, Option
     auto control = Control::open(config, box->store_->ledger(), *box->upstreams_);
     if (!control) return control.error();
     box->control_ = *std::move(control);
+    box->entrance_.public_url = config.server.public_url;
     return box;
 }
 
 Result<void, std::string> Box::add_shard(unsigned index, std::unique_ptr<Ring> ring) {
-    SharedParts shared{*store_, *upstreams_, team_, control_->routing(), tls_.get()};
+    SharedParts shared{*store_, *upstreams_, team_, control_->routing(), entrance_, tls_.get()};
     auto shard = Shard::make(std::move(ring), shared, options_.shard);
     if (!shard) return shard.error();
     shards_[index] = *std::move(shard);
@@ -86,6 +87,7 @@ void Box::connect() {
     }
     for (auto& shard : shards_) shard->meet(all);
     upstreams_->set_home(shards_.front()->loop());
+    entrance_.desk.set_home(shards_.front()->loop());
     control_->set_publish([this](std::shared_ptr<const Routing> routing) { return publish(std::move(routing)); });
     store_->set_pressure_relief([this] { return shards_.front()->cache().relieve_pressure(); });
 }
@@ -128,6 +130,7 @@ Task<Result<void, std::string>> Box::start_parts() {
     for (auto& shard : shards_) sources.shards.push_back(shard->metric_sources());
     sources.store = &store_->counters();
     sources.upstreams = upstreams_.get();
+    sources.logins = &entrance_.desk.counters();
     sources.started = started_;
     sources.version = version;
     auto admin = shards_.front()->open_admin(admin_address_, std::move(context));
@@ -137,10 +140,27 @@ Task<Result<void, std::string>> Box::start_parts() {
     if (!loaded) co_return std::string("the store cannot be loaded: ") + std::string(name_of(loaded.error().code));
     store_started_ = true;
     if (stop_asked_.load()) co_return Result<void, std::string>();
+    co_await load_token_key();
     auto begin = [](Shard& shard) { shard.start(); };
     co_await tell_every_shard(begin);
     shards_.front()->set_ready(true);
     co_return Result<void, std::string>();
+}
+
+/// Pull tokens outlive a restart when their key does. Before any shard takes a connection.
+Task<void> Box::load_token_key() {
+    auto& ledger = store_->ledger();
+    bool known = false;
+    ledger.each_setting([&](std::string_view key, std::string_view text) {
+        if (key == token_key_setting) known = entrance_.use_key(text);
+    });
+    if (known) co_return;
+    std::vector<LedgerChange> changes;
+    changes.push_back(PutSetting{std::string(token_key_setting), entrance_.key_text()});
+    auto kept = co_await ledger.apply(std::move(changes));
+    if (!kept)
+        log_warning("the ledger cannot keep the key of pull tokens ({}): clients log in again after a restart",
+                    name_of(kept.error().code));
 }
 
 void Box::stop() noexcept {

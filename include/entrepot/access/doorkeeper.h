@@ -1,9 +1,9 @@
 #pragma once
 // Who is asking: one shard's answer to an Authorization field. Tokens and what was verified a moment ago are judged here and now; everything else goes to the desk.
 
-#include "entrepot/access/credentials.h"
 #include "entrepot/access/login_desk.h"
 #include "entrepot/access/pull_token.h"
+#include "entrepot/access/shown_credentials.h"
 #include "entrepot/rules/account_table.h"
 
 #include <memory>

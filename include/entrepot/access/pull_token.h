@@ -20,8 +20,8 @@ TokenKey make_token_key();
 constexpr std::string_view token_service = "entrepot";  ///< the challenge's `service`, the token's `aud`
 constexpr std::int64_t pull_token_seconds = 300;
 constexpr std::int64_t clock_skew_seconds = 60;  ///< how far a token may come from the future: the wall clock can step back
-constexpr std::size_t pull_token_bytes_max = 16 * 1024;
-constexpr std::size_t token_repositories_max = 32;  ///< further scopes of one request are left out
+constexpr std::size_t pull_token_bytes_max = 15 * 1024;  ///< fits a request field
+constexpr std::size_t token_repositories_max = 32;       ///< further scopes of one request are left out
 
 struct PullToken {
     std::string account;                    ///< empty: anybody

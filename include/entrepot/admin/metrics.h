@@ -1,6 +1,7 @@
 #pragma once
 // The Prometheus text page: adds up what the shards counted. Counters are read while their owners write; each is exact by itself, a page is not one instant.
 
+#include "entrepot/access/login_desk.h"
 #include "entrepot/cache/counters.h"
 #include "entrepot/server/connection.h"
 #include "entrepot/server/request_counters.h"
@@ -24,6 +25,7 @@ struct MetricSources {
     std::vector<ShardSources> shards;
     const Store::Counters* store = nullptr;
     const UpstreamTable* upstreams = nullptr;
+    const LoginDesk::Counters* logins = nullptr;
     Instant started{};
     std::string version;
 };

@@ -45,6 +45,7 @@ struct ServerConfig {
     ListenAddress admin{.host = "127.0.0.1", .port = 5001};
     unsigned shards = 0;  ///< 0: one per allowed core
     std::string default_login_server = "docker.io";
+    std::string public_url;            ///< "https://cache.example", where clients reach us; empty: as each request's Host says
     bool default_rules = true;         ///< map the public registries one to one while the file has no rule
     bool docker_hub_anonymous = true;  ///< rules may use Docker Hub without credentials
     Level log_level = Level::info;     ///< "debug", "info", "warning", "error"

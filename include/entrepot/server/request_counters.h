@@ -8,10 +8,10 @@
 
 namespace entrepot {
 
-enum class RequestKind : std::uint8_t { base, manifest, blob, tags, referrers, catalog, other };
-constexpr std::size_t request_kinds = 7;
-constexpr std::array<std::string_view, request_kinds> request_kind_names{"base",      "manifest", "blob", "tags",
-                                                                         "referrers", "catalog",  "other"};
+enum class RequestKind : std::uint8_t { base, manifest, blob, tags, referrers, catalog, token, other };
+constexpr std::size_t request_kinds = 8;
+constexpr std::array<std::string_view, request_kinds> request_kind_names{"base",      "manifest", "blob",  "tags",
+                                                                         "referrers", "catalog",  "token", "other"};
 
 enum class ServedFrom : std::uint8_t { hit, follow, fetch, bypass };
 constexpr std::array<std::string_view, 4> served_from_names{"hit", "follow", "fetch", "bypass"};

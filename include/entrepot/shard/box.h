@@ -47,6 +47,7 @@ class Box {
     explicit Box(Options options) : options_(std::move(options)) {}
     Task<void> start_all(std::function<void(Result<void, std::string>)> ready);
     Task<Result<void, std::string>> start_parts();
+    Task<void> load_token_key();
     Task<void> stop_all();
     Task<void> publish(std::shared_ptr<const Routing> routing);
     template <typename Step>
@@ -64,6 +65,7 @@ class Box {
     std::unique_ptr<Store> store_;
     std::unique_ptr<UpstreamTable> upstreams_;
     std::unique_ptr<Control> control_;
+    Entrance entrance_;
     CacheTeam team_;
     std::vector<std::unique_ptr<Shard>> shards_;
     Instant started_{};

@@ -17,6 +17,7 @@ struct SharedParts {
     UpstreamTable& upstreams;
     CacheTeam& team;
     std::shared_ptr<const Routing> routing;
+    Entrance& entrance;
     const TlsServerContext* tls = nullptr;  ///< of the registry listener; null: plain
 };
 

@@ -336,8 +336,12 @@ TEST_CASE("registry: tags come from upstream page by page, sorted; when it canno
     CHECK(answer.status == 200);
     CHECK(answer.field("Link").empty());
 
+    // What another's credentials brought is known by the same name: who was not given it does not learn of its tags.
     box.apply(PutTag{box.routed("app").ledger_name, "known", TagRecord{digest_of("x"), "", 1, 1}});
+    box.apply(PutTag{box.routed("app").ledger_name, "of-others", TagRecord{digest_of("y"), "", 1, 1}});
     box.upstreams.answer = [](auto&) { return refusal(Code::bad_status, 500); };
+    CHECK(client.ask("GET /v2/hub/app/tags/list").status == 502);
+    box.apply(PutGrant{"", box.routed("app").ledger_name, digest_of("x")});
     answer = client.ask("GET /v2/hub/app/tags/list");
     CHECK(answer.status == 200);
     CHECK(answer.body == R"({"name":"hub/app","tags":["known"]})");

@@ -38,6 +38,7 @@ name = "hub"
 source = "docker.io/*"
 target = "docker.io/*"
 credential_set = "hub"
+pull = ["anonymous"]                 # or the names of accounts
 tag_ttl = "60s"
 )";
 
@@ -182,7 +183,7 @@ TEST_CASE("config: each refusal says where and why") {
         {"[server]\na = \"\xff\"\n", "e.toml:2: "},
         // keys and types
         {"[server]\nlsten = []\n",
-         "e.toml:2: [server] has no key \"lsten\"; it has listen, admin, shards, default_login_server, log_level, default_rules, docker_hub_anonymous, rules_max, strict_overlap"},
+         "e.toml:2: [server] has no key \"lsten\"; it has listen, admin, shards, default_login_server, public_url, log_level, default_rules, docker_hub_anonymous, rules_max, strict_overlap"},
         {"\n[sever]\n",
          "e.toml:2: the file has no key \"sever\"; it has server, tls, store, upstream, credential_set, cache_rule"},
         {"server = 1\n", "e.toml:1: server must be a table, [server]"},
@@ -300,6 +301,30 @@ TEST_CASE("config: a secret written in place of its reference is refused and nev
         CAPTURE(refusal);
         CHECK(refusal.starts_with("e.toml:5: [[credential_set]] password must "));
         CHECK(refusal.find("hunter") == std::string::npos);
+    }
+}
+
+TEST_CASE("config: a rule with credentials that does not say who may use them is worth a warning") {
+    const std::string set =
+        "[[credential_set]]\nname = \"corp\"\nlogin_server = \"a.b\"\nusername = \"env:U\"\npassword = \"env:P\"\n";
+    const std::string rule = "[[cache_rule]]\nname = \"mine\"\nsource = \"a.b/*\"\ntarget = \"mine/*\"\n";
+    const Config unsaid = parsed(set + rule + "credential_set = \"corp\"\n");
+    REQUIRE(unsaid.warnings.size() == 1);
+    CHECK(unsaid.warnings[0].starts_with("cache rule \"mine\" has credentials and does not say who may use them"));
+    CHECK_FALSE(unsaid.rules[0].anonymous());
+    CHECK(parsed(set + rule + "credential_set = \"corp\"\npull = [\"anonymous\"]\n").warnings.empty());
+    CHECK(parsed(set + rule + "credential_set = \"corp\"\npull = [\"alice\"]\n").warnings.empty());
+    CHECK(parsed(rule).warnings.empty());
+}
+
+TEST_CASE("config: the public URL is a scheme, a host and perhaps a port") {
+    CHECK(parsed("").server.public_url.empty());
+    CHECK(parsed("[server]\npublic_url = \"https://cache.example\"\n").server.public_url == "https://cache.example");
+    CHECK(parsed("[server]\npublic_url = \"http://cache.example:5000\"\n").server.public_url == "http://cache.example:5000");
+    for (const std::string url :
+         {"cache.example", "https://cache.example/v2/", "ftp://cache.example", "https://user@cache.example", "https://a\\\"b"}) {
+        CAPTURE(url);
+        CHECK(refusal_of("[server]\npublic_url = \"" + url + "\"\n").starts_with("e.toml:2: "));
     }
 }
 

@@ -9,7 +9,7 @@
 namespace entrepot {
 
 struct RegistryBox : CacheBox {
-    RegistryBox() : registry(cache, make_routing(), served), port(loop(), registry) {}
+    RegistryBox() : registry(cache, make_routing(), served, entrance), port(loop(), registry) { entrance.desk.set_home(*loop()); }
 
     std::shared_ptr<const Routing> make_routing() {
         RuleText hub, other;
@@ -18,7 +18,7 @@ struct RegistryBox : CacheBox {
         hub.target = "hub/*";
         auto table = RuleTable::build({hub}, {});
         if (!table) FAIL(table.error().message);
-        auto routing = Routing::make(*std::move(table), upstream_table, {});
+        auto routing = Routing::make(*std::move(table), upstream_table, {}, AccountTable::empty());
         if (!routing) FAIL(routing.error());
         return *std::move(routing);
     }
@@ -33,6 +33,7 @@ struct RegistryBox : CacheBox {
 
     FakeUpstreamTable upstream_table{{"registry.test"}};
     RegistryCounters served;
+    Entrance entrance;
     Registry registry;
     ServedPort port;
 };

@@ -1,4 +1,4 @@
-#include "entrepot/access/credentials.h"
+#include "entrepot/access/shown_credentials.h"
 
 #include "access/base64_text.h"
 
@@ -14,12 +14,12 @@ bool is_scheme(std::string_view text, std::string_view lower_case) noexcept {
     return std::equal(text.begin(), text.end(), lower_case.begin(), lower_case.end(), same);
 }
 
-void read_basic(std::string_view encoded, Credentials& credentials) {
+void read_basic(std::string_view encoded, ShownCredentials& credentials) {
     auto pair = parse_base64(encoded);
     if (!pair) return;
     auto colon = pair->find(':');
     if (colon != std::string::npos) {
-        credentials.kind = CredentialsKind::basic;
+        credentials.kind = ShownKind::basic;
         credentials.user = pair->substr(0, colon);
         credentials.password = pair->substr(colon + 1);
     }
@@ -34,12 +34,12 @@ void wipe_secret(std::string& secret) noexcept {
     secret.clear();
 }
 
-Credentials::~Credentials() { wipe_secret(password); }
+ShownCredentials::~ShownCredentials() { wipe_secret(password); }
 
-Credentials parse_authorization(std::string_view field) {
-    Credentials credentials;
+ShownCredentials parse_authorization(std::string_view field) {
+    ShownCredentials credentials;
     if (field.empty()) return credentials;
-    credentials.kind = CredentialsKind::unreadable;
+    credentials.kind = ShownKind::unreadable;
     auto blank = std::min(field.find(' '), field.size());
     auto scheme = field.substr(0, blank);
     auto rest = field.substr(blank);
@@ -47,7 +47,7 @@ Credentials parse_authorization(std::string_view field) {
     if (rest.empty()) return credentials;
     if (is_scheme(scheme, "basic")) read_basic(rest, credentials);
     if (is_scheme(scheme, "bearer") && rest.find(' ') == std::string_view::npos) {
-        credentials.kind = CredentialsKind::bearer;
+        credentials.kind = ShownKind::bearer;
         credentials.token = rest;
     }
     return credentials;
