@@ -1,4 +1,4 @@
-// /api/v1/cache-rules and /api/v1/credential-sets: list, show, put, patch, delete. The two differ in what a document holds, no more. References to secrets come
+// /api/v1/cache-rules, /api/v1/credential-sets and /api/v1/accounts: list, show, put, patch, delete. They differ in what a document holds, no more. References to secrets come
 // and go here, never a secret.
 
 #include "admin/api_change.h"
@@ -55,6 +55,23 @@ struct CredentialSets {
     static Result<void, std::string> patch(Value& set, const nlohmann::json& changes) {
         return entrepot::patch_credential_set(set, changes, ReadOnlyMembers::refused);
     }
+};
+
+struct ShownAccount {
+    Account value;
+
+    JsonDocument document() const { return account_document(value); }
+};
+
+struct Accounts {
+    using Value = Account;
+    using Shown = ShownAccount;
+    static constexpr std::string_view path = "/api/v1/accounts", noun = "account";
+    static const Value* find(const OperatorState& state, std::string_view name) { return state.find_account(name).get(); }
+    static auto after(const OperatorState& state, std::string_view name, std::size_t count_max) {
+        return state.accounts_after(name, count_max);
+    }
+    static Shown show(const Control&, const Value& account) { return {account}; }
 };
 
 template <typename Kind>
@@ -140,5 +157,10 @@ Task<ApiReply> show_credential_set(ApiCall& call) { return show<CredentialSets>(
 Task<ApiReply> put_credential_set(ApiCall& call) { return put<CredentialSets>(call); }
 Task<ApiReply> patch_credential_set(ApiCall& call) { return patch<CredentialSets>(call); }
 Task<ApiReply> delete_credential_set(ApiCall& call) { return remove<CredentialSets>(call); }
+
+// What makes and changes accounts is in api_accounts.cpp.
+Task<ApiReply> list_accounts(ApiCall& call) { return list<Accounts>(call); }
+Task<ApiReply> show_account(ApiCall& call) { return show<Accounts>(call); }
+Task<ApiReply> delete_account(ApiCall& call) { return remove<Accounts>(call); }
 
 }  // namespace entrepot

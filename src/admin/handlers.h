@@ -24,6 +24,14 @@ Task<ApiReply> put_credential_set(ApiCall& call);
 Task<ApiReply> patch_credential_set(ApiCall& call);
 Task<ApiReply> delete_credential_set(ApiCall& call);
 
+Task<ApiReply> list_accounts(ApiCall& call);
+Task<ApiReply> show_account(ApiCall& call);
+Task<ApiReply> delete_account(ApiCall& call);
+
+// api_accounts.cpp
+Task<ApiReply> put_account(ApiCall& call);
+Task<ApiReply> patch_account(ApiCall& call);
+
 // api_apply.cpp
 Task<ApiReply> apply_document(ApiCall& call);
 Task<ApiReply> export_document(ApiCall& call);

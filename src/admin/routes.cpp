@@ -24,6 +24,11 @@ constexpr AdminRoute table[] = {
     {Method::put, "/api/v1/credential-sets/{name}", Access::change, "dryRun", api_body_bytes_max, put_credential_set},
     {Method::patch, "/api/v1/credential-sets/{name}", Access::change, "dryRun", api_body_bytes_max, patch_credential_set},
     {Method::del, "/api/v1/credential-sets/{name}", Access::change, "dryRun", 0, delete_credential_set},
+    {Method::get, "/api/v1/accounts", Access::read, "after limit", 0, list_accounts},
+    {Method::get, "/api/v1/accounts/{name}", Access::read, "", 0, show_account},
+    {Method::put, "/api/v1/accounts/{name}", Access::change, "dryRun", api_body_bytes_max, put_account},
+    {Method::patch, "/api/v1/accounts/{name}", Access::change, "dryRun", api_body_bytes_max, patch_account},
+    {Method::del, "/api/v1/accounts/{name}", Access::change, "dryRun", 0, delete_account},
     {Method::post, "/api/v1/apply", Access::change, "dryRun prune", apply_body_bytes_max, apply_document},
     {Method::get, "/api/v1/export", Access::read, "", 0, export_document},
 };
