@@ -2,6 +2,7 @@
 import os
 import subprocess
 
+from harness.private import PASSWORD, PrivateCache
 from harness.registry import missing
 from harness.service import Service
 from harness.story import Rows, skip
@@ -106,3 +107,24 @@ def test_an_artifact_is_fetched_as_it_is(story, make_cache, registry, directory)
 
 
 test_by_rule_target_cold_hot_and_without_upstream.limit_s = 240
+
+
+def test_with_credentials_by_target_and_as_a_mirror(story, make_cache, registry, directory):
+    """containerd posts an OAuth2 password grant; as a mirror it asks with ?ns= and a scope that names the image without its registry."""
+    private = PrivateCache(make_cache, registry, directory)
+    wanted = registry.digest_of("library/busybox:latest")
+    image = f"{private.host}/private/busybox:latest"
+    containerd = Containerd(story, directory)
+    hosts = containerd.hosts("docker.io", f'server = "http://127.0.0.1:1"\n[host."http://{private.host}"]\n  capabilities = ["pull", "resolve"]\n')
+    with Rows() as rows:
+        rows.check(containerd.ctr("images", "pull", "--plain-http", image, succeeds=False).returncode != 0, "a stranger", "")
+        rows.check(containerd.pull(f"{private.host}/open/multi:1", "--plain-http"), "what is for everybody, with no login", "")
+        rows.check(containerd.ctr("images", "pull", "--plain-http", "-u", "alice:wrong-password", image, succeeds=False).returncode != 0, "a wrong password", "")
+        rows.check(containerd.pull(image, "--plain-http", "-u", f"alice:{PASSWORD}") == wanted, "by target", "")
+        posts = private.cache.metric("requests_total", kind="token", status="200")
+        rows.check(posts >= 1, "it came for a token", posts)
+        other = Containerd(story, directory)
+        rows.check(other.pull("docker.io/library/busybox:latest", hosts, "-u", f"alice:{PASSWORD}") == wanted, "as a mirror", "")
+        rows.check(other.ctr("images", "pull", "--snapshotter", "native", hosts, "-u", f"bobby:{PASSWORD}", "docker.io/library/busybox:schema2", succeeds=False).returncode != 0,
+                   "as a mirror, an account that is not listed", "")
+        rows.check(other.pull("docker.io/demo/multi:1", hosts) == registry.digest_of("demo/multi:1"), "as a mirror, what is for everybody", "")

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 
+from harness.private import PASSWORD, PrivateCache
 from harness.registry import missing
 from harness.service import Service
 from harness.story import Rows, skip
@@ -58,3 +59,23 @@ def test_as_its_registry_mirror(story, make_cache, registry, directory):
     docker = Docker(story, directory, "--registry-mirror", f"http://127.0.0.1:{cache.port}")
     assert docker.pull("busybox:latest") == registry.digest_of("library/busybox:latest")
     assert cache.metric("served_bytes_total") > 500_000, "it came through the cache"
+
+
+def test_logs_in_and_pulls_what_is_private(story, make_cache, registry, directory):
+    private = PrivateCache(make_cache, registry, directory)
+    image, wanted = f"{private.host}/private/busybox:latest", registry.digest_of("library/busybox:latest")
+    docker = Docker(story, directory)
+    config = ("--config", f"{directory}/docker-config")
+    with Rows() as rows:
+        rows.check(docker.run(*config, "pull", "-q", image, succeeds=False).returncode != 0, "a stranger", "")
+        rows.check(docker.pull(f"{private.host}/open/layers:40") == registry.digest_of("demo/layers:40"), "what is for everybody, with no login", "")
+        refused = docker.run(*config, "login", "-u", "alice", "-p", "wrong-password", private.host, succeeds=False)
+        rows.check(refused.returncode != 0 and "unauthorized" in refused.stderr, "a wrong password", refused.stderr)
+        docker.run(*config, "login", "-u", "alice", "-p", PASSWORD, private.host)
+        docker.run(*config, "pull", "-q", image)
+        found = docker.run("image", "inspect", "--format", "{{index .RepoDigests 0}}", image).stdout.strip().split("@")[1]
+        rows.check(found == wanted, "pull", found)
+        absent = docker.run(*config, "pull", "-q", f"{private.host}/nowhere/busybox:latest", succeeds=False)
+        rows.check(absent.returncode != 0 and "no cache rule covers" in absent.stderr, "a repository that no rule covers", absent.stderr)
+        docker.run(*config, "login", "-u", "robot", "-p", private.robot, private.host)
+        rows.check(docker.run(*config, "pull", "-q", image).returncode == 0, "a token", "")

@@ -2,6 +2,7 @@
 import os
 import subprocess
 
+from harness.private import PASSWORD, PrivateCache
 from harness.registry import missing
 from harness.story import Rows, skip
 
@@ -20,8 +21,11 @@ class Podman:
             file.write(registries)
         self.environment = {**os.environ, "CONTAINERS_REGISTRIES_CONF": config, "TMPDIR": f"{directory}/{name}"}
 
+    def done(self, *arguments):
+        return subprocess.run([*self.base, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150, env=self.environment, check=False)
+
     def run(self, *arguments, succeeds=True):
-        done = subprocess.run([*self.base, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150, env=self.environment, check=False)
+        done = self.done(*arguments)
         assert not succeeds or done.returncode == 0, f"podman {' '.join(arguments)}: {done.stderr}"
         return done.stdout.strip()
 
@@ -67,6 +71,24 @@ def test_over_tls_with_a_private_authority(make_cache, registry, certificates, d
     os.symlink(certificates.authority, f"{directory}/trust/ca.crt")
     podman = Podman(directory, "podman")
     assert podman.pull(f"localhost:{cache.port}/docker.io/demo/layers:40", f"--cert-dir={directory}/trust") == registry.digest_of("demo/layers:40")
+
+
+def test_logs_in_and_pulls_what_is_private(make_cache, registry, directory):
+    private = PrivateCache(make_cache, registry, directory)
+    image, wanted = f"{private.host}/private/busybox:latest", registry.digest_of("library/busybox:latest")
+    podman = Podman(directory, "podman")
+    authfile = f"--authfile={directory}/auth.json"
+    with Rows() as rows:
+        def tried(*arguments):
+            return podman.done(*arguments).returncode
+        rows.check(tried("pull", "-q", "--tls-verify=false", image) != 0, "a stranger", "")
+        rows.check(podman.pull(f"{private.host}/open/multi:1", "--tls-verify=false"), "what is for everybody, with no login", "")
+        rows.check(tried("login", authfile, "--tls-verify=false", "-u", "alice", "-p", "wrong-password", private.host) != 0, "a wrong password", "")
+        rows.check(tried("login", authfile, "--tls-verify=false", "-u", "alice", "-p", PASSWORD, private.host) == 0, "login", "")
+        rows.check(podman.pull(image, authfile, "--tls-verify=false") == wanted, "pull", "")
+        rows.check(podman.pull(f"{private.host}/open/multi:1", authfile, "--tls-verify=false"), "and what is for everybody", "")
+        rows.check(Podman(directory, "robot").pull(image, "--tls-verify=false", "--creds", f"robot:{private.robot}") == wanted, "a token", "")
+        rows.check(tried("pull", "-q", "--tls-verify=false", "--creds", f"bobby:{PASSWORD}", image) != 0, "an account that is not listed", "")
 
 
 test_cold_hot_and_without_upstream.limit_s = 240

@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 
+from harness.private import PASSWORD, PrivateCache
 from harness.registry import missing
 from harness.story import Rows, skip
 
@@ -122,3 +123,21 @@ def test_what_is_not_there_and_what_may_not_be(make_cache, registry, directory):
 
 
 test_every_kind_of_image_cold_hot_and_without_upstream.limit_s = 240
+
+
+def test_with_credentials(make_cache, registry, directory):
+    private = PrivateCache(make_cache, registry, directory)
+    image, wanted = f"docker://{private.host}/private/busybox:latest", registry.digest_of("library/busybox:latest")
+    plain = "--src-tls-verify=false"
+    with Rows() as rows:
+        rows.check(skopeo("copy", "-q", plain, image, f"dir:{directory}/none", succeeds=False).returncode != 0, "a stranger", "")
+        skopeo("copy", "-q", plain, f"docker://{private.host}/open/layers:40", f"dir:{directory}/open")
+        rows.check(manifest_digest(f"{directory}/open") == registry.digest_of("demo/layers:40"), "what is for everybody, with no login", "")
+        for name, secret in (("alice", PASSWORD), ("robot", private.robot)):
+            skopeo("copy", "-q", plain, f"--src-creds={name}:{secret}", image, f"dir:{directory}/{name}")
+            rows.check(manifest_digest(f"{directory}/{name}") == wanted, name, "")
+        for credentials in ("alice:wrong-password", f"bobby:{PASSWORD}", f"nobody-here:{PASSWORD}"):
+            rows.check(skopeo("copy", "-q", plain, f"--src-creds={credentials}", image, f"dir:{directory}/none", succeeds=False).returncode != 0, credentials.split(":")[0], "")
+        authfile = f"--authfile={directory}/auth.json"
+        skopeo("login", authfile, "--tls-verify=false", "-u", "alice", "-p", PASSWORD, private.host)
+        skopeo("inspect", authfile, "--tls-verify=false", image)

@@ -63,7 +63,8 @@ def one_to_one(upstreams, directory, rules=None, tls=None, capacity=None, tag_tt
         settings.upstreams.append({"login_server": one.login_server, "endpoints": [one.url], "allow_private": True, **(upstream or {})})
         name = f"rule{number}"
         settings.rules.append({"name": name, "source": f"{one.login_server}/*", "target": f"{one.login_server}/*",
-                               "credential_set": f"secrets{number}" if credentials else None, "tag_ttl": tag_ttl, **(rule or {})})
+                               "credential_set": f"secrets{number}" if credentials else None, "pull": ["anonymous"] if credentials else None,
+                               "tag_ttl": tag_ttl, **(rule or {})})
         if credentials:
             for key, value in zip(("username", "password"), credentials):
                 with open(f"{directory}/{key}{number}", "w", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as file:
