@@ -3,6 +3,7 @@
 #include "entrepot/base/sha256.h"
 #include "entrepot/io/blocking.h"
 #include "entrepot/net/free_address.h"
+#include "entrepot/rules/config_difference.h"
 #include "entrepot/shard/box.h"
 #include "entrepot/shard/descriptors.h"
 #include "entrepot/shard/topology.h"
@@ -99,6 +100,7 @@ class ShardThreads {
         for (auto& thread : threads_) thread.join();
         threads_.clear();
     }
+    bool ready() const noexcept { return ready_.load(); }
     bool all_ended() const noexcept { return running_.load() == 0; }
     const std::string& start_error() const noexcept { return start_error_; }
 
@@ -136,6 +138,7 @@ class ShardThreads {
     }
 
     void announce() {
+        ready_.store(true);
         log_info("ready: {} shard{}, registry on {}, admin on {}", box_.shard_count(), box_.shard_count() == 1 ? "" : "s",
                  box_.shard(0).address(0).text(), box_.shard(0).admin_address().text());
     }
@@ -147,18 +150,36 @@ class ShardThreads {
     std::vector<std::string> errors_;
     std::vector<std::thread> threads_;
     std::string start_error_;
+    std::atomic<bool> ready_{false};
     std::atomic<std::size_t> running_{cores_.size()};
     pthread_t waiter_;
     bool good_ = false;
 };
 
-void wait_for_the_end(Box& box, ShardThreads& threads, const sigset_t& signals) {
+/// The file is read again. What cannot be taken is said, and the running configuration stays.
+void reload(Box& box, const ServeOptions& options, const Config& running) {
+    auto next = load_config(options);
+    if (!next) return log_error("SIGHUP: {}; the running configuration stays", next.error());
+    for (auto& warning : next->warnings) log_warning("{}", warning);
+    auto waiting = waits_for_restart(running, *next);
+    if (!waiting.empty()) log_warning("SIGHUP: waits for a restart: {}", fmt::join(waiting, ", "));
+    set_log_level(next->server.log_level);
+    box.reload(*std::move(next), [](Result<void, std::string> reloaded) {
+        if (reloaded) log_info("SIGHUP: the rules and credential sets of the configuration file are in use");
+        else log_error("SIGHUP: {}; the running configuration stays", reloaded.error());
+    });
+}
+
+void wait_for_the_end(Box& box, ShardThreads& threads, const sigset_t& signals, const ServeOptions& options,
+                      const Config& running) {
     bool stopping = false;
     while (!threads.all_ended()) {
         int signal = 0;
         sigwait(&signals, &signal);
-        if (signal == SIGHUP)
-            log_warning("SIGHUP: this version takes a changed configuration at a restart only; the running one stays");
+        if (signal == SIGHUP && !stopping) {
+            if (threads.ready()) reload(box, options, running);
+            else log_warning("SIGHUP: still starting; send it again when it is ready");
+        }
         if (signal != SIGTERM && signal != SIGINT) continue;
         if (stopping) {
             log_warning("second signal: ending at once");
@@ -244,7 +265,7 @@ int serve(const ServeOptions& options) {
     ShardThreads threads(**box, place_shards(cores, shards), pthread_self());
     auto started = threads.start();
     if (started) {
-        wait_for_the_end(**box, threads, signals);
+        wait_for_the_end(**box, threads, signals, options, *config);
         threads.join();
     }
     if (!started) return fail(started.error());

@@ -112,14 +112,14 @@ Task<void> Box::publish(std::shared_ptr<const Routing> routing) {
 }
 
 void Box::start(std::function<void(Result<void, std::string>)> ready) {
-    starting_ = true;
+    ++under_way_;
     services_.start(start_all(std::move(ready)));
 }
 
 Task<void> Box::start_all(std::function<void(Result<void, std::string>)> ready) {
     auto started = co_await start_parts();
-    starting_ = false;
-    start_ended_.notify_all();
+    --under_way_;
+    under_way_ended_.notify_all();
     if (!started || !stop_asked_.load()) ready(std::move(started));
 }
 
@@ -163,6 +163,27 @@ Task<void> Box::load_token_key() {
                     name_of(kept.error().code));
 }
 
+void Box::reload(Config config, std::function<void(Result<void, std::string>)> done) {
+    auto message = std::make_unique<ReloadMessage>();
+    message->box = this;
+    message->config = std::move(config);
+    message->done = std::move(done);
+    message->run = [](Message& arrived) {
+        std::unique_ptr<ReloadMessage> mine(&static_cast<ReloadMessage&>(arrived));
+        auto& box = *mine->box;
+        box.services_.start(box.reload_here(std::move(mine)));
+    };
+    shards_.front()->loop().post(*message.release());
+}
+
+Task<void> Box::reload_here(std::unique_ptr<ReloadMessage> message) {
+    ++under_way_;
+    auto reloaded = co_await control_->reload(std::move(message->config));
+    message->done(std::move(reloaded));
+    --under_way_;
+    under_way_ended_.notify_all();
+}
+
 void Box::stop() noexcept {
     if (stop_asked_.exchange(true)) return;
     stop_message_.box = this;
@@ -182,8 +203,8 @@ Task<void> Box::on_every_shard(Phase phase) {
 }
 
 Task<void> Box::stop_all() {
-    // A start that is still under way comes to its end first: it sees that a stop was asked for.
-    while (starting_) (void)co_await start_ended_.wait();
+    // A start or a reload that is under way comes to its end first: a start sees that a stop was asked for.
+    while (under_way_ > 0) (void)co_await under_way_ended_.wait();
     shards_.front()->set_ready(false);
     auto begin_drain = [](Shard& shard) { shard.begin_drain(); };
     co_await tell_every_shard(begin_drain);

@@ -56,12 +56,16 @@ constexpr unsigned shards_max = 1024;
 struct TlsConfig {
     std::string certificate;
     std::string private_key;
+
+    friend bool operator==(const TlsConfig&, const TlsConfig&) = default;
 };
 
 struct StoreConfig {
     std::string path = "/var/lib/entrepot";
     std::vector<std::string> volumes;  ///< empty: `path` is the only one
     StoreCapacity capacity;
+
+    friend bool operator==(const StoreConfig&, const StoreConfig&) = default;
 };
 constexpr std::size_t volumes_max = 64;
 
@@ -71,6 +75,8 @@ struct UpstreamConfig {
     std::string ca_file;              ///< empty: the system's
     bool allow_private = false;
     std::vector<Endpoint> realms;  ///< further origins of token realms, from the file and the known registries
+
+    friend bool operator==(const UpstreamConfig&, const UpstreamConfig&) = default;
 };
 constexpr std::size_t upstreams_max = 10'000;
 constexpr std::size_t endpoints_max = 16;  ///< of one upstream; likewise realms

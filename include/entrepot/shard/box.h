@@ -35,6 +35,9 @@ class Box {
 
     /// On shard 0's loop: loads the store, then lets every shard accept. Detached; `ready` is called once, with the error if there is one.
     void start(std::function<void(Result<void, std::string>)> ready);
+    /// Any thread, while it serves: takes the rules, credential sets and new upstreams of a file that was read again. `done` is called on shard 0's thread, with the error if
+    /// there is one; then the running configuration stays.
+    void reload(Config config, std::function<void(Result<void, std::string>)> done);
     /// Any thread, once: drains, stops fetching, closes, and stops every loop.
     void stop() noexcept;
 
@@ -58,6 +61,12 @@ class Box {
     struct StopMessage : Message {
         Box* box = nullptr;
     };
+    struct ReloadMessage : Message {
+        Box* box = nullptr;
+        Config config;
+        std::function<void(Result<void, std::string>)> done;
+    };
+    Task<void> reload_here(std::unique_ptr<ReloadMessage> message);
 
     Options options_;
     Address admin_address_;
@@ -73,8 +82,8 @@ class Box {
     std::atomic<bool> stop_asked_{false};
     TaskGroup services_;  ///< on shard 0's loop
     bool store_started_ = false;
-    bool starting_ = false;
-    Condition start_ended_;
+    int under_way_ = 0;  ///< a start, reloads
+    Condition under_way_ended_;
 };
 
 }  // namespace entrepot

@@ -1,4 +1,5 @@
 #include "entrepot/rules/config.h"
+#include "entrepot/rules/config_difference.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -157,6 +158,17 @@ pull = ["alice", "ci-1"]
     CHECK(config.upstream_of("registry-1.docker.io").login_server == "docker.io");
     CHECK(config.upstream_of("docker.io").endpoints[0].url() == "https://registry-1.docker.io");
     CHECK(config.upstream_of("other.test:5000").endpoints[0].url() == "https://other.test:5000");
+}
+
+TEST_CASE("config: what a running server cannot take over is named") {
+    const Config running = parsed("[[upstream]]\nlogin_server = \"quay.io\"\n");
+    CHECK(waits_for_restart(running, running).empty());
+    const Config next = parsed(
+        "[server]\nlisten = [\"127.0.0.1:5002\"]\nshards = 3\nlog_level = \"debug\"\n[tls]\ncertificate = \"/c\"\nprivate_key = "
+        "\"/k\"\n[store]\npath = \"/elsewhere\"\n[[upstream]]\nlogin_server = \"quay.io\"\nendpoints = "
+        "[\"https://mirror.test\"]\n[[upstream]]\nlogin_server = \"new.test\"\n");
+    CHECK(waits_for_restart(running, next) ==
+          std::vector<std::string>{"[server] listen", "[server] shards", "[tls]", "[store]", "[[upstream]] quay.io"});
 }
 
 TEST_CASE("config: the default rules can be switched off, and Docker Hub without credentials") {

@@ -1,0 +1,24 @@
+#include "entrepot/rules/config_difference.h"
+
+#include <fmt/format.h>
+
+namespace entrepot {
+
+std::vector<std::string> waits_for_restart(const Config& running, const Config& next) {
+    std::vector<std::string> waiting;
+    const auto compare = [&](bool same, std::string_view setting) {
+        if (!same) waiting.emplace_back(setting);
+    };
+    compare(running.server.listen == next.server.listen, "[server] listen");
+    compare(running.server.admin == next.server.admin, "[server] admin");
+    compare(running.server.shards == next.server.shards, "[server] shards");
+    compare(running.tls == next.tls, "[tls]");
+    compare(running.store == next.store, "[store]");
+    for (const UpstreamConfig& before : running.upstreams) {
+        const UpstreamConfig after = next.upstream_of(before.login_server);
+        if (!(after == before)) waiting.push_back(fmt::format("[[upstream]] {}", before.login_server));
+    }
+    return waiting;
+}
+
+}  // namespace entrepot
