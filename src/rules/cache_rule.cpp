@@ -2,6 +2,7 @@
 
 #include "entrepot/base/log.h"
 #include "entrepot/oci/name.h"
+#include "entrepot/rules/identity_reference.h"
 #include "entrepot/rules/known_registries.h"
 
 #include <algorithm>
@@ -100,6 +101,10 @@ std::string complaint_about_policies(const RuleText& rule) {
         return fmt::format("cache rule \"{}\": tag_ttl must be between 0s and 3650d", rule.name);
     if (!rule.credential_set.empty() && !rule.identity.empty())
         return fmt::format("cache rule \"{}\": it can use a credential set or an identity, not both", rule.name);
+    if (!rule.identity.empty()) {
+        const auto identity = parse_identity_reference(rule.identity);
+        if (!identity) return fmt::format("cache rule \"{}\": identity {}", rule.name, identity.error());
+    }
     if (auto found = complaint_about_tags(rule); !found.empty()) return found;
     const auto platforms = complaint_about_list(rule, "platform", rule.platforms, rule_platforms_max, is_platform,
                                                 "is no platform like linux/amd64 or linux/arm64/v8");

@@ -4,6 +4,7 @@
 #include "entrepot/rules/known_registries.h"
 
 #include "rules/config_entries.h"
+#include "rules/service_entries.h"
 
 #include <arpa/inet.h>
 #include <toml++/toml.h>
@@ -76,6 +77,8 @@ class ConfigReader {
         if (const auto* table = top.table("server")) read_server({*table, "[server]", problem_});
         if (const auto* table = top.table("tls")) read_tls({*table, "[tls]", problem_});
         if (const auto* table = top.table("store")) read_store({*table, "[store]", problem_});
+        if (const auto* table = top.table("vault")) read_vault({*table, "[vault]", problem_}, config_.services.vault);
+        if (const auto* table = top.table("identity")) read_identity({*table, "[identity]", problem_}, config_.services.identity);
         for (const auto* table : top.tables("upstream", upstreams_max)) read_upstream({*table, "[[upstream]]", problem_});
         for (const auto* table : top.tables("credential_set", credential_sets_max))
             read_credential_set({*table, "[[credential_set]]", problem_});

@@ -9,6 +9,7 @@
 #include "entrepot/rules/credential_set.h"
 #include "entrepot/rules/endpoint.h"
 #include "entrepot/rules/rule_table.h"
+#include "entrepot/rules/service_config.h"
 
 #include <cstdint>
 #include <optional>
@@ -91,6 +92,7 @@ struct Config {
     ServerConfig server;
     std::optional<TlsConfig> tls;  ///< absent: plain HTTP
     StoreConfig store;
+    ServiceConfig services;
     std::vector<UpstreamConfig> upstreams;
     std::vector<CredentialSet> credential_sets;
     std::vector<RuleText> rules;        ///< default_rules() when the file has none

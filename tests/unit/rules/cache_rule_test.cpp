@@ -204,6 +204,7 @@ TEST_CASE("cache rule: policies are checked, each refusal names the list and the
     CHECK(says([](RuleText& rule) { rule.tags = {"latest", "v", "", ""}; }, "names one tag"));
     CHECK(says([](RuleText& rule) { rule.tags.contains = "a b"; }, "could be part of no tag"));
     CHECK(says([](RuleText& rule) { rule.credential_set = "login", rule.identity = "system"; }, "not both"));
+    CHECK(says([](RuleText& rule) { rule.identity = "[system]"; }, "identity must be \"system\""));
 }
 
 TEST_CASE("cache rule: who may pull when nobody said so") {

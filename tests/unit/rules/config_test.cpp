@@ -197,7 +197,7 @@ TEST_CASE("config: each refusal says where and why") {
         {"[server]\nlsten = []\n",
          "e.toml:2: [server] has no key \"lsten\"; it has listen, admin, shards, default_login_server, public_url, log_level, default_rules, docker_hub_anonymous, rules_max, strict_overlap"},
         {"\n[sever]\n",
-         "e.toml:2: the file has no key \"sever\"; it has server, tls, store, upstream, credential_set, cache_rule"},
+         "e.toml:2: the file has no key \"sever\"; it has server, tls, store, vault, identity, upstream, credential_set, cache_rule"},
         {"server = 1\n", "e.toml:1: server must be a table, [server]"},
         {"[upstream]\n", "e.toml:1: upstream must be tables, [[upstream]]"},
         {"cache_rule = [1]\n", "e.toml:1: cache_rule must be tables, [[cache_rule]]"},
@@ -372,10 +372,102 @@ TEST_CASE("config: bounds of lists and of the file") {
 }
 
 TEST_CASE("secret reference: comes out as it went in") {
-    for (const char* text : {"file:/a b", "env:HUB_PASSWORD", "systemd:hub.pass"}) {
+    for (const char* text :
+         {"file:/a b", "env:HUB_PASSWORD", "systemd:hub.pass", "vault:kv/hub#password", "vault:team-a/kv/x_1/y.z#p",
+          "https://corp.vault.azure.net/secrets/hub-pass", "https://corp.vault.usgovcloudapi.net/secrets/a",
+          "https://c.vault.azure.cn/secrets/hub/0123456789abcdef0123456789abcdef"}) {
+        CAPTURE(std::string(text));
         const auto reference = parse_secret_reference(text);
         REQUIRE(reference);
         CHECK(reference->text() == text);
+    }
+    const auto place = key_vault_place(*parse_secret_reference("https://corp.vault.usgovcloudapi.net/secrets/hub/42"));
+    CHECK(place.host == "corp.vault.usgovcloudapi.net");
+    CHECK(place.path == "/secrets/hub/42");
+    CHECK(place.audience == "https://vault.usgovcloudapi.net");
+}
+
+TEST_CASE("secret reference: a vault is not just any host, and a path not just any text") {
+    for (const char* text : {"https://vault.azure.net/secrets/a",
+                             "https://a.b.vault.azure.net/secrets/a",
+                             "https://corp.vault.azure.net.evil.test/secrets/a",
+                             "https://evil.test/corp.vault.azure.net/secrets/a",
+                             "https://corp.vault.azure.net@evil.test/secrets/a",
+                             "https://corp.vault.azure.net:8443/secrets/a",
+                             "https://evil.test#.vault.azure.net/secrets/a",
+                             "https://-.vault.azure.nets/secrets/a",
+                             "https://corp.vault.azure.net/keys/a",
+                             "https://corp.vault.azure.net/secrets/",
+                             "https://corp.vault.azure.net/secrets/a/",
+                             "https://corp.vault.azure.net/secrets/a/b/c",
+                             "https://corp.vault.azure.net/secrets/a?api-version=1",
+                             "https://corp.vault.azure.net/secrets/../keys",
+                             "http://corp.vault.azure.net/secrets/a",
+                             "vault:kv#p",
+                             "vault:kv/hub",
+                             "vault:kv/hub#",
+                             "vault:/kv/hub#p",
+                             "vault:kv/../sys#p",
+                             "vault:kv//hub#p",
+                             "vault:kv/hub?x#p",
+                             "vault:kv/hub#p#q",
+                             "vault:kv/hub#p/q",
+                             "vault:#"}) {
+        CAPTURE(std::string(text));
+        CHECK_FALSE(parse_secret_reference(text));
+    }
+}
+
+TEST_CASE("config: vault and identity services are where the operator says") {
+    const Config config = parsed(R"(
+[vault]
+address = "https://vault.corp.example:8200"
+namespace = "team-a"
+approle = { role_id = "r", secret_id = "file:/etc/entrepot/secret-id" }
+[identity]
+authority = "https://login.microsoftonline.us"
+key_vault = "https://10.0.0.8"
+key_vault_identity = "arc"
+registries = ["corp.azurecr.io"]
+)");
+    CHECK(config.services.vault.address == "https://vault.corp.example:8200");
+    CHECK(config.services.vault.vault_namespace == "team-a");
+    REQUIRE(config.services.vault.approle);
+    CHECK(config.services.vault.approle->secret_id.text() == "file:/etc/entrepot/secret-id");
+    CHECK(config.services.vault.approle->mount == "approle");
+    CHECK(config.services.identity.authority == "https://login.microsoftonline.us");
+    CHECK(config.services.identity.metadata == "http://169.254.169.254");
+    CHECK(config.services.identity.key_vault == "https://10.0.0.8");
+    CHECK(config.services.identity.key_vault_identity.kind == IdentityKind::arc);
+    CHECK(config.services.identity.registries == std::vector<std::string>{"corp.azurecr.io"});
+    CHECK(parsed("").services.vault.address.empty());
+
+    struct Row {
+        const char* text;
+        const char* says;
+    };
+    const Row rows[] = {
+        {"[vault]\ntoken = \"env:T\"\n", "[vault] address is missing"},
+        {"[vault]\naddress = \"https://v\"\n", "exactly one of the three"},
+        {"[vault]\naddress = \"https://v\"\ntoken = \"env:T\"\njwt = {role = \"r\", file = \"/t\"}\n",
+         "exactly one of the three"},
+        {"[vault]\naddress = \"https://v/x\"\ntoken = \"env:T\"\n", "[vault] address"},
+        {"[vault]\naddress = \"https://v\"\ntoken = \"hunter2\"\n", "[vault] token must be a reference"},
+        {"[vault]\naddress = \"https://v\"\ntoken = \"vault:kv/a#t\"\n", "opens the vault"},
+        {"[vault]\naddress = \"https://v\"\njwt = {role = \"r\", file = \"t\"}\n", "jwt of [vault] file"},
+        {"[vault]\naddress = \"https://v\"\ntoken = \"env:T\"\nnamespace = \"a\\r\\nX: 1\"\n", "[vault] namespace"},
+        {"[identity]\nmetadata = \"169.254.169.254\"\n", "[identity] metadata"},
+        {"[identity]\narc_tokens = \"tokens\"\n", "[identity] arc_tokens"},
+        {"[identity]\nregistries = [\".io\"]\n", "[identity] registries"},
+        {"[identity]\nregistries = [\"\"]\n", "[identity] registries"},
+        {"[identity]\nkey_vault_identity = \"me\"\n", "[identity] key_vault_identity must be \"system\""},
+        {"[identity]\nimds = \"x\"\n", "has no key \"imds\""},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(std::string(row.text));
+        const std::string refusal = refusal_of(row.text);
+        CHECK_MESSAGE(refusal.find(row.says) != std::string::npos, refusal);
+        CHECK(refusal.find("hunter") == std::string::npos);
     }
 }
 
