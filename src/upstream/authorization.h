@@ -10,8 +10,9 @@
 namespace entrepot {
 
 struct Authorization {
-    std::string header;  ///< "" is none
-    Instant made{};      ///< when it was read or given
+    std::string header;     ///< "" is none
+    std::size_t login = 0;  ///< of its credential, if it is Basic
+    Instant made{};         ///< when it was read or given
     Instant until{};
 
     Authorization() = default;
@@ -20,6 +21,8 @@ struct Authorization {
     Authorization& operator=(const Authorization&) = default;
     Authorization& operator=(Authorization&&) = default;
     ~Authorization() { wipe(header); }
+
+    bool is_basic() const noexcept { return header.starts_with("Basic "); }
 };
 
 using AuthorizationAnswer = Result<Authorization, UpstreamFailure>;

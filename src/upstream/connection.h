@@ -18,7 +18,7 @@ class UpstreamConnection : public ListLink {
     UpstreamConnection(std::unique_ptr<Stream> stream, const UpstreamSpec& upstream, Origin origin) noexcept
         : stream_(std::move(stream)), upstream_(upstream), origin_(std::move(origin)) {}
 
-    /// Sends a whole request head (no body ever follows) and reads the final response head; 1xx are read past, at most 16. The
+    /// Sends a whole request, its body if there is one included, and reads the final response head; 1xx are read past, at most 16. The
     /// request is wiped: it may carry a login.
     Task<Result<void>> ask(std::string request, bool is_head, Instant deadline);
     /// Of the last ask(); views live until the first read_body().

@@ -1,7 +1,5 @@
 #include "upstream/logins.h"
 
-#include "entrepot/io/blocking.h"
-
 #include <fmt/format.h>
 
 namespace entrepot {
@@ -10,6 +8,8 @@ namespace {
 std::string key_of(const UpstreamRequest& request) {
     return fmt::format("{}\n{}\n{}", request.upstream->login_server, id_of(request.credential), request.repository);
 }
+
+std::uint64_t key_of(const Credential& credential, std::size_t login) { return credential.id() * credential_logins_max + login; }
 
 }  // namespace
 
@@ -24,26 +24,12 @@ void Logins::remember(const UpstreamRequest& request, const Authorization& autho
 
 void Logins::forget(const UpstreamRequest& request) { remembered_.forget(key_of(request)); }
 
-Task<AuthorizationAnswer> Logins::basic(CredentialPointer credential, std::string refused) {
-    auto* known = secrets_.find(credential->id(), Loop::current().time());
-    if (known && known->header != refused) co_return *known;
-    auto& login = credential->spec().logins.front();
-    auto read = [&login] { return read_secret(login.username.text(), login.password.text()); };
-    auto secret = co_await run_blocking(Lane::resolver, read);
-    if (!secret)
-        co_return make_failure(Fault::policy, Code::unauthorized,
-                               fmt::format("credential set '{}': {}", credential->name(), secret.error()), 401);
-    Authorization authorization;
-    authorization.header = secret->basic_header();
-    authorization.made = Loop::current().time();
-    authorization.until = authorization.made + options_.secret_life;
-    bool is_same = authorization.header == refused;
-    wipe(refused);
-    secrets_.keep(credential->id(), authorization, credential);
-    if (is_same)
-        co_return make_failure(Fault::upstream, Code::unauthorized,
-                               fmt::format("the login of credential set '{}' was refused", credential->name()), 401);
-    co_return authorization;
+const Authorization* Logins::find_basic(const Credential& credential, std::size_t login, Instant time) {
+    return basics_.find(key_of(credential, login), time);
+}
+
+void Logins::keep_basic(const CredentialPointer& credential, const Authorization& authorization) {
+    basics_.keep(key_of(*credential, authorization.login), authorization, credential);
 }
 
 }  // namespace entrepot

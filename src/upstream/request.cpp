@@ -10,8 +10,6 @@
 namespace entrepot {
 namespace {
 
-constexpr std::string_view user_agent = "entrepot/0.1.0";
-
 bool wants_manifest(UpstreamKind kind) {
     return kind == UpstreamKind::manifest_get || kind == UpstreamKind::manifest_head || kind == UpstreamKind::referrers;
 }

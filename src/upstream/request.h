@@ -10,6 +10,8 @@
 
 namespace entrepot {
 
+constexpr std::string_view user_agent = "entrepot/0.1.0";
+
 /// Where the resource lies at an endpoint.
 Url url_at(const Origin& endpoint, const UpstreamRequest& request);
 

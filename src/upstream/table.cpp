@@ -53,8 +53,9 @@ void UpstreamState::avoid_endpoint(std::size_t endpoint, Instant time) noexcept 
     avoided_until_ns[endpoint].store((time + endpoint_avoided).ns, std::memory_order_relaxed);
 }
 
-void UpstreamState::note(UpstreamKind kind, const ResponseHead& head) noexcept {
-    counters.by_status[static_cast<std::size_t>(kind)][head.status / 100].fetch_add(1, std::memory_order_relaxed);
+void UpstreamState::note(UpstreamKind kind, int status) noexcept {
+    counters.by_status[static_cast<std::size_t>(kind)][static_cast<std::size_t>(status) / 100].fetch_add(
+        1, std::memory_order_relaxed);
 }
 
 void UpstreamState::note_rate_limit(UpstreamKind kind, RateLimit& limit, const ResponseHead& head, Instant time) noexcept {

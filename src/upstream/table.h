@@ -47,7 +47,7 @@ struct UpstreamState {
     RateLimit& limit_of(const Credential* credential) noexcept { return credential ? credential->state().limit : anonymous; }
 
     /// What any response tells: its status.
-    void note(UpstreamKind kind, const ResponseHead& head) noexcept;
+    void note(UpstreamKind kind, int status) noexcept;
     /// What a response of an endpoint tells: how much is left of the rate limit of these rights.
     void note_rate_limit(UpstreamKind kind, RateLimit& limit, const ResponseHead& head, Instant time) noexcept;
     void note_no_answer(UpstreamKind kind) noexcept;
@@ -83,8 +83,10 @@ class UpstreamTableOfProcess final : public UpstreamTable {
     UpstreamsOfShard& home() const noexcept { return *home_member_; }
     Loop& home_loop() const noexcept { return *home_; }
 
-  private:
+    /// An upstream that is not in the table. Home loop.
     Result<std::unique_ptr<UpstreamState>, std::string> make_state(UpstreamSpec spec);
+
+  private:
     Result<const TlsClientContext*, std::string> trust_of(const std::string& ca_file);
 
     Options options_;

@@ -13,21 +13,34 @@ namespace entrepot {
 namespace {
 
 constexpr int redirects_max = 5;
-constexpr int challenges_answered_max = 2;  // per hop: one for a token that was refused, one for its successor
-constexpr int rounds_max = 3;               // through the endpoints
+constexpr int challenges_answered_max =
+    2;                         // per hop and login: one for a token or secret that was refused, one for its successor
+constexpr int rounds_max = 3;  // through the endpoints
 constexpr Duration rounds_time_max =
     seconds(25);  // none begins later: clients wait 30 s for a head, and one that was never answered is asked anew
 constexpr Duration retry_pause = milliseconds(100);  // doubled each time
 constexpr Duration slot_wait_max = seconds(60);
-constexpr Duration retry_after_max = std::chrono::hours(1);
 constexpr Duration pause_default = seconds(10);  // after a 429 that does not say how long
 constexpr Duration pause_min = seconds(1);       // whatever it says: nobody who is told to wait comes back at once
 
 bool is_success(int status) { return status == 200 || status == 206; }
 bool is_redirect(int status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
 
+/// A scope that /v2/ names is a placeholder when it speaks of a repository.
+void drop_placeholders(std::vector<Challenge>& challenges) {
+    for (auto& challenge : challenges) {
+        std::erase_if(challenge.params,
+                      [](auto& param) { return param.first == "scope" && param.second.starts_with("repository:"); });
+    }
+}
+
 /// A login that we do not give.
 UpstreamFailure withheld(std::string_view why) { return make_failure(Fault::policy, Code::unauthorized, why, 401); }
+
+int answers_max(const UpstreamRequest& request) {
+    auto logins = request.credential ? request.credential->state().logins.count() : 1;
+    return challenges_answered_max * static_cast<int>(std::max<std::size_t>(logins, 1));
+}
 
 UpstreamFailure stopping() { return make_failure(Fault::shutdown, Code::stopping, "the server is stopping"); }
 
@@ -37,7 +50,9 @@ struct UpstreamsOfShard::Attempt {
     Url url;
     Authorization authorization;
     Instant started{};
-    std::string last_order;  // of the token that was asked for last
+    std::string last_order;                    // of the token that was asked for last
+    std::optional<LoginWalk> walk;             // through the logins for Basic
+    std::optional<UpstreamFailure> forbidden;  // what the registry said to walk's first login; the second is being tried
     int redirects = 0;
     int challenges = 0;  // on this hop
     bool started_secure = false;
@@ -51,8 +66,7 @@ struct UpstreamsOfShard::Verdict {
     std::optional<seconds> retry_after;
 
     explicit Verdict(const ResponseHead& head)
-        : status(head.status), location(head.location),
-          retry_after(parse_retry_after(head.retry_after, wall_seconds(), std::chrono::duration_cast<seconds>(retry_after_max))) {
+        : status(head.status), location(head.location), retry_after(obeyed_retry_after(head.retry_after)) {
         if (status == 401) challenges = parse_challenges(head.www_authenticate);
     }
 };
@@ -62,7 +76,7 @@ std::unique_ptr<Upstreams> Upstreams::make(UpstreamTable& table) {
 }
 
 UpstreamsOfShard::UpstreamsOfShard(UpstreamTableOfProcess& table)
-    : table_(table), loop_(Loop::current()), pool_(table), logins_(table.options()), tokens_(*this) {
+    : table_(table), loop_(Loop::current()), pool_(table), logins_() {
     table_.add_member(loop_, *this);
     table_.prepare_tls();
 }
@@ -166,6 +180,7 @@ Task<UpstreamAnswer> UpstreamsOfShard::attempt(const UpstreamRequest& request, U
         auto sent = co_await send(request, upstream, attempt);
         if (!sent) co_return sent.error();
         auto connection = *std::move(sent);
+        note_answer(request, upstream, attempt, connection->head().status);
         auto unusable = is_success(connection->head().status) ? why_unusable(request, connection->head()) : std::string();
         if (is_success(connection->head().status) && unusable.empty()) {
             auto& slots = pool_.slots(upstream);
@@ -199,7 +214,7 @@ Task<Result<UpstreamsOfShard::Connection, UpstreamFailure>> UpstreamsOfShard::se
         auto answered =
             co_await connection->ask(std::move(head), request.head, loop_.time() + table_.options().first_byte_timeout);
         if (answered) {
-            upstream.note(request.kind, connection->head());
+            upstream.note(request.kind, connection->head().status);
             if (upstream.owns(origin))
                 upstream.note_rate_limit(request.kind, upstream.limit_of(request.credential.get()), connection->head(),
                                          loop_.time());
@@ -217,13 +232,19 @@ Task<Result<UpstreamsOfShard::Connection, UpstreamFailure>> UpstreamsOfShard::se
 /// Nothing when the attempt may go on.
 Task<std::optional<UpstreamFailure>> UpstreamsOfShard::react(const UpstreamRequest& request, UpstreamState& upstream,
                                                              Attempt& attempt, Verdict& verdict) {
-    if (verdict.status == 401 && attempt.challenges < challenges_answered_max) {
+    bool other_login = may_try_other_login(request, attempt, verdict);
+    if ((verdict.status == 401 || other_login) && attempt.challenges < answers_max(request)) {
         ++attempt.challenges;
-        co_return co_await authorize(request, upstream, attempt, verdict);
+        if (!other_login) co_return co_await authorize(request, upstream, attempt, verdict);
+        attempt.forbidden = failure_of(request, upstream, attempt.url.origin, verdict.status, verdict.retry_after);
+        auto other = co_await basic(request.credential, 1 - attempt.authorization.login, {});
+        if (!other) co_return *attempt.forbidden;
+        attempt.authorization = *other;
+        co_return std::nullopt;
     }
     if (verdict.status == 401) logins_.forget(request);
     if (is_redirect(verdict.status)) co_return follow_redirect(upstream, attempt, verdict);
-    co_return failure_of(request, upstream, attempt.url.origin, verdict);
+    co_return failure_of(request, upstream, attempt.url.origin, verdict.status, verdict.retry_after);
 }
 
 // ---- credentials
@@ -239,11 +260,11 @@ Task<std::optional<UpstreamFailure>> UpstreamsOfShard::authorize(const UpstreamR
     auto* bearer = find_challenge(verdict.challenges, "bearer");
     auto* basic = find_challenge(verdict.challenges, "basic");
     auto refused = std::exchange(attempt.authorization, Authorization());
-    AuthorizationAnswer answer = failure_of(request, upstream, attempt.url.origin, verdict);
+    AuthorizationAnswer answer = failure_of(request, upstream, attempt.url.origin, verdict.status, verdict.retry_after);
     if (bearer) {
         answer = co_await token_for(*bearer, request, upstream, attempt, refused);
-    } else if (basic && at_home && request.credential) {
-        answer = co_await logins_.basic(request.credential, refused.header);
+    } else if (basic && at_home && request.credential && !request.credential->spec().logins.empty()) {
+        answer = co_await basic_for(request, attempt, refused);
     }
     if (at_home && answer) logins_.remember(request, *answer);
     if (at_home && !answer) logins_.forget(request);
@@ -252,36 +273,93 @@ Task<std::optional<UpstreamFailure>> UpstreamsOfShard::authorize(const UpstreamR
     co_return std::nullopt;
 }
 
+/// A login for Basic in place of the one that was refused: the same with a secret that changed meanwhile, or else the other one.
+Task<AuthorizationAnswer> UpstreamsOfShard::basic_for(const UpstreamRequest& request, Attempt& attempt,
+                                                      const Authorization& refused) {
+    auto& credential = request.credential;
+    auto& record = credential->state().logins;
+    auto refused_header = refused.is_basic() ? refused.header : std::string();
+    if (!attempt.walk) attempt.walk.emplace(credential, refused.is_basic() ? refused.login : record.first(loop_.time()));
+    for (;;) {
+        auto answer = co_await basic(credential, attempt.walk->login(), refused_header);
+        if (answer || !is_about_login(answer.error())) co_return answer;
+        if (!attempt.walk->failed(answer.error(), loop_.time())) co_return attempt.walk->failure();
+        wipe(refused_header);
+    }
+}
+
+/// A registry that asks for Basic may say 403 to a login that it no longer takes. It may also mean the repository: that shows when the other login is told the
+/// same.
+bool UpstreamsOfShard::may_try_other_login(const UpstreamRequest& request, const Attempt& attempt, const Verdict& verdict) const {
+    return verdict.status == 403 && !attempt.forbidden && attempt.authorization.is_basic() && request.credential &&
+           request.credential->spec().logins.size() > 1;
+}
+
+/// What the registry's answer says about the login that it was given.
+void UpstreamsOfShard::note_answer(const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt, int status) {
+    bool at_home = !attempt.left_home && upstream.owns(attempt.url.origin);
+    bool is_taken = at_home && request.credential && attempt.authorization.is_basic() && status < 400;
+    if (!is_taken) return;
+    auto& record = request.credential->state().logins;
+    record.note_good(attempt.authorization.login, loop_.time());
+    if (!attempt.forbidden) return;
+    record.note_bad(1 - attempt.authorization.login, *attempt.forbidden, loop_.time());
+    attempt.forbidden.reset();
+    logins_.remember(request, attempt.authorization);
+}
+
+Task<AuthorizationAnswer> UpstreamsOfShard::basic(CredentialPointer credential, std::size_t login, std::string refused) {
+    auto* known = logins_.find_basic(*credential, login, loop_.time());
+    if (known && known->header != refused) co_return *known;
+    auto& home = table_.home();
+    auto life = table_.options().secret_life;
+    auto work = [&] { return home.passwords_.get(credential, login, refused, life); };
+    AuthorizationAnswer answer = Authorization();
+    if (&home == this) answer = co_await passwords_.get(credential, login, refused, life);
+    else answer = co_await run_on(table_.home_loop(), work);
+    wipe(refused);
+    if (answer) logins_.keep_basic(credential, *answer);
+    co_return answer;
+}
+
 /// A token by the challenge of attempt.url's host, in place of the one that was refused.
 Task<AuthorizationAnswer> UpstreamsOfShard::token_for(const Challenge& challenge, const UpstreamRequest& request,
                                                       UpstreamState& upstream, Attempt& attempt, const Authorization& refused) {
-    bool at_home = !attempt.left_home && upstream.owns(attempt.url.origin);
-    auto credential = at_home ? request.credential : nullptr;
-    auto asker = attempt.url.origin.text();
-    auto url = token_url(challenge, pull_scope(request, attempt.url));
-    if (!url) co_return withheld(fmt::format("{} names no usable token realm", asker));
-    auto realm = url->origin;
-    if (attempt.started_secure && !realm.is_tls()) {
-        co_return withheld(fmt::format("{} names the token realm {}, which is not secure", asker, realm.text()));
+    auto order = token_order(challenge, request, upstream, attempt, pull_scope(request, attempt.url));
+    if (!order) co_return order.error();
+    auto key = order->key();
+    bool is_repeated = std::exchange(attempt.last_order, key) == key;
+    // A token that was made for this very request will not get better by being made again.
+    if (is_repeated && refused.made >= attempt.started) {
+        co_return make_failure(
+            Fault::upstream, Code::unauthorized,
+            fmt::format("{} refuses the token that {} gave", attempt.url.origin.text(), order->url.origin.text()), 401);
     }
-    if (credential && !upstream.may_issue_tokens(realm)) {
-        co_return withheld(
+    co_return co_await token(*order, refused.header);
+}
+
+/// What to ask of the realm that a challenge names, if it may be asked at all.
+Result<TokenOrder, UpstreamFailure> UpstreamsOfShard::token_order(const Challenge& challenge, const UpstreamRequest& request,
+                                                                  const UpstreamState& upstream, const Attempt& attempt,
+                                                                  std::string_view scope) const {
+    bool at_home = !attempt.left_home && upstream.owns(attempt.url.origin);
+    auto asker = attempt.url.origin.text();
+    auto url = token_url(challenge, scope);
+    if (!url) return withheld(fmt::format("{} names no usable token realm", asker));
+    auto realm = url->origin;
+    if (attempt.started_secure && !realm.is_tls())
+        return withheld(fmt::format("{} names the token realm {}, which is not secure", asker, realm.text()));
+    TokenOrder order;
+    order.upstream = request.upstream;
+    order.credential = at_home ? request.credential : nullptr;
+    order.url = *std::move(url);
+    if (order.credential && !upstream.may_issue_tokens(realm)) {
+        return withheld(
             fmt::format("{} names the token realm {}, which may not see the credentials of {}; add it to the "
                         "upstream's realms if that is meant",
                         asker, realm.text(), upstream.spec.login_server));
     }
-    TokenOrder order;
-    order.upstream = request.upstream;
-    order.credential = credential;
-    order.url = *std::move(url);
-    auto key = order.key();
-    bool is_repeated = std::exchange(attempt.last_order, key) == key;
-    // A token that was made for this very request will not get better by being made again.
-    if (is_repeated && refused.made >= attempt.started) {
-        co_return make_failure(Fault::upstream, Code::unauthorized,
-                               fmt::format("{} refuses the token that {} gave", asker, realm.text()), 401);
-    }
-    co_return co_await token(order, refused.header);
+    return order;
 }
 
 Task<AuthorizationAnswer> UpstreamsOfShard::token(const TokenOrder& order, std::string refused) {
@@ -292,7 +370,7 @@ Task<AuthorizationAnswer> UpstreamsOfShard::token(const TokenOrder& order, std::
     co_return answer;
 }
 
-/// The challenges of an endpoint's /v2/. A scope there is a placeholder when it names a repository.
+/// The challenges of an endpoint's /v2/.
 Task<std::vector<Challenge>> UpstreamsOfShard::ask_for_challenges(const UpstreamRequest& request, UpstreamState& upstream,
                                                                   const Origin& endpoint) {
     UpstreamRequest question;
@@ -306,43 +384,110 @@ Task<std::vector<Challenge>> UpstreamsOfShard::ask_for_challenges(const Upstream
     auto connection = *std::move(sent);
     Verdict verdict(connection->head());
     co_await pool_.give_back(std::move(connection));
-    for (auto& challenge : verdict.challenges) {
-        std::erase_if(challenge.params,
-                      [](auto& param) { return param.first == "scope" && param.second.starts_with("repository:"); });
-    }
+    drop_placeholders(verdict.challenges);
     co_return std::move(verdict.challenges);
 }
 
-Task<Result<std::string, UpstreamFailure>> UpstreamsOfShard::fetch_document(const TokenOrder& order, Authorization login) {
+/// A realm that redirects would lead our login elsewhere: it is not followed.
+Task<DocumentAnswer> UpstreamsOfShard::ask_realm(const TokenOrder& order, DocumentRequest request) {
     auto& upstream = table_.state_of(*order.upstream);
-    auto deadline = loop_.time() + table_.options().first_byte_timeout;
-    UpstreamRequest request;
-    request.upstream = order.upstream;
-    request.credential = order.credential;
-    request.kind = UpstreamKind::token;
-    Attempt attempt;
-    attempt.url = order.url;
-    attempt.authorization = std::move(login);
-    auto sent = co_await send(request, upstream, attempt);
-    if (!sent) co_return sent.error();
-    auto connection = *std::move(sent);
-    Verdict verdict(connection->head());
-    std::optional<UpstreamFailure> failure;
-    // A realm that redirects would lead our login elsewhere: it is not followed.
-    if (verdict.status != 200) failure = failure_of(request, upstream, order.url.origin, verdict);
-    std::string text;
-    std::vector<std::byte> piece(16 * KiB);
-    while (!failure) {
-        auto got = co_await connection->read_body(piece, deadline);
-        if (!got) failure = make_failure(Fault::upstream, got.error().code, fmt::format("{} broke off", order.url.origin.text()));
-        else if (*got == 0) break;
-        else text.append(text_of(Bytes(piece).first(*got)));
-        if (text.size() > token_document_bytes_max)
-            failure = make_failure(Fault::upstream, Code::too_large, fmt::format("{} sent too much", order.url.origin.text()));
+    auto origin = request.url.origin;
+    auto document = co_await documents_.ask(upstream, std::move(request));
+    if (!document) {
+        upstream.note_no_answer(UpstreamKind::token);
+        co_return document;
     }
-    co_await pool_.give_back(std::move(connection));
-    if (failure) co_return *std::move(failure);
-    co_return text;
+    upstream.note(UpstreamKind::token, document->status);
+    if (document->status == 200) co_return document;
+    UpstreamRequest question;
+    question.upstream = order.upstream;
+    question.credential = order.credential;
+    question.kind = UpstreamKind::token;
+    co_return failure_of(question, upstream, origin, document->status, document->retry_after);
+}
+
+// ---- checking
+
+Task<std::vector<LoginHealth>> UpstreamsOfShard::check(const UpstreamSpec& upstream, CredentialPointer credential) {
+    auto& home = table_.home();
+    if (&home == this) co_return co_await check_here(upstream, credential);
+    auto work = [&] { return home.check_here(upstream, credential); };
+    auto healths = co_await run_on(table_.home_loop(), work);
+    co_return healths;
+}
+
+Task<std::vector<LoginHealth>> UpstreamsOfShard::check_here(const UpstreamSpec& upstream, CredentialPointer credential) {
+    auto& state = table_.state_of(upstream);
+    auto& record = credential->state().logins;
+    UpstreamRequest request;
+    request.upstream = &upstream;
+    request.credential = credential;
+    request.kind = UpstreamKind::token;
+    for (std::size_t login = 0; login < record.count() && !stopping_; ++login) {
+        bool is_asked = true;
+        auto failure = co_await check_login(request, state, login, is_asked);
+        if (!failure) record.note_good(login, loop_.time());
+        else if (is_asked && is_about_login(*failure)) record.note_bad(login, *failure, loop_.time());
+        else record.note_unknown(login, *failure);
+    }
+    co_return record.health();
+}
+
+/// `is_asked` is false when the registry wants no login at all.
+Task<std::optional<UpstreamFailure>> UpstreamsOfShard::check_login(const UpstreamRequest& request, UpstreamState& upstream,
+                                                                   std::size_t login, bool& is_asked) {
+    Attempt attempt;
+    attempt.started = loop_.time();
+    attempt.url.path = "/v2/";
+    std::optional<UpstreamFailure> failure;
+    for (auto endpoint : upstream.endpoint_order(loop_.time())) {
+        attempt.url.origin = upstream.endpoints[endpoint];
+        attempt.started_secure = attempt.url.origin.is_tls();
+        auto answer = co_await documents_.ask(upstream, DocumentRequest(attempt.url));
+        if (!answer) {
+            failure = answer.error();
+            continue;
+        }
+        drop_placeholders(answer->challenges);  // a token without a scope is enough to see who takes us
+        auto* bearer = find_challenge(answer->challenges, "bearer");
+        auto* basic_challenge = find_challenge(answer->challenges, "basic");
+        is_asked = bearer || basic_challenge;
+        if (!is_asked)
+            co_return make_failure(
+                Fault::upstream, Code::bad_status,
+                fmt::format("{} answered {} and asked for no login", attempt.url.origin.text(), answer->status), answer->status);
+        if (!bearer) co_return co_await try_basic(request, upstream, login, attempt.url);
+        auto order = token_order(*bearer, request, upstream, attempt, {});
+        if (!order) co_return order.error();
+        auto token = co_await tokens_.ask_as(*order, login);
+        if (!token) co_return token.error();
+        co_return std::nullopt;
+    }
+    co_return failure;
+}
+
+/// The registry itself judges the login; asked again when its secret changed meanwhile.
+Task<std::optional<UpstreamFailure>> UpstreamsOfShard::try_basic(const UpstreamRequest& request, UpstreamState& upstream,
+                                                                 std::size_t login, Url url) {
+    if (request.credential->spec().identity)
+        co_return make_failure(Fault::upstream, Code::unauthorized, fmt::format("{} takes no identities", url.origin.text()),
+                               401);
+    std::string refused;
+    for (;;) {
+        auto known = co_await basic(request.credential, login, refused);
+        if (!known) co_return known.error();
+        DocumentRequest question(url);
+        question.add_field("Authorization", known->header);
+        auto answer = co_await documents_.ask(upstream, std::move(question));
+        if (!answer) co_return answer.error();
+        if (answer->status == 401 && refused.empty()) {
+            refused = known->header;
+            continue;
+        }
+        wipe(refused);
+        if (answer->status < 400) co_return std::nullopt;
+        co_return failure_of(request, upstream, url.origin, answer->status, answer->retry_after);
+    }
 }
 
 // ---- statuses
@@ -369,12 +514,12 @@ std::optional<UpstreamFailure> UpstreamsOfShard::follow_redirect(const UpstreamS
 }
 
 UpstreamFailure UpstreamsOfShard::failure_of(const UpstreamRequest& request, UpstreamState& upstream, const Origin& origin,
-                                             const Verdict& verdict) const {
-    auto said = fmt::format("{} answered {}", origin.text(), verdict.status);
+                                             int status, std::optional<seconds> retry_after) const {
+    auto said = fmt::format("{} answered {}", origin.text(), status);
     bool is_token = request.kind == UpstreamKind::token;
     auto code = Code::bad_status;
     // "Not found" at a token realm says nothing about the image.
-    switch (verdict.status) {
+    switch (status) {
         case 401: code = Code::unauthorized; break;
         case 403:
         case 451: code = Code::denied; break;
@@ -383,10 +528,10 @@ UpstreamFailure UpstreamsOfShard::failure_of(const UpstreamRequest& request, Ups
         case 429: code = Code::too_many_requests; break;
         default: break;
     }
-    auto failure = make_failure(Fault::upstream, code, said, verdict.status);
-    if (verdict.retry_after) failure.retry_after = *verdict.retry_after;
-    if (verdict.status != 429) return failure;
-    failure.retry_after = verdict.retry_after ? std::max<Duration>(*verdict.retry_after, pause_min) : pause_default;
+    auto failure = make_failure(Fault::upstream, code, said, status);
+    if (retry_after) failure.retry_after = *retry_after;
+    if (status != 429) return failure;
+    failure.retry_after = retry_after ? std::max<Duration>(*retry_after, pause_min) : pause_default;
     // A store behind a redirect speaks for itself only.
     if (is_token || upstream.owns(origin)) upstream.limit_of(request.credential.get()).pause(loop_.time() + failure.retry_after);
     return failure;

@@ -4,6 +4,7 @@
 // What is learned about it while it is used (a 429's pause, which login works, tokens) belongs to the object and goes with it.
 
 #include "entrepot/rules/credential_set.h"
+#include "entrepot/rules/identity_reference.h"
 
 #include <cstdint>
 #include <functional>
@@ -14,11 +15,24 @@
 
 namespace entrepot {
 
+constexpr std::size_t credential_logins_max = 2;
+
+/// Either logins or an identity.
 struct CredentialSpec {
     std::string name;          ///< as rules and messages call it
     std::string login_server;  ///< the only one that may see it
     std::string scope;         ///< under which the ledger keeps what it was granted; must change when the rights may be another's
     std::vector<CredentialPair> logins;  ///< the primary, and perhaps a secondary
+    std::optional<IdentityReference> identity{};
+};
+
+/// How a login was met by its registry or token server, or an identity by its authority: as pulls or a check found it last.
+struct LoginHealth {
+    enum class Status : std::uint8_t { unknown, healthy, unhealthy };
+    Status status = Status::unknown;
+    std::string code;     ///< "Unauthorized", "Denied", "SecretUnreadable", "Unreachable"; empty when healthy, or never asked
+    std::string message;  ///< one line for people, without secrets
+    std::int64_t checked = 0;  ///< wall seconds; 0: never
 };
 
 struct CredentialState;
@@ -37,6 +51,8 @@ class Credential {
     const std::string& scope() const noexcept { return spec_.scope; }
     /// No other credential of this process has or had it; 0 is nobody's.
     std::uint64_t id() const noexcept { return id_; }
+    /// One for each login; an identity has one. Any thread.
+    std::vector<LoginHealth> health() const;
     /// Upstream's own affair. Any thread.
     CredentialState& state() const noexcept { return *state_; }
 
@@ -49,7 +65,12 @@ class Credential {
 /// Null: anonymous.
 using CredentialPointer = std::shared_ptr<const Credential>;
 
-/// By the name that rules say.
+/// By the name that rules say, identities by identity_credential_name().
 using Credentials = std::map<std::string, CredentialPointer, std::less<>>;
+
+/// The name of an identity at one login server; no credential set has such a name. It does for the scope too: the same identity has the same rights.
+std::string identity_credential_name(std::string_view identity, std::string_view login_server);
+/// Of a rule's credential set or identity, for Credentials; empty: anonymous.
+std::string credential_name_of(const RuleText& rule, std::string_view login_server);
 
 }  // namespace entrepot

@@ -13,6 +13,7 @@
 #include "entrepot/base/result.h"
 #include "entrepot/io/await.h"
 #include "entrepot/net/stream.h"
+#include "entrepot/rules/service_config.h"
 #include "entrepot/upstream/credential.h"
 
 #include <array>
@@ -96,6 +97,7 @@ class UpstreamTable {
         std::size_t idle_connections_max = 16;            ///< per shard and origin
         std::size_t waiting_max = 4096;                   ///< exchanges waiting for a connection; beyond: Code::busy
         std::size_t upstreams_max = 10'000;               ///< beyond: add() fails
+        ServiceConfig services;                           ///< where identities and vaults are asked
         std::vector<std::string> own_addresses;  ///< our listeners, "127.0.0.1:5000", "0.0.0.0:5000": nothing leads us there
     };
     struct Counters {  ///< one per upstream; read from any thread
@@ -143,6 +145,9 @@ class Upstreams {
     /// its rate limit, so that the rest is there for what we do not have. True once a minute all the same, to learn when that
     /// ends.
     virtual bool spares_refresh(const UpstreamSpec& upstream, const Credential* credential) noexcept = 0;
+    /// How the logins of a credential (or its identity) are met now by the token server of its upstream, or by its registry where there is none: whatever
+    /// pulls found out before, and whatever a rate limit says. What could not be asked is unknown, with the reason. The credential remembers it.
+    virtual Task<std::vector<LoginHealth>> check(const UpstreamSpec& upstream, CredentialPointer credential) = 0;
     /// Shutdown: running and waiting exchanges end soon with Fault::shutdown (one whose connection is being opened after
     /// connect_timeout at the latest), and so does every later ask().
     virtual void interrupt() noexcept = 0;

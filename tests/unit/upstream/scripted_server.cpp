@@ -1,5 +1,7 @@
 #include "upstream/scripted_server.h"
 
+#include "entrepot/http/url.h"
+
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -48,6 +50,11 @@ std::optional<std::string> ServedRequest::header(std::string_view name) const {
             return std::string(line.substr(std::min(colon + 2, line.size())));
     }
     return std::nullopt;
+}
+
+std::optional<std::string> ServedRequest::form(std::string_view name) const {
+    auto encoded = find_query(body, name);
+    return encoded ? percent_decode(*encoded) : std::nullopt;
 }
 
 Served Served::status(int status, std::string_view fields, std::string_view body) {
@@ -116,7 +123,10 @@ void ScriptedServer::serve(int socket, int connection) {
     std::string received;
     for (bool going = true; going;) {
         auto end = received.find("\r\n\r\n");
-        if (end == received.npos) {
+        ServedRequest request;
+        if (end != received.npos) request.head = received.substr(0, end + 4);
+        auto body_bytes = std::stoul(request.head.empty() ? "0" : request.header("Content-Length").value_or("0"));
+        if (end == received.npos || received.size() < end + 4 + body_bytes) {
             pollfd waits[] = {{socket, POLLIN, 0}, {stop_read_, POLLIN, 0}};
             ::poll(waits, 2, -1);
             char piece[4096];
@@ -128,10 +138,14 @@ void ScriptedServer::serve(int socket, int connection) {
         Served served;
         {
             std::lock_guard guard(lock_);
-            requests_.push_back({received.substr(0, end + 4), connection, static_cast<int>(requests_.size()), now()});
+            request.body = received.substr(end + 4, body_bytes);
+            request.connection = connection;
+            request.number = static_cast<int>(requests_.size());
+            request.at = now();
+            requests_.push_back(std::move(request));
             served = script_(requests_.back());
         }
-        received.erase(0, end + 4);
+        received.erase(0, end + 4 + body_bytes);
         going = deliver(socket, served);
     }
     ::close(socket);

@@ -19,6 +19,7 @@ namespace entrepot {
 /// One request as it came in.
 struct ServedRequest {
     std::string head;    ///< with its empty line
+    std::string body;    ///< as long as its Content-Length says
     int connection = 0;  ///< the first one is 0
     int number = 0;      ///< of this request among all, from 0
     Instant at{};
@@ -26,6 +27,8 @@ struct ServedRequest {
     std::string method() const { return head.substr(0, head.find(' ')); }
     std::string target() const;
     std::optional<std::string> header(std::string_view name) const;
+    /// One of a form's values, decoded.
+    std::optional<std::string> form(std::string_view name) const;
 };
 
 /// What the server does about it.

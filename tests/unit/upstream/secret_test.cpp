@@ -11,6 +11,16 @@ using namespace entrepot;
 namespace {
 
 std::string why(const Result<Secret, std::string>& secret) { return secret ? std::string() : secret.error(); }
+/// Both halves of a login, as text.
+Result<Secret, std::string> read_secret(const std::string& user, const std::string& password) {
+    auto user_reference = parse_secret_reference(user), password_reference = parse_secret_reference(password);
+    if (!user_reference || !password_reference) return std::string("no reference");
+    auto user_text = entrepot::read_secret(*user_reference);
+    if (!user_text) return user_text.error();
+    auto password_text = entrepot::read_secret(*password_reference);
+    if (!password_text) return password_text.error();
+    return login_of(*std::move(user_text), *std::move(password_text), *user_reference);
+}
 bool says(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
 }  // namespace
@@ -58,6 +68,53 @@ TEST_CASE("secret: a file that others may read or change is refused, one of the 
     }
 }
 
+TEST_CASE("secret: a stranger's file is refused, and so is one that anybody may replace") {
+    SecretFiles files;
+    auto reference = *parse_secret_reference(files.write("password", "correct-horse"));
+    CHECK(entrepot::read_secret(reference));
+    ::chmod(files.directory().c_str(), 0777);
+    CHECK(says(entrepot::read_secret(reference).error(), "lies in a directory that everybody may write to"));
+    ::chmod(files.directory().c_str(), 01777);  // as /tmp: nobody touches what is others'
+    CHECK(entrepot::read_secret(reference));
+    ::chmod(files.directory().c_str(), 0700);
+    if (::geteuid() != 0) return;
+    REQUIRE(::chown(reference.place.c_str(), 12345, 0) == 0);
+    auto refused = entrepot::read_secret(reference);
+    REQUIRE_FALSE(refused);
+    CHECK(says(refused.error(), "belongs to user 12345"));
+    CHECK(!says(refused.error(), "correct-horse"));
+}
+
+TEST_CASE("secret: a token that another program writes may be seen by others, but not changed by them") {
+    SecretFiles files;
+    struct Row {
+        mode_t mode;
+        bool shown, secret;
+    };
+    for (auto row : {Row{0600, true, true}, Row{0640, true, true}, Row{0644, true, false}, Row{0444, true, false},
+                     Row{0664, false, false}, Row{0646, false, false}}) {
+        CAPTURE(row.mode);
+        auto path = files.write("token", "a.b.c\n", row.mode).substr(5);
+        CHECK(read_own_file(path, false).has_value() == row.shown);
+        CHECK(read_own_file(path, true).has_value() == row.secret);
+    }
+    CHECK(says(read_own_file(files.write("token", "").substr(5), false).error(), "is empty"));
+}
+
+TEST_CASE("secret: a challenge file is a small plain file, and no link to another") {
+    SecretFiles files;
+    auto path = files.write("challenge.key", std::string(4096, 'k'), 0644).substr(5);
+    CHECK(read_challenge_file(path)->text().size() == 4096);
+    auto link = files.directory() + "/link.key";
+    REQUIRE(::symlink(path.c_str(), link.c_str()) == 0);
+    CHECK_FALSE(read_challenge_file(link));
+    ::unlink(link.c_str());
+    files.write("challenge.key", std::string(4097, 'k'));
+    CHECK(says(read_challenge_file(path).error(), "larger than 4 KiB"));
+    CHECK_FALSE(read_challenge_file(files.directory()));
+    CHECK(says(read_challenge_file(files.directory() + "/absent.key").error(), "group himds"));
+}
+
 TEST_CASE("secret: what is missing, too large or no file is told by its place") {
     SecretFiles files;
     auto user = files.write("user", "lab");
@@ -69,8 +126,7 @@ TEST_CASE("secret: what is missing, too large or no file is told by its place") 
     REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
     CHECK(says(why(read_secret(user, "file:" + pipe)), "is not a file"));
     ::unlink(pipe.c_str());
-    CHECK(says(why(read_secret(user, "vault:x")), "neither file:, env: nor systemd:"));
-    CHECK(says(why(read_secret(user, "")), "neither"));
+    CHECK(says(why(read_secret(user, "vault:kv/x#y")), "kept in a vault"));
 }
 
 TEST_CASE("secret: environment and systemd credentials are read where they are") {

@@ -108,13 +108,30 @@ class UpstreamBox {
 
     /// A credential set whose secrets are the files "user" and "password".
     CredentialPointer credential_set(const std::string& name, const std::string& user, const std::string& password) {
+        auto user_reference = files.write("user", user + "\n");
+        auto password_reference = files.write("password", password + "\n");
+        return credential_set(name, {{user_reference, password_reference}});
+    }
+    /// Of one or two pairs of references.
+    static CredentialPointer credential_set(const std::string& name,
+                                            const std::vector<std::pair<std::string, std::string>>& pairs) {
         CredentialSpec spec;
         spec.name = spec.scope = name;
         spec.login_server = login_server;
-        auto username_reference = *parse_secret_reference(files.write("user", user + "\n"));
-        auto password_reference = *parse_secret_reference(files.write("password", password + "\n"));
-        spec.logins.push_back({username_reference, password_reference});
+        for (auto& [user, password] : pairs)
+            spec.logins.push_back({*parse_secret_reference(user), *parse_secret_reference(password)});
         return Credential::make(std::move(spec));
+    }
+    static CredentialPointer identity(const std::string& text) {
+        CredentialSpec spec;
+        spec.name = spec.scope = identity_credential_name(text, login_server);
+        spec.login_server = login_server;
+        spec.identity = *parse_identity_reference(text);
+        return Credential::make(std::move(spec));
+    }
+    std::vector<LoginHealth> check() {
+        auto checking = upstreams->check(*table->find(login_server), credential);
+        return loop.run(std::move(checking));
     }
 
     UpstreamRequest request(const std::string& resource = "blobs/sha256:00", UpstreamKind kind = UpstreamKind::blob) const {

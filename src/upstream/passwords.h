@@ -1,0 +1,27 @@
+#pragma once
+// The Basic headers of credentials: user name and password, read where they are kept, once for everybody who asks meanwhile. On the home loop.
+
+#include "upstream/vaults.h"
+
+namespace entrepot {
+
+class Passwords {
+  public:
+    static constexpr std::size_t passwords_max = 20'000;
+    static constexpr Duration reread_interval_min =
+        std::chrono::seconds(1);  ///< of a vault, however often what it gave is refused
+
+    explicit Passwords(Vaults& vaults) noexcept : vaults_(vaults) {}
+
+    /// Good for a secret_life. `refused` is one that was just refused: the secret is read again then, and refused for good when it is still the same.
+    Task<AuthorizationAnswer> get(CredentialPointer credential, std::size_t login, std::string refused, Duration secret_life);
+
+  private:
+    Task<AuthorizationAnswer> read(const CredentialPointer& credential, std::size_t login, Duration secret_life);
+
+    Vaults& vaults_;
+    KeptAuthorizations<std::string> known_{passwords_max};
+    Flights<AuthorizationAnswer> flights_;
+};
+
+}  // namespace entrepot
