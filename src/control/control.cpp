@@ -21,16 +21,40 @@ bool stands_for(const Credential& credential, const CredentialSet& set) {
     return has.login_server == spec.login_server && has.scope == spec.scope && has.logins == spec.logins;
 }
 
-/// Pure but for what it is given: from any thread.
-Result<std::shared_ptr<const Routing>, std::string> routing_of(const OperatorState& state, const UpstreamTable& upstreams,
-                                                               const Credentials& credentials) {
+CredentialPointer identity_of(const RuleText& rule, std::string name, std::string_view login_server) {
+    CredentialSpec spec;
+    spec.name = spec.scope = std::move(name);
+    spec.login_server = login_server;
+    auto identity = parse_identity_reference(rule.identity);
+    ASSERT(identity);  // CacheRule::parse saw it
+    spec.identity = *std::move(identity);
+    return Credential::make(std::move(spec));
+}
+
+/// Pure but for what it is given: from any thread. `identities` are those of the snapshot before; one that is still used stays, with what it was given meanwhile.
+Result<Control::Built, std::string> build_from(const OperatorState& state, const UpstreamTable& upstreams,
+                                               const Credentials& credentials, const Credentials& identities) {
     auto table = RuleTable::build(state.book().list(), state.book().options());
     if (!table) return table.error().message;
     std::vector<std::shared_ptr<const Account>> list;
     for (auto& [name, account] : state.accounts()) list.push_back(account);
     auto accounts = AccountTable::build(std::move(list));
     if (!accounts) return accounts.error();
-    return Routing::make(*std::move(table), upstreams, credentials, *std::move(accounts));
+    Control::Built built;
+    auto all = credentials;
+    for (auto& rule : table->rules()) {
+        if (rule->text().identity.empty()) continue;
+        auto name = credential_name_of(rule->text(), rule->login_server());
+        if (all.contains(name)) continue;
+        auto known = identities.find(name);
+        auto identity = known == identities.end() ? identity_of(rule->text(), name, rule->login_server()) : known->second;
+        built.identities.emplace(name, identity);
+        all.emplace(name, std::move(identity));
+    }
+    auto routing = Routing::make(*std::move(table), upstreams, all, *std::move(accounts));
+    if (!routing) return routing.error();
+    built.routing = *std::move(routing);
+    return built;
 }
 
 Refusal internal(std::string message) { return {Refusal::Kind::storage, "Internal", std::move(message)}; }
@@ -66,9 +90,10 @@ Result<std::unique_ptr<Control>, std::string> Control::open(const Config& config
         if (!added) return fmt::format("cache rule \"{}\": {}", rule->name(), added.error());
     }
     control->refresh_credentials();
-    auto routing = routing_of(*control->state_, upstreams, control->credentials_);
-    if (!routing) return routing.error();
-    control->routing_ = *std::move(routing);
+    auto built = build_from(*control->state_, upstreams, control->credentials_, {});
+    if (!built) return built.error();
+    control->routing_ = std::move(built->routing);
+    control->identities_ = std::move(built->identities);
     return control;
 }
 
@@ -119,16 +144,16 @@ Task<void> Control::run(Turn turn) {
     auto before = credentials_;
     if (copy) state_.swap(copy);
     refresh_credentials();
-    auto routing = co_await build(*state_);
+    auto built = co_await build(*state_);
     Result<void> kept;
-    if (routing) kept = co_await keep(turn);
-    if (!routing || !kept) {
+    if (built) kept = co_await keep(turn);
+    if (!built || !kept) {
         credentials_ = std::move(before);
         if (copy) state_.swap(copy);
         auto why =
-            !routing ? internal(routing.error())
-                     : Refusal{Refusal::Kind::storage, "StorageFailed",
-                               fmt::format("the ledger could not keep it ({}); nothing has changed", name_of(kept.error().code))};
+            !built ? internal(built.error())
+                   : Refusal{Refusal::Kind::storage, "StorageFailed",
+                             fmt::format("the ledger could not keep it ({}); nothing has changed", name_of(kept.error().code))};
         for (auto one = turn.rbegin(); one != turn.rend(); ++one) {
             if ((*one)->outcome) continue;
             if (!copy) OperatorState::undo((*one)->staged);
@@ -136,7 +161,7 @@ Task<void> Control::run(Turn turn) {
         }
         co_return;
     }
-    co_await replace_routing(*std::move(routing));
+    co_await replace_routing(*std::move(built));
     for (auto* one : turn) {
         if (!one->outcome) one->outcome.emplace(std::move(one->staged.outcome));
     }
@@ -144,8 +169,9 @@ Task<void> Control::run(Turn turn) {
 }
 
 /// Every shard has the new one when it returns; the old one ends on a lane, unless a request still holds it.
-Task<void> Control::replace_routing(std::shared_ptr<const Routing> routing) {
-    auto before = std::exchange(routing_, std::move(routing));
+Task<void> Control::replace_routing(Built built) {
+    identities_ = std::move(built.identities);
+    auto before = std::exchange(routing_, std::move(built.routing));
     co_await publish_(routing_);
     co_await dispose(std::move(before));
 }
@@ -217,8 +243,8 @@ void Control::refresh_credentials() {
 }
 
 /// Nobody changes the state while this turn lasts, nor the table of upstreams.
-Task<Result<std::shared_ptr<const Routing>, std::string>> Control::build(const OperatorState& state) {
-    auto work = [&] { return routing_of(state, upstreams_, credentials_); };
+Task<Result<Control::Built, std::string>> Control::build(const OperatorState& state) {
+    auto work = [&] { return build_from(state, upstreams_, credentials_, identities_); };
     co_return co_await run_blocking(Lane::resolver, work);
 }
 
@@ -264,17 +290,17 @@ Task<Result<void, std::string>> Control::reload_now(Config config) {
     auto before = credentials_;
     state_.swap(next);
     refresh_credentials();
-    auto routing = co_await build(*state_);
-    if (!routing) {
+    auto built = co_await build(*state_);
+    if (!built) {
         state_.swap(next);
         credentials_ = std::move(before);
-        co_return routing.error();
+        co_return built.error();
     }
     for (auto& line : waits_aside) log_warning("{}", line);
     config_ = std::move(config);
     config_.rules.clear();
     config_.credential_sets.clear();
-    co_await replace_routing(*std::move(routing));
+    co_await replace_routing(*std::move(built));
     co_await dispose(std::move(next));
     co_return Result<void, std::string>();
 }

@@ -16,10 +16,11 @@ Result<std::shared_ptr<const Routing>, std::string> Routing::make(RuleTable rule
         Way way{upstreams.find(rule.login_server()), nullptr, rule.text().anonymous()};
         if (!way.upstream)
             return fmt::format("cache rule '{}': no upstream is known for login server '{}'", rule.name(), rule.login_server());
-        if (!rule.credential_set().empty()) {
-            auto known = credentials.find(rule.credential_set());
+        if (rule.text().private_source()) {
+            auto name = credential_name_of(rule.text(), rule.login_server());
+            auto known = credentials.find(name);
             if (known == credentials.end())
-                return fmt::format("cache rule '{}': there is no credential set '{}'", rule.name(), rule.credential_set());
+                return fmt::format("cache rule '{}': there is no credential set '{}'", rule.name(), name);
             way.credential = known->second;
         }
         ways.push_back(std::move(way));

@@ -51,6 +51,7 @@ Result<std::unique_ptr<Box>, std::string> Box::open(const Config& config, Option
     box->admin_address_ = *admin;
     box->options_.upstream.own_addresses.push_back(admin->text());
 
+    box->options_.upstream.services = config.services;
     auto upstreams = UpstreamTable::make(specs_of(config), box->options_.upstream);
     if (!upstreams) return upstreams.error();
     box->upstreams_ = *std::move(upstreams);

@@ -1,10 +1,11 @@
 """Secrets go to the origins they belong to, and nowhere else: not over a redirect, not to a realm somebody else names."""
+import crypt
 import os
 import time
 
 from harness.origin import Answer
 from harness.story import Rows
-from harness.upstream import Basic, Bearer, with_challenge
+from harness.upstream import INDEX, MANIFEST, Basic, Bearer, with_challenge
 
 USER, PASSWORD = "lab", "correct-horse-battery"
 SECRETS = (USER, PASSWORD)
@@ -272,3 +273,46 @@ def test_a_secret_file_that_is_missing_does_not_become_an_empty_password(make_ca
         return
     assert cache.get(blob).status >= 400
     assert not any(request.header("authorization") for request in upstream.seen())
+
+
+def htpasswd_line(user, password):
+    return f"{user}:{crypt.crypt(password, '$2y$04$' + 'entrepotentrepotentre.')}\n"
+
+
+def write_secret(path, secret):
+    with open(path, "w", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as file:
+        file.write(secret + "\n")
+    return f"file:{path}"
+
+
+def test_passwords_of_a_real_registry_change_while_it_is_in_use(make_cache, make_registry, directory):
+    """Debian's docker-registry with htpasswd: the secondary takes over when the primary's password is changed, and gives back once the new one is known here."""
+    logins = f"{directory}/htpasswd"
+    old, new, other = "correct-horse-battery", "staple-horse-battery", "another-horse-battery"
+
+    def registry_takes(**passwords):
+        with open(logins, "w", encoding="utf-8") as file:
+            file.write("".join(htpasswd_line(user, password) for user, password in passwords.items()))
+
+    registry_takes(one=old, two=other)
+    registry = make_registry(htpasswd=logins)
+    cache = make_cache(registry, credentials=("one", old), tag_ttl="0s", rule={"pull": ["anonymous"]}, start=False)
+    sets = cache.settings.credential_sets[0]
+    sets["secondary_username"] = write_secret(f"{directory}/second-user", "two")
+    sets["secondary_password"] = write_secret(f"{directory}/second-password", other)
+    cache.secrets += [new, other]
+    cache.start()
+
+    def served():
+        reply = cache.get(f"/v2/{registry.login_server}/library/busybox/manifests/latest", {"Accept": f"{MANIFEST}, {INDEX}"})
+        return reply.status, reply.header("x-entrepot-cache")
+
+    assert served() in ((200, "fetch"), (200, "revalidated")), served()
+    registry_takes(one=new, two=other)
+    assert served() == (200, "revalidated")
+    registry_takes(one=new)
+    write_secret(sets["password"].removeprefix("file:"), new)
+    assert served() == (200, "revalidated")
+    registry_takes(three=new)
+    status, state = served()
+    assert status != 200 or state == "stale", (status, state)

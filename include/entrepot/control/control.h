@@ -21,6 +21,12 @@ class Control {
 
     using Publish = std::function<Task<void>(std::shared_ptr<const Routing>)>;
 
+    /// A snapshot, and the identities that its rules name.
+    struct Built {
+        std::shared_ptr<const Routing> routing;
+        Credentials identities;
+    };
+
     /// Blocking, before the shards run: takes what the ledger kept. What the file forbids by now is logged and waits aside; the error is one line for the operator.
     static Result<std::unique_ptr<Control>, std::string> open(const Config& config, Ledger& ledger, UpstreamTable& upstreams);
 
@@ -56,10 +62,10 @@ class Control {
     void stage_here(Turn& turn, std::int64_t wall);
     Result<void, std::string> know_upstreams(const OperatorState::Staged& staged);
     void refresh_credentials();
-    Task<Result<std::shared_ptr<const Routing>, std::string>> build(const OperatorState& state);
+    Task<Result<Built, std::string>> build(const OperatorState& state);
     Task<Result<void>> keep(Turn& turn);
     Task<Result<void, std::string>> reload_now(Config config);
-    Task<void> replace_routing(std::shared_ptr<const Routing> routing);
+    Task<void> replace_routing(Built built);
     template <typename Pointer>
     static Task<void> dispose(Pointer pointer);
 
@@ -68,6 +74,7 @@ class Control {
     UpstreamTable& upstreams_;
     std::unique_ptr<OperatorState> state_;
     Credentials credentials_;
+    Credentials identities_;  // of the present snapshot
     std::shared_ptr<const Routing> routing_;
     Publish publish_;
     std::vector<Waiting*> waiting_;  // in the order in which they came
