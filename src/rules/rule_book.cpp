@@ -95,19 +95,19 @@ std::vector<std::string> RuleBook::notes_about(const CacheRule& rule) const {
     std::vector<std::string> notes;
     if (!rule.wildcard()) {
         if (const auto* outer = wildcard_around(rule))
-            notes.push_back(fmt::format("it is an exception inside the wildcard of cache rule {}: for {} it wins",
+            notes.push_back(fmt::format("is an exception inside the wildcard of cache rule {}: for {} it wins",
                                         mapping_of(*outer), rule.target()));
     } else {
         for (auto inner = statics_.lower_bound(rule.target_path());
              inner != statics_.end() && inner->first.starts_with(rule.target_path()) && notes.size() < notes_max; ++inner)
             notes.push_back(
-                fmt::format("cache rule {} is an exception inside it and wins for its target", mapping_of(*inner->second)));
+                fmt::format("has an exception inside: cache rule {} wins for its target", mapping_of(*inner->second)));
     }
     const auto [first, last] = by_source_.equal_range(rule.source());
     for (auto other = first; other != last && notes.size() < notes_max; ++other) {
         if (other->second->name() != rule.name())
             notes.push_back(
-                fmt::format("cache rule {} has the same source; each has its own target", mapping_of(*other->second)));
+                fmt::format("has the same source as cache rule {}; each has its own target", mapping_of(*other->second)));
     }
     return notes;
 }
