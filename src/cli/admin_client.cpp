@@ -47,15 +47,19 @@ Outcome<AdminConnection> AdminClient::connect() {
 }
 
 bool AdminClient::may_send_token(const AdminConnection& connection) {
-    if (addresses_.front().is_unix()) return false;  // the server looks at who we are
+    // Over a socket the server looks at who we are; whom that does not help may name a token.
+    if (addresses_.front().is_unix()) return !token_.value.empty() && !token_.of_this_box;
     why_no_token_ = token_.why_none;
     if (token_.value.empty()) return false;
-    if (token_.of_this_box && !connection.is_local()) {
-        why_no_token_ =
-            "the token of this machine's own server is not sent to another machine; name one with ENTREPOT_TOKEN_FILE";
+    if (!token_.of_this_box) return true;
+    if (!connection.is_local()) {
+        why_no_token_ = "the token of this machine's own server is not sent to another machine";
         return false;
     }
-    return true;
+    const auto port = addresses_.front().port;
+    if (listeners_belong_to(port, token_.owner)) return true;
+    why_no_token_ = fmt::format("who listens on port {} is neither root nor the owner of the token", port);
+    return false;
 }
 
 Outcome<std::string> AdminClient::head_of(const AdminRequest& request, const AdminConnection& connection) {

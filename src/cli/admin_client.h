@@ -46,7 +46,7 @@ class AdminClient {
 
     /// Where answers come from: "127.0.0.1:5001". Only after an exchange.
     std::string server() const;
-    /// A clause that explains a refusal: why no token was sent. Empty when one was sent, or when none is needed.
+    /// A clause that explains a refusal: why no token was sent. Empty when one was sent, or over a socket.
     const std::string& why_no_token() const noexcept { return why_no_token_; }
 
   private:

@@ -49,7 +49,7 @@ Refusal Api::refusal_of(const AdminAnswer& answer, std::string_view path) const 
     }
     const bool unauthorised = answer.status == 401 || answer.status == 403;
     if (unauthorised && !client_.why_no_token().empty())
-        message += fmt::format("; no token was sent: {}", client_.why_no_token());
+        message += fmt::format("; none was sent: {}; ENTREPOT_TOKEN_FILE names another", client_.why_no_token());
     refusal.failure = refusal.code.empty() ? failed("{}", message) : failed("{} ({})", message, refusal.code);
     return refusal;
 }
@@ -91,6 +91,7 @@ Answered<Json> Api::patch(std::string_view path, const Json& body, const Conditi
 Answered<Json> Api::post(std::string_view path, const Json& body, const Condition& condition, const Query& query) {
     return send_document(Method::post, path, query, body, condition);
 }
+Answered<Json> Api::post(std::string_view path) { return send(Method::post, path, {}, "", {}); }
 Answered<Json> Api::remove(std::string_view path, const Condition& condition, const Query& query) {
     return send(Method::del, path, query, "", condition);
 }

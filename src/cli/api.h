@@ -51,6 +51,7 @@ class Api {
     Answered<Json> put(std::string_view path, const Json& body, const Condition& condition, const Query& query = {});
     Answered<Json> patch(std::string_view path, const Json& body, const Condition& condition, const Query& query = {});
     Answered<Json> post(std::string_view path, const Json& body, const Condition& condition = {}, const Query& query = {});
+    Answered<Json> post(std::string_view path);
     /// The document is null unless the server says what it would do.
     Answered<Json> remove(std::string_view path, const Condition& condition, const Query& query = {});
 

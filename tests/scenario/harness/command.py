@@ -34,7 +34,10 @@ class Done:
 def environment_of(cache, **more):
     """What lets a command reach this cache over TCP and change it; None takes a variable away."""
     found = {key: value for key, value in os.environ.items() if not key.startswith("ENTREPOT_")}
-    found.update({"ENTREPOT_ADMIN": f"127.0.0.1:{cache.admin_port}", "ENTREPOT_TOKEN_FILE": f"{cache.store}/admin.token"} if cache else {})
+    if cache:
+        found["ENTREPOT_ADMIN"] = f"127.0.0.1:{cache.admin_port}"
+    if cache and os.path.exists(f"{cache.store}/admin.token"):
+        found["ENTREPOT_TOKEN_FILE"] = f"{cache.store}/admin.token"
     found.update(QUIET)
     found.update(more)
     return {key: value for key, value in found.items() if value is not None}

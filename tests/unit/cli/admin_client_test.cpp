@@ -33,7 +33,7 @@ class ScriptedServer {
         ::close(listener_);
     }
     AdminClient client(Duration timeout = seconds(5)) const {
-        return AdminClient({{.unix_path = path_}}, {.value = "the-token"}, timeout);
+        return AdminClient({{.unix_path = path_}}, {.value = "the-token", .of_this_box = true}, timeout);
     }
     const std::vector<std::string>& requests() const { return requests_; }
 
@@ -89,7 +89,7 @@ bool mentions(const std::string& text, const char* part) { return text.find(part
 
 }  // namespace
 
-TEST_CASE("admin client: a request is one head, a condition and a body; over a socket no token") {
+TEST_CASE("admin client: a request is one head, a condition and a body; over a socket this machine's own token stays here") {
     ScriptedServer server({answer_of("200 OK", "{\"name\":\"hub\"}", "ETag: \"e2\"\r\n"), "HTTP/1.1 204 No Content\r\n\r\n"});
     auto client = server.client();
     Api api(client);
