@@ -1,0 +1,89 @@
+"""cache explain, sync and purge: what is known of a reference, asking for tags now, and removing what is stored."""
+
+from harness.command import entrepot, fails, one_line, succeeds
+from harness.upstream import Answer
+
+
+def hub_cache(make_cache, make_upstream, **words):
+    hub = make_upstream(login_server="docker.io")
+    image = hub.offers_image(repository="library/alpine", tag="latest", layers=("64KiB", "32KiB"))
+    cache = make_cache(hub, rules=[], server={"default_rules": False}, **words)
+    succeeds(cache, "cache", "create", "-n", "docker-hub", "-s", "docker.io/*", "-t", "hub/*")
+    return cache, hub, image
+
+
+def pull(cache, image, repository="hub/library/alpine", tag="latest"):
+    assert cache.get(f"/v2/{repository}/manifests/{tag}").digest() == image.manifest.digest
+    for blob in image.blobs:
+        assert cache.get(f"/v2/{repository}/blobs/{blob.digest}").digest() == blob.digest
+
+
+def explained(cache, *words):
+    return succeeds(cache, "cache", "explain", *words, "-o", "json").json()
+
+
+def test_explain_walks_from_a_reference_to_what_is_stored(make_cache, make_upstream):
+    cache, hub, image = hub_cache(make_cache, make_upstream)
+    before = explained(cache, "hub/library/alpine:latest")
+    assert before["rule"] == "docker-hub" and before["sourceRepository"] == "docker.io/library/alpine" and before["stored"]["tag"] is None
+    assert not hub.seen(), "nothing leaves the server"
+    pull(cache, image)
+    seen = len(hub.seen())
+    after = explained(cache, "hub/library/alpine:latest")
+    assert after["stored"]["tag"]["digest"] == image.manifest.digest and after["stored"]["blobs"] == {"present": 3, "missing": 0, "bytes": sum(blob.size for blob in image.blobs)}
+    assert len(hub.seen()) == seen
+    shown = succeeds(cache, "cache", "explain", "hub/library/alpine:latest").out
+    for words in ("docker-hub", "docker.io/library/alpine", image.manifest.digest, "3 stored", "May pull      anonymous"):
+        assert words in shown, (words, shown)
+    assert explained(cache, "alpine", "--style", "root")["sourceRepository"] == "docker.io/library/alpine"
+    assert explained(cache, "library/alpine", "--ns", "docker.io")["rule"] == "docker-hub"
+    assert explained(cache, "nobody/alpine", "--ns", "quay.io")["rule"] is None
+
+
+def test_explain_asks_upstream_only_when_told_to(make_cache, make_upstream):
+    cache, hub, image = hub_cache(make_cache, make_upstream)
+    assert explained(cache, "hub/library/alpine:latest", "--probe")["probe"]["digest"] == image.manifest.digest
+    assert len(hub.seen()) == 1
+    hub.always("any", Answer(503))
+    assert explained(cache, "hub/library/alpine:other", "--probe")["probe"]["error"]
+
+
+def test_explain_knows_what_would_be(make_cache, make_upstream):
+    cache, _, _ = hub_cache(make_cache, make_upstream)
+    would = explained(cache, "mirror/podman/hello", "--with-rule", "quay.io/*=>mirror/*")
+    assert would["sourceRepository"] == "quay.io/podman/hello" and would["loginServer"] == "quay.io", would
+    assert "docker-hub" in fails(cache, "cache", "explain", "hub/a", "--with-rule", "quay.io/*=>hub/inner/*")
+    assert explained(cache, "mirror/podman/hello")["rule"] is None
+
+
+def test_sync_takes_a_moved_tag_at_once(make_cache, make_upstream):
+    cache, hub, image = hub_cache(make_cache, make_upstream)
+    pull(cache, image)
+    unchanged = succeeds(cache, "cache", "sync", "docker-hub:latest", "--repository", "hub/library/alpine").rows()
+    assert unchanged[1][:3] == ["docker.io/library/alpine", "latest", "unchanged"], unchanged
+    moved = hub.offers_image(repository="library/alpine", tag="latest", seed="moved")
+    result = succeeds(cache, "cache", "sync", "docker-hub:latest", "--repository", "hub/library/alpine", "-o", "json").json()["results"][0]
+    assert (result["outcome"], result["before"], result["after"]) == ("updated", image.manifest.digest, moved.manifest.digest), result
+    assert [row["tag"] for row in succeeds(cache, "cache", "sync", "docker-hub", "-o", "json").json()["results"]] == ["latest"]
+    hub.always("any", Answer(503))
+    done = entrepot(cache, "cache", "sync", "docker-hub:latest", "--repository", "hub/library/alpine")
+    assert done.status == 1 and one_line(done.err) and "1 of 1" in done.err and "failed" in done.out, done
+    assert "no-such-rule" in fails(cache, "cache", "sync", "no-such-rule")
+
+
+def test_purge_removes_what_is_meant_and_nothing_else(make_cache, make_upstream):
+    cache, hub, image = hub_cache(make_cache, make_upstream)
+    other = hub.offers_image(repository="library/debian", tag="12", seed="other")
+    pull(cache, image)
+    pull(cache, other, "hub/library/debian", "12")
+    would = succeeds(cache, "cache", "purge", "--repository", "hub/library/alpine", "--dry-run", "-o", "json").json()
+    assert would["tags"] == 1 and would["manifests"] == 1, would
+    assert explained(cache, "hub/library/alpine:latest")["stored"]["tag"]
+    assert "-y" in fails(cache, "cache", "purge", "--repository", "hub/library/alpine")
+    succeeds(cache, "cache", "purge", "--repository", "hub/library/alpine", "-y")
+    assert explained(cache, "hub/library/alpine:latest")["stored"]["tag"] is None
+    assert explained(cache, "hub/library/debian:12")["stored"]["tag"]
+    assert "1" in succeeds(cache, "cache", "purge", "-n", "docker-hub", "-y").rows()[1]
+    assert explained(cache, "hub/library/debian:12")["stored"]["tag"] is None
+    pull(cache, image)
+    assert explained(cache, "hub/library/alpine:latest")["stored"]["tag"]
