@@ -24,8 +24,9 @@ struct ShownRule {
 
 struct ShownSet {
     CredentialSet value;
+    std::vector<CredentialHealth> health;
 
-    JsonDocument document() const { return credential_set_document(value, {}); }
+    JsonDocument document() const { return credential_set_document(value, health); }
 };
 
 /// What the handlers below need to know of a kind.
@@ -51,7 +52,7 @@ struct CredentialSets {
     static auto after(const OperatorState& state, std::string_view name, std::size_t count_max) {
         return state.credential_sets_after(name, count_max);
     }
-    static Shown show(const Control&, const Value& set) { return {set}; }
+    static Shown show(const Control& control, const Value& set) { return {set, control.find_credential(set.name)->health()}; }
     static Result<void, std::string> patch(Value& set, const nlohmann::json& changes) {
         return entrepot::patch_credential_set(set, changes, ReadOnlyMembers::refused);
     }
@@ -162,5 +163,18 @@ Task<ApiReply> delete_credential_set(ApiCall& call) { return remove<CredentialSe
 Task<ApiReply> list_accounts(ApiCall& call) { return list<Accounts>(call); }
 Task<ApiReply> show_account(ApiCall& call) { return show<Accounts>(call); }
 Task<ApiReply> delete_account(ApiCall& call) { return remove<Accounts>(call); }
+
+Task<ApiReply> check_credential_set(ApiCall& call) {
+    auto& control = *call.context.control;
+    auto credential = control.find_credential(call.name);
+    if (!credential || !control.state().find_credential_set(call.name)) co_return no_such(CredentialSets::noun, call.name);
+    auto upstream = control.upstream_of(credential->login_server());
+    if (!upstream) co_return ApiError(409, "SourceNotAllowed", upstream.error());
+    (void)co_await call.context.upstreams->check(**upstream, credential);
+    // What the check found is part of the credential. The set may be gone or another by now.
+    auto* set = control.state().find_credential_set(call.name);
+    if (!set) co_return no_such(CredentialSets::noun, call.name);
+    co_return ApiReply::document(CredentialSets::show(control, *set).document());
+}
 
 }  // namespace entrepot

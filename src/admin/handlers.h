@@ -23,6 +23,7 @@ Task<ApiReply> show_credential_set(ApiCall& call);
 Task<ApiReply> put_credential_set(ApiCall& call);
 Task<ApiReply> patch_credential_set(ApiCall& call);
 Task<ApiReply> delete_credential_set(ApiCall& call);
+Task<ApiReply> check_credential_set(ApiCall& call);
 
 Task<ApiReply> list_accounts(ApiCall& call);
 Task<ApiReply> show_account(ApiCall& call);

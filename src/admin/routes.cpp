@@ -29,6 +29,7 @@ constexpr AdminRoute table[] = {
     {Method::put, "/api/v1/accounts/{name}", Access::change, "dryRun", api_body_bytes_max, put_account},
     {Method::patch, "/api/v1/accounts/{name}", Access::change, "dryRun", api_body_bytes_max, patch_account},
     {Method::del, "/api/v1/accounts/{name}", Access::change, "dryRun", 0, delete_account},
+    {Method::post, "/api/v1/credential-sets/{name}/check", Access::change, "", 0, check_credential_set},
     {Method::post, "/api/v1/apply", Access::change, "dryRun prune", apply_body_bytes_max, apply_document},
     {Method::get, "/api/v1/export", Access::read, "", 0, export_document},
 };

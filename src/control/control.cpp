@@ -102,6 +102,11 @@ CredentialPointer Control::find_credential(std::string_view set) const {
     return found == credentials_.end() ? nullptr : found->second;
 }
 
+Result<const UpstreamSpec*, std::string> Control::upstream_of(std::string_view login_server) {
+    if (auto* known = upstreams_.find(login_server)) return known;
+    return upstreams_.add(spec_of(config_.upstream_of(login_server)));
+}
+
 Task<Result<Outcome, Refusal>> Control::change(Batch batch) {
     Waiting waiting{std::move(batch), std::nullopt, {}};
     waiting_.push_back(&waiting);
@@ -224,9 +229,8 @@ Task<std::unique_ptr<OperatorState>> Control::stage_away(Waiting& large, std::in
 /// Login servers that no rule named before. They stay, whatever becomes of the rule: the table only grows, up to its bound.
 Result<void, std::string> Control::know_upstreams(const OperatorState::Staged& staged) {
     for (auto& login_server : staged.login_servers) {
-        if (upstreams_.find(login_server)) continue;
-        auto added = upstreams_.add(spec_of(config_.upstream_of(login_server)));
-        if (!added) return added.error();
+        auto known = upstream_of(login_server);
+        if (!known) return known.error();
     }
     return {};
 }

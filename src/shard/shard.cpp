@@ -48,6 +48,7 @@ Connections::Options Shard::AdminParts::admin_connections() {
 Result<void, std::string> Shard::open_admin(const Address& address, AdminContext context) {
     auto listener = Listener::open(address, Accepting::with_first_bytes);
     if (!listener) return listener.error();
+    context.upstreams = upstreams_.get();
     admin_ = std::make_unique<AdminParts>(loop_, *std::move(listener), std::move(context));
     return {};
 }

@@ -28,7 +28,7 @@ Credential::Credential(CredentialSpec spec)
 
 Credential::~Credential() { ended.fetch_add(1, std::memory_order_relaxed); }
 
-std::vector<LoginHealth> Credential::health() const { return state_->logins.health(); }
+std::vector<CredentialHealth> Credential::health() const { return state_->logins.health(); }
 
 std::string identity_credential_name(std::string_view identity, std::string_view login_server) {
     return fmt::format("identity {} at {}", identity, login_server);

@@ -46,30 +46,30 @@ void LoginRecord::note_good(std::size_t login, Instant time) {
     if (!is_news) return;
     state.good_at_ns.store(time.ns, std::memory_order_relaxed);
     state.avoided_until_ns.store(0, std::memory_order_relaxed);
-    set(login, LoginHealth::Status::healthy, {}, {});
+    set(login, CredentialHealth::Status::healthy, {}, {});
 }
 
 void LoginRecord::note_bad(std::size_t login, const UpstreamFailure& failure, Instant time) {
     ASSERT(login < count_);
     logins_[login].avoided_until_ns.store((time + avoided).ns, std::memory_order_relaxed);
     logins_[login].good_at_ns.store(INT64_MIN, std::memory_order_relaxed);
-    set(login, LoginHealth::Status::unhealthy, std::string(code_of(failure)), failure.why);
+    set(login, CredentialHealth::Status::unhealthy, std::string(code_of(failure)), failure.why);
 }
 
 void LoginRecord::note_unknown(std::size_t login, const UpstreamFailure& failure) {
     ASSERT(login < count_);
     logins_[login].good_at_ns.store(INT64_MIN, std::memory_order_relaxed);
-    set(login, LoginHealth::Status::unknown, std::string(code_of(failure)), failure.why);
+    set(login, CredentialHealth::Status::unknown, std::string(code_of(failure)), failure.why);
 }
 
-void LoginRecord::set(std::size_t login, LoginHealth::Status status, std::string code, std::string message) {
+void LoginRecord::set(std::size_t login, CredentialHealth::Status status, std::string code, std::string message) {
     std::lock_guard guard(lock_);
     logins_[login].health = {status, std::move(code), std::move(message), wall_seconds()};
 }
 
-std::vector<LoginHealth> LoginRecord::health() const {
+std::vector<CredentialHealth> LoginRecord::health() const {
     std::lock_guard guard(lock_);
-    std::vector<LoginHealth> healths;
+    std::vector<CredentialHealth> healths;
     for (std::size_t login = 0; login < count_; ++login) healths.push_back(logins_[login].health);
     return healths;
 }

@@ -26,16 +26,16 @@ class LoginRecord {
     void note_bad(std::size_t login, const UpstreamFailure& failure, Instant time);
     /// The question whether it is good could not be answered.
     void note_unknown(std::size_t login, const UpstreamFailure& failure);
-    std::vector<LoginHealth> health() const;
+    std::vector<CredentialHealth> health() const;
 
   private:
     struct Login {
         std::atomic<std::int64_t> avoided_until_ns{0};
         std::atomic<std::int64_t> good_at_ns{INT64_MIN};
-        LoginHealth health;  // under the lock
+        CredentialHealth health;  // under the lock
     };
     bool is_avoided(std::size_t login, Instant time) const noexcept;
-    void set(std::size_t login, LoginHealth::Status status, std::string code, std::string message);
+    void set(std::size_t login, CredentialHealth::Status status, std::string code, std::string message);
 
     std::size_t count_;
     std::array<Login, credential_logins_max> logins_;

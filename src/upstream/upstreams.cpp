@@ -408,7 +408,7 @@ Task<DocumentAnswer> UpstreamsOfShard::ask_realm(const TokenOrder& order, Docume
 
 // ---- checking
 
-Task<std::vector<LoginHealth>> UpstreamsOfShard::check(const UpstreamSpec& upstream, CredentialPointer credential) {
+Task<std::vector<CredentialHealth>> UpstreamsOfShard::check(const UpstreamSpec& upstream, CredentialPointer credential) {
     auto& home = table_.home();
     if (&home == this) co_return co_await check_here(upstream, credential);
     auto work = [&] { return home.check_here(upstream, credential); };
@@ -416,7 +416,7 @@ Task<std::vector<LoginHealth>> UpstreamsOfShard::check(const UpstreamSpec& upstr
     co_return healths;
 }
 
-Task<std::vector<LoginHealth>> UpstreamsOfShard::check_here(const UpstreamSpec& upstream, CredentialPointer credential) {
+Task<std::vector<CredentialHealth>> UpstreamsOfShard::check_here(const UpstreamSpec& upstream, CredentialPointer credential) {
     auto& state = table_.state_of(upstream);
     auto& record = credential->state().logins;
     UpstreamRequest request;

@@ -18,7 +18,7 @@ class UpstreamsOfShard final : public Upstreams, private Tokens::Door {
     Task<UpstreamAnswer> ask(UpstreamRequest request) override;
     void distrust(const UpstreamSpec& upstream, std::size_t endpoint) noexcept override;
     bool spares_refresh(const UpstreamSpec& upstream, const Credential* credential) noexcept override;
-    Task<std::vector<LoginHealth>> check(const UpstreamSpec& upstream, CredentialPointer credential) override;
+    Task<std::vector<CredentialHealth>> check(const UpstreamSpec& upstream, CredentialPointer credential) override;
     void interrupt() noexcept override;
     Task<void> close() override;
 
@@ -51,7 +51,7 @@ class UpstreamsOfShard final : public Upstreams, private Tokens::Door {
     Task<AuthorizationAnswer> basic_for(const UpstreamRequest& request, Attempt& attempt, const Authorization& refused);
     bool may_try_other_login(const UpstreamRequest& request, const Attempt& attempt, const Verdict& verdict) const;
     void note_answer(const UpstreamRequest& request, UpstreamState& upstream, Attempt& attempt, int status);
-    Task<std::vector<LoginHealth>> check_here(const UpstreamSpec& upstream, CredentialPointer credential);
+    Task<std::vector<CredentialHealth>> check_here(const UpstreamSpec& upstream, CredentialPointer credential);
     Task<std::optional<UpstreamFailure>> check_login(const UpstreamRequest& request, UpstreamState& upstream, std::size_t login,
                                                      bool& is_asked);
     Task<std::optional<UpstreamFailure>> try_basic(const UpstreamRequest& request, UpstreamState& upstream, std::size_t login,

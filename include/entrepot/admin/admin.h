@@ -16,6 +16,7 @@ namespace entrepot {
 struct AdminContext {
     MetricSources metrics;
     Control* control = nullptr;
+    Upstreams* upstreams = nullptr;  ///< of the shard that serves this listener
     bool ready = false;  ///< the server serves: /readyz
 };
 

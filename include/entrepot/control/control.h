@@ -45,6 +45,8 @@ class Control {
     std::shared_ptr<const Routing> routing() const noexcept { return routing_; }
     /// The object that stands for a credential set's rights; null when there is none of that name.
     CredentialPointer find_credential(std::string_view set) const;
+    /// How a login server is reached, whether or not a rule has named it so far.
+    Result<const UpstreamSpec*, std::string> upstream_of(std::string_view login_server);
 
   private:
     struct Waiting {

@@ -17,6 +17,17 @@ struct CredentialPair {
     friend bool operator==(const CredentialPair&, const CredentialPair&) = default;
 };
 
+/// How a login was met by its registry or token server, or an identity by its authority: as pulls or a check found it last.
+struct CredentialHealth {
+    enum class Status : std::uint8_t { unknown, healthy, unhealthy };
+    Status status = Status::unknown;
+    std::string code;     ///< "Unauthorized", "Denied", "SecretUnreadable", "Unreachable"; empty when healthy, or never asked
+    std::string message;  ///< one line for people, without secrets
+    std::int64_t checked = 0;  ///< wall seconds; 0: never
+
+    friend bool operator==(const CredentialHealth&, const CredentialHealth&) = default;
+};
+
 struct CredentialSet {
     std::string name;
     std::string login_server;  ///< canonical

@@ -27,16 +27,6 @@ Result<void, std::string> patch_rule(RuleText& rule, const nlohmann::json& chang
 /// Likewise; `authCredentials` replaces all pairs. A reference that cannot be read is never shown.
 Result<void, std::string> patch_credential_set(CredentialSet& set, const nlohmann::json& changes, ReadOnlyMembers read_only);
 
-/// Health of one pair of a credential set, as the API shows it.
-struct CredentialHealth {
-    enum class Status : std::uint8_t { unknown, healthy, unhealthy };
-    Status status = Status::unknown;
-    std::string code, message;  ///< of an unhealthy one; free of secrets
-    std::int64_t checked = 0;   ///< wall seconds; 0: never
-
-    friend bool operator==(const CredentialHealth&, const CredentialHealth&) = default;
-};
-
 /// Everything that can be read, the etag last.
 JsonDocument rule_document(const RuleText& rule);
 /// `health` by pair; fewer entries than pairs leave the rest unknown.

@@ -24,7 +24,7 @@ struct VaultConfig {
         std::string file;  ///< absolute; another program keeps it fresh
         std::string mount = "jwt";
     };
-    std::string address;  ///< "https://vault.corp.example:8200"; empty: there is none
+    std::string address;          ///< "https://vault.corp.example:8200"; empty: there is none
     std::string ca_file;          ///< empty: the system's trust store
     std::string vault_namespace;  ///< empty: the root one
     std::optional<SecretReference> token;

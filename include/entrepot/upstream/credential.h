@@ -26,15 +26,6 @@ struct CredentialSpec {
     std::optional<IdentityReference> identity{};
 };
 
-/// How a login was met by its registry or token server, or an identity by its authority: as pulls or a check found it last.
-struct LoginHealth {
-    enum class Status : std::uint8_t { unknown, healthy, unhealthy };
-    Status status = Status::unknown;
-    std::string code;     ///< "Unauthorized", "Denied", "SecretUnreadable", "Unreachable"; empty when healthy, or never asked
-    std::string message;  ///< one line for people, without secrets
-    std::int64_t checked = 0;  ///< wall seconds; 0: never
-};
-
 struct CredentialState;
 
 class Credential {
@@ -52,7 +43,7 @@ class Credential {
     /// No other credential of this process has or had it; 0 is nobody's.
     std::uint64_t id() const noexcept { return id_; }
     /// One for each login; an identity has one. Any thread.
-    std::vector<LoginHealth> health() const;
+    std::vector<CredentialHealth> health() const;
     /// Upstream's own affair. Any thread.
     CredentialState& state() const noexcept { return *state_; }
 

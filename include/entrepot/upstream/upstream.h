@@ -147,7 +147,7 @@ class Upstreams {
     virtual bool spares_refresh(const UpstreamSpec& upstream, const Credential* credential) noexcept = 0;
     /// How the logins of a credential (or its identity) are met now by the token server of its upstream, or by its registry where there is none: whatever
     /// pulls found out before, and whatever a rate limit says. What could not be asked is unknown, with the reason. The credential remembers it.
-    virtual Task<std::vector<LoginHealth>> check(const UpstreamSpec& upstream, CredentialPointer credential) = 0;
+    virtual Task<std::vector<CredentialHealth>> check(const UpstreamSpec& upstream, CredentialPointer credential) = 0;
     /// Shutdown: running and waiting exchanges end soon with Fault::shutdown (one whose connection is being opened after
     /// connect_timeout at the latest), and so does every later ask().
     virtual void interrupt() noexcept = 0;

@@ -154,7 +154,7 @@ class FakeUpstreams final : public Upstreams {
     }
     void distrust(const UpstreamSpec&, std::size_t endpoint) noexcept override { distrusted.push_back(endpoint); }
     bool spares_refresh(const UpstreamSpec&, const Credential*) noexcept override { return spares; }
-    Task<std::vector<LoginHealth>> check(const UpstreamSpec&, CredentialPointer credential) override {
+    Task<std::vector<CredentialHealth>> check(const UpstreamSpec&, CredentialPointer credential) override {
         co_return credential->health();
     }
     void interrupt() noexcept override { interrupted = true; }

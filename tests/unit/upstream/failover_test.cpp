@@ -16,7 +16,7 @@ const std::string first_basic = "Basic b25lOmNvcnJlY3QtaG9yc2U=";        // one:
 const std::string second_basic = "Basic dHdvOmJhdHRlcnktc3RhcGxl";       // two:battery-staple
 const std::string renewed_basic = "Basic b25lOmZyZXNobHktcm90YXRlZA==";  // one:freshly-rotated
 using Plan = UpstreamBox::Plan;
-using Status = LoginHealth::Status;
+using Status = CredentialHealth::Status;
 
 /// A token server that takes the logins in `good` and answers `refusal` to others.
 struct TokenServer {
@@ -51,7 +51,7 @@ struct PairBox : UpstreamBox {
         wanted.repository = repository;
         return ask(wanted);
     }
-    LoginHealth health(std::size_t login) const { return credential->health().at(login); }
+    CredentialHealth health(std::size_t login) const { return credential->health().at(login); }
 };
 
 std::string fetched(const Exchanged& exchanged) { return exchanged.failure ? exchanged.why() : exchanged.body; }

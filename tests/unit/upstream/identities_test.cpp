@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 namespace {
 
 using Plan = UpstreamBox::Plan;
-using Status = LoginHealth::Status;
+using Status = CredentialHealth::Status;
 
 const std::string client = "11111111-2222-3333-4444-555555555555";
 

@@ -129,7 +129,7 @@ class UpstreamBox {
         spec.identity = *parse_identity_reference(text);
         return Credential::make(std::move(spec));
     }
-    std::vector<LoginHealth> check() {
+    std::vector<CredentialHealth> check() {
         auto checking = upstreams->check(*table->find(login_server), credential);
         return loop.run(std::move(checking));
     }

@@ -236,7 +236,7 @@ TEST_CASE("vault: the secondary serves while the primary's vault is away") {
                                                           {files.write("u2", "two"), files.write("p2", "battery-staple")}});
     CHECK(fetched(box.ask()) == "blob");
     CHECK(box.credential->health().at(0).code == "Unreachable");
-    CHECK(box.credential->health().at(1).status == LoginHealth::Status::healthy);
+    CHECK(box.credential->health().at(1).status == CredentialHealth::Status::healthy);
 }
 
 TEST_CASE("service documents: ends are read where they stand") {
