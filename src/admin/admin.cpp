@@ -1,10 +1,12 @@
 #include "entrepot/admin/admin.h"
 
 #include "entrepot/admin/json_document.h"
+#include "entrepot/base/log.h"
 #include "entrepot/http/conditional.h"
 #include "entrepot/http/url.h"
 #include "entrepot/io/blocking.h"
 
+#include "admin/gate.h"
 #include "admin/router.h"
 
 #include <fmt/format.h>
@@ -17,6 +19,7 @@ namespace entrepot {
 /// What outlives the head that it was read from.
 struct Admin::Question {
     Method method = Method::get;
+    std::string path, query;
     std::string if_match, if_none_match;
     std::string content_type;
     bool has_body = false;
@@ -40,13 +43,6 @@ std::string_view code_of(std::uint16_t status) {
         case 505: return "VersionUnknown";
         default: return "RequestMalformed";
     }
-}
-
-/// Names that a browser page of somewhere else could have put there (DNS rebinding) are not ours: only addresses and localhost are.
-bool is_own_host(std::string_view host) {
-    auto colon = host.rfind(':');
-    if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) host = host.substr(0, colon);
-    return host.empty() || host == "localhost" || Address::parse(host, 0).has_value();
 }
 
 std::string joined(FieldValues lines) {
@@ -94,6 +90,11 @@ bool ApiCall::if_match_holds(std::string_view etag) const noexcept {
     return std::string_view(if_match).substr(1, if_match.size() - 2) == etag;
 }
 
+Admin::Admin(AdminContext context, std::span<const AdminRoute> routes)
+    : context_(std::move(context)), routes_(routes), gate_(std::make_unique<Gate>(context_.token, context_.socket_group)) {}
+
+Admin::~Admin() = default;
+
 std::string Admin::refuse(std::uint16_t status, std::string_view message) {
     return write_json(ApiReply(ApiError(status, code_of(status), std::string(message))).json) + "\n";
 }
@@ -103,8 +104,8 @@ Task<After> Admin::handle(Exchange& exchange) {
     auto reply = co_await answer(exchange, question);
     if (question.client_left) co_return After::abort;
     ASSERT(reply);
-    bool is_not_modified = question.method == Method::get && reply->status == 200 && !reply->etag.empty() &&
-                           !question.if_none_match.empty() &&
+    bool is_not_modified = (question.method == Method::get || question.method == Method::head) && reply->status == 200 &&
+                           !reply->etag.empty() && !question.if_none_match.empty() &&
                            if_none_match_hits(std::array{std::string_view(question.if_none_match)}, "\"" + reply->etag + "\"");
     if (is_not_modified) reply->status = 304;
     co_return co_await send(exchange, *reply);
@@ -113,28 +114,46 @@ Task<After> Admin::handle(Exchange& exchange) {
 /// Nothing when the client left while it was to send its body.
 Task<std::optional<ApiReply>> Admin::answer(Exchange& exchange, Question& question) {
     auto& head = exchange.head();
-    if (!is_own_host(head.host))
-        co_return ApiError(403, "HostForeign", "the Host is not an address of this server, or localhost");
     auto found = find_route(routes_, head.method, head.path);
+    // What there is and what not is for those who may read.
+    Gate::Asked asked{.access = found.route ? found.route->access : Access::read};
+    asked.host = head.host;
+    asked.origin = head.origin;
+    asked.fetch_site = head.sec_fetch_site;
+    asked.authorization = head.authorization;
+    question.method = head.method;
+    question.path = head.path;
+    question.query = head.query;
+    question.if_match = joined(head.if_match);
+    question.if_none_match = joined(head.if_none_match);
+    question.content_type = head.content_type;
+    question.has_body = has_body(head);
+    auto peer = exchange.peer();
+    exchange.release_head();
+    auto refused = co_await gate_->refuse(asked, peer);
+    if (refused) co_return refused;
+    co_return co_await find_answer(exchange, question, std::move(peer));
+}
+
+Task<std::optional<ApiReply>> Admin::find_answer(Exchange& exchange, Question& question, Peer peer) {
+    auto found = find_route(routes_, question.method, question.path);
     if (found.allow.empty())
         co_return ApiError(404, "NotFound", "there is no such page: try /metrics, /healthz, /readyz or /api/v1/status");
     if (!found.route) {
         auto reply = ApiReply(ApiError(405, "MethodNotAllowed", fmt::format("this path answers {}", found.allow)));
         co_return std::move(reply.with("Allow", std::move(found.allow)));
     }
-    question.method = found.route->method;
-    question.if_match = joined(head.if_match);
-    question.if_none_match = joined(head.if_none_match);
-    question.content_type = head.content_type;
-    question.has_body = has_body(head);
-    auto query = ApiQuery::parse(head.query, found.route->query);
+    auto query = ApiQuery::parse(question.query, found.route->query);
     if (!query) co_return query.error();
     auto name = percent_decode(found.name);
     ASSERT(name);  // the head parser checked every escape
-    auto peer = exchange.peer();
+    question.method = found.route->method;
+    auto who = peer.text();
     ApiCall call{context_, question.method, *std::move(name), *std::move(query), nullptr, {}, {}, std::move(peer)};
-    exchange.release_head();
-    co_return co_await call_handler(exchange, question, *found.route, call);
+    auto reply = co_await call_handler(exchange, question, *found.route, call);
+    if (reply && found.route->access == Access::change)
+        log_info("admin: {} {} by {}: {}", name_of(question.method), question.path, who, reply->status);
+    co_return reply;
 }
 
 Task<std::optional<ApiReply>> Admin::call_handler(Exchange& exchange, Question& question, const AdminRoute& route,

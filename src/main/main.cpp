@@ -38,7 +38,9 @@ void declare_serve(CLI::App& serve, entrepot::ServeOptions& options) {
         .add_option("--listen", options.listen,
                     "Where the registry listens, in place of the file's addresses; may be given several times")
         ->type_name("ADDR:PORT");
-    serve.add_option("--admin", options.admin, "Where the API, health, metrics and status are served")
+    serve
+        .add_option("--admin", options.admin,
+                    "Where health, metrics and the API are served, in place of the file's addresses; may be given several times")
         ->type_name("ADDR:PORT|unix:PATH");
     serve.add_option("--store", options.store, "Directory of the ledger and of the first volume")->type_name("DIR");
     serve.add_option("--shards", options.shards, "Threads that serve, one per core [every allowed core]")

@@ -140,7 +140,7 @@ class ShardThreads {
     void announce() {
         ready_.store(true);
         log_info("ready: {} shard{}, registry on {}, admin on {}", box_.shard_count(), box_.shard_count() == 1 ? "" : "s",
-                 box_.shard(0).address(0).text(), box_.shard(0).admin_address().text());
+                 box_.shard(0).address(0).text(), box_.shard(0).admin_text());
     }
 
     Box& box_;
@@ -195,7 +195,7 @@ void wait_for_the_end(Box& box, ShardThreads& threads, const sigset_t& signals, 
 Result<void, std::string> wait_until_addresses_are_free(const ServerConfig& server) {
     constexpr Duration patience = seconds(5);
     auto wanted = server.listen;
-    wanted.push_back(server.admin);
+    wanted.insert(wanted.end(), server.admin.begin(), server.admin.end());
     for (auto& listen : wanted) {
         auto address = Address::parse(listen.host, listen.port);  // none for a Unix socket
         auto is_free = address ? wait_until_free(*address, patience) : Result<void, std::string>();
@@ -223,9 +223,13 @@ Result<Config, std::string> load_config(const ServeOptions& options) {
         config->server.listen.push_back(*address);
     }
     if (!options.admin.empty()) {
-        auto address = parse_listen_address(options.admin);
-        if (!address) return fmt::format("--admin '{}': {}", options.admin, address.error());
-        config->server.admin = *address;
+        config->server.admin.clear();
+        config->server.admin_given = true;
+    }
+    for (auto& admin : options.admin) {
+        auto address = parse_listen_address(admin);
+        if (!address) return fmt::format("--admin '{}': {}", admin, address.error());
+        config->server.admin.push_back(*address);
     }
     if (!options.store.empty()) config->store.path = options.store;
     if (options.shards) config->server.shards = *options.shards;

@@ -11,7 +11,8 @@ struct ServeOptions {
     std::string config_file;  ///< "" or missing default file: built-in defaults
     bool config_file_given = false;
     std::vector<std::string> listen;
-    std::string admin, store, sysfs = "/sys";
+    std::vector<std::string> admin;
+    std::string store, sysfs = "/sys";
     std::optional<unsigned> shards;
     bool check_only = false;
 };

@@ -3,6 +3,8 @@
 #include "entrepot/base/log.h"
 #include "entrepot/io/await.h"
 
+#include "net/unix_socket.h"
+
 #include <fmt/format.h>
 #include <netinet/tcp.h>
 
@@ -21,12 +23,16 @@ class SocketListener final : public Listener, private Operation {
   public:
     SocketListener(int socket, const Address& address) noexcept
         : Operation(&SocketListener::on_completed), ring_(Loop::current().ring()), socket_(socket), address_(address) {}
+    explicit SocketListener(UnixSocket socket) noexcept : SocketListener(socket.descriptor, Address()) {
+        unix_socket_ = std::move(socket);
+    }
     ~SocketListener() override { ASSERT(socket_ < 0); }
 
     Task<int> accept() override;
     void stop() noexcept override;
     Task<void> close() override;
     const Address& address() const noexcept override { return address_; }
+    std::string text() const override { return unix_socket_ ? "unix:" + unix_socket_->path : address_.text(); }
 
   private:
     static void on_completed(Operation& operation, std::int32_t result, std::uint32_t, bool more) noexcept {
@@ -39,6 +45,7 @@ class SocketListener final : public Listener, private Operation {
     Ring& ring_;
     int socket_;
     Address address_;
+    std::optional<UnixSocket> unix_socket_;
     std::deque<int> accepted_;
     bool pausing_ = false, stopped_ = false;
     int failure_ = 0;  // why the last multishot ended, when accepting more would fail again at once
@@ -87,7 +94,7 @@ void SocketListener::complain(int error) noexcept {
     if (time < quiet_until_) return;
     quiet_until_ = time + complaint_interval;
     log_warning("cannot accept connections on {}: {} (raise LimitNOFILE if descriptors ran out); trying again every 100 ms",
-                address_.text(), std::strerror(error));
+                text(), std::strerror(error));
 }
 
 void SocketListener::stop() noexcept {
@@ -101,6 +108,7 @@ Task<void> SocketListener::close() {
     while (in_flight()) co_await changed_.wait();
     for (int socket : accepted_) ring_.close(socket);
     accepted_.clear();
+    if (unix_socket_) remove_unix_socket(*unix_socket_);  // first, so that nobody finds a name behind which nobody is
     ring_.close(socket_);
     socket_ = -1;
 }
@@ -156,6 +164,12 @@ Result<std::unique_ptr<Listener>, std::string> Listener::open(const Address& add
         return explain(address, error < 0 ? -error : EAFNOSUPPORT);
     }
     return std::unique_ptr<Listener>(std::make_unique<SocketListener>(socket, *actual));
+}
+
+Result<std::unique_ptr<Listener>, std::string> Listener::open_unix(const std::string& path, std::optional<gid_t> group) {
+    auto socket = open_unix_socket(path, group, backlog);
+    if (!socket) return socket.error();
+    return std::unique_ptr<Listener>(std::make_unique<SocketListener>(*std::move(socket)));
 }
 
 }  // namespace entrepot

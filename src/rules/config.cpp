@@ -34,6 +34,12 @@ bool parse_number(std::string_view text, Number& number) noexcept {
     return error == std::errc() && end == text.data() + text.size() && !text.empty();
 }
 
+bool is_group_name(std::string_view name) noexcept {
+    constexpr std::size_t name_bytes_max = 32;  // as useradd(8) has it
+    return !name.empty() && name.size() <= name_bytes_max &&
+           name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == std::string_view::npos;
+}
+
 // The number of the first line past line_bytes_max, or 0. toml++ destroys the tables of a dotted key recursively, so a line of dots
 // of any length would be a stack of any depth.
 unsigned first_long_line(std::string_view text) noexcept {
@@ -97,11 +103,12 @@ class ConfigReader {
             for (const auto& node : *list) read_listen(section, node);
             if (server.listen.empty()) section.refuse("listen", "must name at least one address");
         }
-        std::string text;
-        if (section.text("admin", text)) take(section, "admin", text, parse_listen_address(text), server.admin);
-        const bool shared =
-            server.admin.port != 0 && std::find(server.listen.begin(), server.listen.end(), server.admin) != server.listen.end();
-        if (shared) section.refuse("admin", "must not be one of the listen addresses");
+        read_admin(section);
+        std::string group;
+        if (section.text("admin_group", group)) {
+            if (!is_group_name(group)) section.refuse("admin_group", "must be the name of a group");
+            server.admin_group = std::move(group);
+        }
         section.number("shards", shards_max, server.shards);
         read_default_login_server(section);
         read_public_url(section);
@@ -123,6 +130,43 @@ class ConfigReader {
         const bool twice = address.port != 0 && std::find(listen.begin(), listen.end(), address) != listen.end();
         if (twice) return section.refuse("listen", fmt::format("has {} twice", text));
         listen.push_back(std::move(address));
+    }
+
+    // One address as a text, or several as a list.
+    void read_admin(ConfigSection& section) {
+        ServerConfig& server = config_.server;
+        std::vector<std::string> texts;
+        if (section.is_list("admin")) {
+            const auto* list = section.list("admin", admin_addresses_max);
+            for (std::size_t i = 0; list && i < list->size(); ++i) {
+                std::string text;
+                if (section.element_text("admin", *list->get(i), text)) texts.push_back(std::move(text));
+            }
+            if (texts.empty()) return section.refuse("admin", "must name at least one address");
+        } else {
+            std::string text;
+            if (!section.text("admin", text)) return check_admin(section);
+            texts.push_back(std::move(text));
+        }
+        server.admin.clear();
+        server.admin_given = true;
+        for (const std::string& text : texts) {
+            ListenAddress address;
+            if (!take(section, "admin", text, parse_listen_address(text), address)) return;
+            const bool any_port = address.unix_path.empty() && address.port == 0;
+            const bool twice = !any_port && std::find(server.admin.begin(), server.admin.end(), address) != server.admin.end();
+            if (twice) return section.refuse("admin", fmt::format("has {} twice", escaped(text, 300)));
+            server.admin.push_back(std::move(address));
+        }
+        check_admin(section);
+    }
+
+    void check_admin(ConfigSection& section) {
+        const auto& listen = config_.server.listen;
+        for (const ListenAddress& admin : config_.server.admin) {
+            const bool shared = admin.port != 0 && std::find(listen.begin(), listen.end(), admin) != listen.end();
+            if (shared) section.refuse("admin", "must not be one of the listen addresses");
+        }
     }
 
     // An empty one is allowed: then only targets and ns select rules.

@@ -131,6 +131,11 @@ const toml::array* ConfigSection::list(std::string_view key, std::size_t size_ma
     return nullptr;
 }
 
+bool ConfigSection::is_list(std::string_view key) const {
+    const toml::node* node = table_.get(key);
+    return node && node->is_array();
+}
+
 const toml::table* ConfigSection::table(std::string_view key) {
     const toml::node* node = find(key);
     if (!node) return nullptr;

@@ -46,6 +46,7 @@ class ConfigSection {
 
     /// Null or empty when absent or refused (as longer than `size_max`, or of another type).
     const toml::array* list(std::string_view key, std::size_t size_max);
+    bool is_list(std::string_view key) const;  ///< does not count as asking for the key
     const toml::table* table(std::string_view key);
     std::vector<const toml::table*> tables(std::string_view key, std::size_t size_max);
 

@@ -2,7 +2,12 @@
 
 #include "entrepot/base/log.h"
 
+#include <grp.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 namespace entrepot {
 namespace {
@@ -26,11 +31,37 @@ Store::Options store_options(const StoreConfig& config) {
 }
 
 Result<Address, std::string> address_of(const ListenAddress& listen) {
-    if (!listen.unix_path.empty())
-        return fmt::format("cannot listen on unix:{}: this version listens on TCP addresses only", listen.unix_path);
     auto address = Address::parse(listen.host, listen.port);
     if (!address) return fmt::format("cannot listen on '{}': not an IP address", listen.host);
     return *address;
+}
+
+Result<gid_t, std::string> group_of(const std::string& name) {
+    std::array<char, 16 * KiB> space;
+    struct ::group entry {};
+    struct ::group* found = nullptr;
+    int error = ::getgrnam_r(name.c_str(), &entry, space.data(), space.size(), &found);
+    if (found) return found->gr_gid;
+    return fmt::format("[server] admin_group: there is no group '{}'{}", name,
+                       error ? fmt::format(" ({})", std::strerror(error)) : "");
+}
+
+Result<AdminPlaces, std::string> places_of(const ServerConfig& server) {
+    AdminPlaces places;
+    for (auto& admin : server.admin) {
+        if (!admin.unix_path.empty()) {
+            places.sockets.push_back({.path = admin.unix_path, .optional = !server.admin_given});
+            continue;
+        }
+        auto address = address_of(admin);
+        if (!address) return address.error();
+        places.addresses.push_back(*address);
+    }
+    if (server.admin_group.empty()) return places;
+    auto group = group_of(server.admin_group);
+    if (!group) return group.error();
+    places.socket_group = *group;
+    return places;
 }
 
 }  // namespace
@@ -46,10 +77,11 @@ Result<std::unique_ptr<Box>, std::string> Box::open(const Config& config, Option
         box->options_.shard.listen.push_back(*address);
         box->options_.upstream.own_addresses.push_back(address->text());
     }
-    auto admin = address_of(config.server.admin);
-    if (!admin) return admin.error();
-    box->admin_address_ = *admin;
-    box->options_.upstream.own_addresses.push_back(admin->text());
+    auto places = places_of(config.server);
+    if (!places) return places.error();
+    box->admin_places_ = *std::move(places);
+    for (auto& address : box->admin_places_.addresses) box->options_.upstream.own_addresses.push_back(address.text());
+    box->store_directory_ = config.store.path;
 
     box->options_.upstream.services = config.services;
     auto upstreams = UpstreamTable::make(specs_of(config), box->options_.upstream);
@@ -134,7 +166,11 @@ Task<Result<void, std::string>> Box::start_parts() {
     sources.logins = &entrance_.desk.counters();
     sources.started = started_;
     sources.version = version;
-    auto admin = shards_.front()->open_admin(admin_address_, std::move(context));
+    admin_token_ = std::make_unique<AdminToken>(store_directory_);
+    co_await admin_token_->prepare();
+    context.token = admin_token_.get();
+    context.socket_group = admin_places_.socket_group ? *admin_places_.socket_group : ::getegid();
+    auto admin = shards_.front()->open_admin(admin_places_, std::move(context));
     if (!admin) co_return admin;
     shards_.front()->start_admin();
     auto loaded = co_await store_->start();
@@ -218,6 +254,7 @@ Task<void> Box::stop_all() {
     co_await on_every_shard(stop_fetching);
     auto close = [](Shard& shard) { return shard.close(); };
     co_await on_every_shard(close);
+    admin_token_.reset();
     if (store_started_) co_await store_->stop();
     for (auto& shard : shards_) shard->loop().stop();
 }

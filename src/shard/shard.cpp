@@ -1,5 +1,7 @@
 #include "entrepot/shard/shard.h"
 
+#include "entrepot/base/log.h"
+
 namespace entrepot {
 namespace {
 
@@ -45,12 +47,35 @@ Connections::Options Shard::AdminParts::admin_connections() {
     return options;
 }
 
-Result<void, std::string> Shard::open_admin(const Address& address, AdminContext context) {
-    auto listener = Listener::open(address, Accepting::with_first_bytes);
-    if (!listener) return listener.error();
+Result<void, std::string> Shard::open_admin(const AdminPlaces& places, AdminContext context) {
     context.upstreams = upstreams_.get();
-    admin_ = std::make_unique<AdminParts>(loop_, *std::move(listener), std::move(context));
-    return {};
+    auto parts = std::make_unique<AdminParts>(std::move(context));
+    auto add = [&](std::unique_ptr<Listener> listener) {
+        parts->acceptors.push_back(std::make_unique<Acceptor>(loop_, std::move(listener), parts->connections));
+    };
+    Result<void, std::string> failed;
+    for (auto& address : places.addresses) {
+        auto listener = Listener::open(address, Accepting::with_first_bytes);
+        if (listener) add(*std::move(listener));
+        else if (failed) failed = listener.error();
+    }
+    for (auto& socket : places.sockets) {
+        auto listener = Listener::open_unix(socket.path, places.socket_group);
+        if (listener) add(*std::move(listener));
+        else if (socket.optional) log_info("{} (not in the configuration, so done without)", listener.error());
+        else if (failed) failed = listener.error();
+    }
+    admin_ = std::move(parts);  // also after a failure: close() gives back what was opened
+    return failed;
+}
+
+std::string Shard::admin_text() const {
+    std::string text;
+    for (auto& acceptor : admin_->acceptors) {
+        if (!text.empty()) text += " and ";
+        text += acceptor->text();
+    }
+    return text;
 }
 
 MetricSources::ShardSources Shard::metric_sources() const noexcept {
@@ -64,7 +89,9 @@ void Shard::start() {
 }
 
 void Shard::start_admin() {
-    if (admin_) services_.start(admin_->acceptor.run());
+    if (!admin_) return;
+    admin_accepting_ = true;
+    for (auto& acceptor : admin_->acceptors) services_.start(acceptor->run());
 }
 
 void Shard::set_ready(bool ready) noexcept {
@@ -92,7 +119,10 @@ Task<void> Shard::stop_fetching() {
 
 Task<void> Shard::close() {
     if (admin_) {
-        admin_->acceptor.stop();
+        for (auto& acceptor : admin_->acceptors) {
+            acceptor->stop();
+            if (!admin_accepting_) co_await acceptor->run();
+        }
         admin_->connections.interrupt();
         co_await admin_->connections.close();
     }

@@ -2,8 +2,9 @@
 // The admin listener: health, readiness, metrics, and the API (include/entrepot/admin/route.h says how its table is made). It shares nothing with the registry listener but
 // the way connections are served. It answers one request in these steps, and the first that refuses ends it:
 //
-//   Host is ours ──> path and method are in the table ──> who asks may do so ──> query ──> body ──> handler ──> answer
+//   who asks may do so, from this page (src/admin/gate.h) ──> path and method are in the table ──> query ──> body ──> handler ──> answer
 
+#include "entrepot/admin/admin_token.h"
 #include "entrepot/admin/metrics.h"
 #include "entrepot/admin/route.h"
 #include "entrepot/control/control.h"
@@ -16,14 +17,16 @@ namespace entrepot {
 struct AdminContext {
     MetricSources metrics;
     Control* control = nullptr;
-    Upstreams* upstreams = nullptr;  ///< of the shard that serves this listener
-    bool ready = false;  ///< the server serves: /readyz
+    Upstreams* upstreams = nullptr;     ///< of the shard that serves this listener
+    AdminToken* token = nullptr;        ///< null: nobody changes anything over TCP
+    std::optional<gid_t> socket_group;  ///< whose members may change things over the Unix socket
+    bool ready = false;                 ///< the server serves: /readyz
 };
 
 class Admin final : public RequestHandler {
   public:
-    explicit Admin(AdminContext context, std::span<const AdminRoute> routes = admin_routes())
-        : context_(std::move(context)), routes_(routes) {}
+    explicit Admin(AdminContext context, std::span<const AdminRoute> routes = admin_routes());
+    ~Admin() override;
 
     Task<After> handle(Exchange& exchange) override;
     std::string refuse(std::uint16_t status, std::string_view message) override;
@@ -34,6 +37,7 @@ class Admin final : public RequestHandler {
   private:
     struct Question;
     Task<std::optional<ApiReply>> answer(Exchange& exchange, Question& question);
+    Task<std::optional<ApiReply>> find_answer(Exchange& exchange, Question& question, Peer peer);
     Task<std::optional<ApiReply>> call_handler(Exchange& exchange, Question& question, const AdminRoute& route, ApiCall& call);
     Task<Result<nlohmann::json, ApiReply>> read_document(Exchange& exchange, Question& question, std::size_t bytes_max);
     Task<After> send(Exchange& exchange, ApiReply& reply);
@@ -42,6 +46,7 @@ class Admin final : public RequestHandler {
 
     AdminContext context_;
     std::span<const AdminRoute> routes_;
+    std::unique_ptr<class Gate> gate_;
     Semaphore large_bodies_{large_bodies_max, large_bodies_waiting_max};
 };
 

@@ -43,8 +43,10 @@ std::optional<StoreCapacity> parse_capacity(std::string_view text) noexcept;
 
 struct ServerConfig {
     std::vector<ListenAddress> listen{{.host = "127.0.0.1", .port = 5000}};
-    ListenAddress admin{.host = "127.0.0.1", .port = 5001};
-    unsigned shards = 0;  ///< 0: one per allowed core
+    std::vector<ListenAddress> admin{{.host = "127.0.0.1", .port = 5001}, {.unix_path = "/run/entrepot/admin.sock"}};
+    bool admin_given = false;  ///< else the socket is left out where it cannot be made, and the server starts all the same
+    std::string admin_group;   ///< of Unix sockets; empty: the server's own
+    unsigned shards = 0;       ///< 0: one per allowed core
     std::string default_login_server = "docker.io";
     std::string public_url;            ///< "https://cache.example", where clients reach us; empty: as each request's Host says
     bool default_rules = true;         ///< map the public registries one to one while the file has no rule
@@ -52,6 +54,7 @@ struct ServerConfig {
     Level log_level = Level::info;     ///< "debug", "info", "warning", "error"
 };
 constexpr std::size_t listen_addresses_max = 64;
+constexpr std::size_t admin_addresses_max = 8;
 constexpr unsigned shards_max = 1024;
 
 struct TlsConfig {

@@ -20,6 +20,7 @@ class Acceptor {
     Task<void> run();
     void stop() noexcept;
     const Address& address() const noexcept { return listener_->address(); }
+    std::string text() const { return listener_->text(); }
 
   private:
     Acceptor& idlest() noexcept;

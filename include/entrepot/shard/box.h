@@ -69,7 +69,9 @@ class Box {
     Task<void> reload_here(std::unique_ptr<ReloadMessage> message);
 
     Options options_;
-    Address admin_address_;
+    AdminPlaces admin_places_;
+    std::string store_directory_;
+    std::unique_ptr<AdminToken> admin_token_;  ///< on shard 0's loop
     std::unique_ptr<TlsServerContext> tls_;
     std::unique_ptr<Store> store_;
     std::unique_ptr<UpstreamTable> upstreams_;

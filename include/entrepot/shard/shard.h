@@ -21,6 +21,17 @@ struct SharedParts {
     const TlsServerContext* tls = nullptr;  ///< of the registry listener; null: plain
 };
 
+/// Where the admin listener is found.
+struct AdminPlaces {
+    struct UnixPlace {
+        std::string path;
+        bool optional = false;  ///< where it cannot be made the server does without it, and says so
+    };
+    std::vector<Address> addresses;
+    std::vector<UnixPlace> sockets;
+    std::optional<gid_t> socket_group;
+};
+
 struct ShardOptions {
     std::vector<Address> listen;
     std::size_t buffers = 32;  ///< of BufferPool::buffer_bytes: 8 MiB, what the default memlock limit lets us register
@@ -37,15 +48,17 @@ class Shard {
 
     /// Before the loops run: the acceptors of the same address on every shard.
     void meet(const std::vector<Shard*>& all);
-    /// Opens the admin listener here, with its own connections.
-    Result<void, std::string> open_admin(const Address& address, AdminContext context);
+    /// Opens the admin listeners here, with connections of their own.
+    Result<void, std::string> open_admin(const AdminPlaces& places, AdminContext context);
 
     Loop& loop() noexcept { return loop_; }
     Cache& cache() noexcept { return cache_; }
     Registry& registry() noexcept { return registry_; }
     MetricSources::ShardSources metric_sources() const noexcept;
     const Address& address(std::size_t listener) const noexcept { return acceptors_[listener]->address(); }
-    const Address& admin_address() const noexcept { return admin_->acceptor.address(); }
+    /// The first; a Unix socket's has no family.
+    const Address& admin_address() const noexcept { return admin_->acceptors.front()->address(); }
+    std::string admin_text() const;  ///< all of them, for the log
 
     /// Starts accepting and housekeeping; returns at once. Admin pages come up with start_admin, earlier, so that health can be asked.
     void start();
@@ -61,13 +74,11 @@ class Shard {
 
   private:
     struct AdminParts {
-        AdminParts(Loop& loop, std::unique_ptr<Listener> listener, AdminContext context)
-            : admin(std::move(context)), connections(admin, nullptr, admin_connections()),
-              acceptor(loop, std::move(listener), connections) {}
+        explicit AdminParts(AdminContext context) : admin(std::move(context)), connections(admin, nullptr, admin_connections()) {}
         static Connections::Options admin_connections();
         Admin admin;
         Connections connections;
-        Acceptor acceptor;
+        std::vector<std::unique_ptr<Acceptor>> acceptors;
     };
 
     Shard(std::unique_ptr<Ring> ring, const SharedParts& shared, const ShardOptions& options);
@@ -83,7 +94,7 @@ class Shard {
     Connections connections_;
     std::vector<std::unique_ptr<Acceptor>> acceptors_;
     std::unique_ptr<AdminParts> admin_;
-    bool accepting_ = false;
+    bool accepting_ = false, admin_accepting_ = false;
     TaskGroup services_;
 };
 

@@ -81,7 +81,9 @@ class Cache:
         self.directory = directory
         self.port = free_port()
         self.admin_port = free_port()
-        settings.server = {"listen": [f"127.0.0.1:{self.port}"], "admin": f"127.0.0.1:{self.admin_port}", **settings.server}
+        admin = f"127.0.0.1:{self.admin_port}"
+        more = settings.server.pop("admin_too", [])  # further places of the admin listener
+        settings.server = {"listen": [f"127.0.0.1:{self.port}"], "admin": [admin, *more] if more else admin, **settings.server}
         self.settings = settings
         self.store = settings.store["path"]
         self.login_server = settings.upstreams[0]["login_server"] if settings.upstreams else None

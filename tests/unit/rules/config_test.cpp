@@ -59,7 +59,8 @@ TEST_CASE("config: the sample of the manual says what it says") {
     const Config config = parsed(sample);
     REQUIRE(config.server.listen.size() == 1);
     CHECK(config.server.listen[0] == ListenAddress{.host = "127.0.0.1", .port = 5000});
-    CHECK(config.server.admin.port == 5001);
+    CHECK(config.server.admin == std::vector<ListenAddress>{{.host = "127.0.0.1", .port = 5001}});
+    CHECK(config.server.admin_given);
     CHECK(config.server.default_login_server == "docker.io");
     CHECK(config.server.log_level == Level::info);
     REQUIRE(config.tls);
@@ -86,7 +87,10 @@ TEST_CASE("config: the sample of the manual says what it says") {
 TEST_CASE("config: nothing at all is the default, which maps the public registries") {
     const Config config = parsed("");
     CHECK(config.server.listen[0] == ListenAddress{.host = "127.0.0.1", .port = 5000});
-    CHECK(config.server.admin == ListenAddress{.host = "127.0.0.1", .port = 5001});
+    REQUIRE(config.server.admin.size() == 2);
+    CHECK(config.server.admin[0] == ListenAddress{.host = "127.0.0.1", .port = 5001});
+    CHECK(config.server.admin[1].unix_path == "/run/entrepot/admin.sock");
+    CHECK_FALSE(config.server.admin_given);
     CHECK_FALSE(config.tls);
     CHECK(config.store.capacity.percent == 80u);
     CHECK(config.rules == default_rules());
@@ -98,7 +102,8 @@ TEST_CASE("config: everything that can be written") {
     const Config config = parsed(R"(
 [server]
 listen = ["0.0.0.0:80", "[::]:80", "127.0.0.1:0", "127.0.0.1:0"]
-admin = "unix:/run/entrepot/admin.sock"
+admin = ["unix:/run/entrepot/admin.sock", "127.0.0.1:0", "127.0.0.1:0"]
+admin_group = "entrepot-admin"
 shards = 4
 default_login_server = ""
 log_level = "debug"
@@ -130,7 +135,9 @@ pull = ["alice", "ci-1"]
 )");
     REQUIRE(config.server.listen.size() == 4);
     CHECK(config.server.listen[1] == ListenAddress{.host = "::", .port = 80});
-    CHECK(config.server.admin.unix_path == "/run/entrepot/admin.sock");
+    REQUIRE(config.server.admin.size() == 3);
+    CHECK(config.server.admin[0].unix_path == "/run/entrepot/admin.sock");
+    CHECK(config.server.admin_group == "entrepot-admin");
     CHECK(config.server.shards == 4);
     CHECK(config.server.log_level == Level::debug);
     CHECK(config.rule_options.rules_max == 2);
@@ -195,7 +202,7 @@ TEST_CASE("config: each refusal says where and why") {
         {"[server]\na = \"\xff\"\n", "e.toml:2: "},
         // keys and types
         {"[server]\nlsten = []\n",
-         "e.toml:2: [server] has no key \"lsten\"; it has listen, admin, shards, default_login_server, public_url, log_level, default_rules, docker_hub_anonymous, rules_max, strict_overlap"},
+         "e.toml:2: [server] has no key \"lsten\"; it has listen, admin, admin_group, shards, default_login_server, public_url, log_level, default_rules, docker_hub_anonymous, rules_max, strict_overlap"},
         {"\n[sever]\n",
          "e.toml:2: the file has no key \"sever\"; it has server, tls, store, vault, identity, upstream, credential_set, cache_rule"},
         {"server = 1\n", "e.toml:1: server must be a table, [server]"},
@@ -226,6 +233,14 @@ TEST_CASE("config: each refusal says where and why") {
         {"[server]\nlisten = [\"[127.0.0.1]:5000\"]\n", "must be an IP address and a port"},
         {"[server]\nlisten = [\"unix:/run/x\"]\n", "registry clients speak TCP"},
         {"[server]\nlisten = [\"1.1.1.1:5\", \"1.1.1.1:5\"]\n", "listen has 1.1.1.1:5 twice"},
+        {"[server]\nadmin = []\n", "admin must name at least one address"},
+        {"[server]\nadmin = [5001]\n", "admin"},
+        {"[server]\nadmin = [\"127.0.0.1:5001\", \"127.0.0.1:5001\"]\n", "admin has 127.0.0.1:5001 twice"},
+        {"[server]\nadmin = [\"127.0.0.1:5001\", \"127.0.0.1:5000\"]\n", "admin must not be one of the listen addresses"},
+        {"[server]\nadmin = [\"a:1\",\"b:1\",\"c:1\",\"d:1\",\"e:1\",\"f:1\",\"g:1\",\"h:1\",\"i:1\"]\n",
+         "admin has more than 8 entries"},
+        {"[server]\nadmin_group = \"a b\"\n", "admin_group must be the name of a group"},
+        {"[server]\nlisten = [\"127.0.0.1:5001\"]\n", "admin must not be one of the listen addresses"},
         {"[server]\nadmin = \"127.0.0.1:5000\"\n", "admin must not be one of the listen addresses"},
         {"[server]\nadmin = \"unix:run/x\"\n", "absolute path of at most 107 bytes"},
         {"[server]\nadmin = \"unix:/" + std::string(107, 'x') + "\"\n", "absolute path of at most 107 bytes"},
