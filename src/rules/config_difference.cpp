@@ -15,6 +15,8 @@ std::vector<std::string> waits_for_restart(const Config& running, const Config& 
     compare(running.server.public_url == next.server.public_url, "[server] public_url");
     compare(running.server.shards == next.server.shards, "[server] shards");
     compare(running.tls == next.tls, "[tls]");
+    compare(running.services.vault == next.services.vault, "[vault]");
+    compare(running.services.identity == next.services.identity, "[identity]");
     compare(running.store == next.store, "[store]");
     for (const UpstreamConfig& before : running.upstreams) {
         const UpstreamConfig after = next.upstream_of(before.login_server);

@@ -18,11 +18,13 @@ struct VaultConfig {
         std::string role_id;
         SecretReference secret_id;
         std::string mount = "approle";
+        friend bool operator==(const AppRole&, const AppRole&) = default;
     };
     struct Jwt {
         std::string role;
         std::string file;  ///< absolute; another program keeps it fresh
         std::string mount = "jwt";
+        friend bool operator==(const Jwt&, const Jwt&) = default;
     };
     std::string address;          ///< "https://vault.corp.example:8200"; empty: there is none
     std::string ca_file;          ///< empty: the system's trust store
@@ -30,6 +32,7 @@ struct VaultConfig {
     std::optional<SecretReference> token;
     std::optional<AppRole> approle;
     std::optional<Jwt> jwt;
+    friend bool operator==(const VaultConfig&, const VaultConfig&) = default;
 };
 
 /// Where the identities of a cloud's directory are asked for; the defaults are the public cloud's.
@@ -44,6 +47,7 @@ struct IdentityConfig {
     /// Who may be shown a token of an identity, which opens every registry that the identity has rights to: hosts, or ends of hosts (".azurecr.io").
     std::vector<std::string> registries{".azurecr.io", ".azurecr.cn", ".azurecr.us"};
     std::string ca_file;  ///< of authority and key vaults; empty: the system's trust store
+    friend bool operator==(const IdentityConfig&, const IdentityConfig&) = default;
 };
 
 constexpr std::size_t identity_registries_max = 64;
@@ -54,6 +58,7 @@ bool may_see_identity(const IdentityConfig& config, std::string_view host) noexc
 struct ServiceConfig {
     VaultConfig vault;
     IdentityConfig identity;
+    friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
 };
 
 }  // namespace entrepot
