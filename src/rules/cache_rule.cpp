@@ -55,15 +55,6 @@ bool is_tag_text(std::string_view text) noexcept {
     return text.size() <= tag_bytes_max && std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
-// A pattern of repositories: components of a repository name, in which '*' stands for part of a component and "**" for any number of them.
-bool is_pattern_text(std::string_view text) noexcept {
-    const auto fits = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || std::string_view("._-/*").find(c) != std::string_view::npos;
-    };
-    return !text.empty() && text.size() <= repository_bytes_max && text.front() != '/' && text.back() != '/' &&
-           std::all_of(text.begin(), text.end(), fits);
-}
-
 // The first of `entries` that `sound` refuses, as a sentence; empty when there is none.
 std::string complaint_about_list(const RuleText& rule, std::string_view list, const std::vector<std::string>& entries,
                                  std::size_t count_max, bool (*sound)(std::string_view) noexcept, std::string_view wanted) {
@@ -110,9 +101,12 @@ std::string complaint_about_policies(const RuleText& rule) {
                                                 "is no platform like linux/amd64 or linux/arm64/v8");
     if (!platforms.empty()) return platforms;
     for (const auto& [list, entries] : {std::pair("allow", &rule.allow), std::pair("deny", &rule.deny)}) {
-        auto found = complaint_about_list(rule, list, *entries, rule_patterns_max, is_pattern_text,
-                                          "is no pattern of repositories like \"library/*\" or \"team/**\"");
-        if (!found.empty()) return found;
+        if (entries->size() > rule_patterns_max)
+            return fmt::format("cache rule \"{}\": {} has more than {} entries", rule.name, list, rule_patterns_max);
+        for (const std::string& entry : *entries) {
+            if (const auto pattern = RepositoryPattern::parse(entry); !pattern)
+                return complaint(rule, list, entry, pattern.error());
+        }
     }
     return complaint_about_pullers(rule);
 }
@@ -140,6 +134,15 @@ std::string complaint_about(const RuleText& text) {
         return complaint(text, "credential set", text.credential_set, "is not a valid name");
     }
     return complaint_about_policies(text);
+}
+
+// Durations are the operator's: no stranger looks for two that collide.
+std::uint64_t freshness_of(const RuleText& text) noexcept {
+    std::uint64_t hash = 0;
+    const StalePolicy& stale = text.stale;
+    for (const Duration part : {text.tag_ttl, stale.network, stale.server_error, stale.rate_limit, stale.denied, stale.missing})
+        hash = (hash ^ static_cast<std::uint64_t>(part.count())) * 0x9e3779b97f4a7c15u ^ hash >> 29;
+    return hash;
 }
 
 }  // namespace
@@ -209,6 +212,10 @@ Result<CacheRule, std::string> CacheRule::parse(RuleText text) {
     rule.login_server_bytes_ = static_cast<std::uint16_t>(login_server.size());
     text.source = fmt::format("{}/{}{}", login_server, prefix, path);  // the views into it end here
     rule.text_ = std::move(text);
+    rule.allow_ = *parse_repository_patterns(rule.text_.allow);
+    rule.deny_ = *parse_repository_patterns(rule.text_.deny);
+    for (const std::string& platform : rule.text_.platforms) rule.platforms_.push_back(Platform::parse(platform));
+    rule.freshness_ = freshness_of(rule.text_);
     const std::size_t star = rule.wildcard_ ? 1 : 0;
     rule.source_path_bytes_ = static_cast<std::uint16_t>(rule.text_.source.size() - rule.login_server_bytes_ - 1 - star);
     rule.target_path_bytes_ = static_cast<std::uint16_t>(rule.text_.target.size() - star);

@@ -11,6 +11,8 @@
 
 #include "entrepot/base/clock.h"
 #include "entrepot/base/result.h"
+#include "entrepot/rules/platform.h"
+#include "entrepot/rules/repository_pattern.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -103,6 +105,13 @@ class CacheRule {
     RuleOrigin origin() const noexcept { return text_.origin; }
     const RuleText& text() const noexcept { return text_; }  ///< normalised; parsing it again yields this rule
 
+    // What the text's lists mean.
+    const std::vector<RepositoryPattern>& allow() const noexcept { return allow_; }
+    const std::vector<RepositoryPattern>& deny() const noexcept { return deny_; }
+    const std::vector<Platform>& platforms() const noexcept { return platforms_; }
+    /// Equal for rules that judge a tag's age alike: what one remembers of a tag the other may use.
+    std::uint64_t freshness() const noexcept { return freshness_; }
+
     bool wildcard() const noexcept { return wildcard_; }
     std::string_view login_server() const noexcept { return std::string_view(text_.source).substr(0, login_server_bytes_); }
     /// A static rule's repository upstream; a wildcard's prefix with its last '/' ("" when all of the login server is covered).
@@ -116,6 +125,9 @@ class CacheRule {
     CacheRule() = default;
 
     RuleText text_;
+    std::vector<RepositoryPattern> allow_, deny_;
+    std::vector<Platform> platforms_;
+    std::uint64_t freshness_ = 0;
     std::uint16_t login_server_bytes_ = 0;
     std::uint16_t source_path_bytes_ = 0;
     std::uint16_t target_path_bytes_ = 0;
