@@ -68,10 +68,10 @@ Task<bool> Warehouse::remove_at_owner(const Digest& digest) {
 }
 
 /// Takes a blob out of the store, used or not; false when it is not there. Who has it open keeps reading: the bytes live as long as a descriptor does.
-Task<bool> Warehouse::take_out(const Digest& digest_given, bool to_quarantine) {
+Task<bool> Warehouse::take_out(const Digest& digest_given, bool to_quarantine, const EvictionEntry* only) {
     auto digest = digest_given;
     auto* entry = table_.find(digest);
-    if (!entry || entry->place == EvictionEntry::Place::leaving) co_return false;
+    if (!entry || entry->place == EvictionEntry::Place::leaving || (only && entry != only)) co_return false;
     auto record = ledger_->find_blob_head(digest);
     auto* volume = record ? volume_of(record->volume) : nullptr;
     auto bytes = entry->bytes;
@@ -88,6 +88,71 @@ Task<bool> Warehouse::take_out(const Digest& digest_given, bool to_quarantine) {
     busy_.erase(digest);
     changed_.notify_all();
     co_return true;
+}
+
+/// One of many that leave together. Its entry is gone, its digest busy.
+struct Warehouse::Discarding {
+    Digest digest;
+    Volume* volume;  // nullptr: lost
+    std::uint64_t bytes;
+    bool survived_trial;
+};
+
+Task<Result<std::vector<Digest>>> Warehouse::discard(std::vector<Digest> digests, std::vector<LedgerChange> changes) {
+    auto take = [&] { return discard_at_owner(digests, changes); };
+    auto left = co_await run_at_owner(take);
+    co_return left;
+}
+
+Task<Result<std::vector<Digest>>> Warehouse::discard_at_owner(std::vector<Digest>& digests, std::vector<LedgerChange>& changes) {
+    std::vector<Discarding> leaving;
+    for (auto& digest : digests) {
+        if (auto partial = partials_.take(digest)) background_.start(drop_as_task(*partial));
+        auto* entry = table_.find(digest);
+        if (!entry || entry->place == EvictionEntry::Place::leaving || busy_.contains(digest)) continue;
+        auto record = ledger_->find_blob_head(digest);
+        leaving.push_back({digest, record ? volume_of(record->volume) : nullptr, entry->bytes, entry->survived_trial()});
+        busy_.insert(digest);
+        forget_entry(*entry);
+        changes.push_back(RemoveBlob{digest});
+    }
+    auto applied = co_await ledger_->apply(std::move(changes));
+    if (!applied) {
+        for (auto& one : leaving) put_back(one);
+        changed_.notify_all();
+        co_return applied.error();
+    }
+    TaskGroup unlinking;
+    std::vector<Digest> left;
+    for (auto& one : leaving) {
+        left.push_back(one.digest);
+        unlinking.start(unlink_discarded(one));
+    }
+    co_await unlinking.close();
+    co_return left;
+}
+
+Task<void> Warehouse::unlink_discarded(Discarding discarding) {
+    bool removed = true;
+    if (discarding.volume) removed = co_await remove_file(*discarding.volume, discarding.digest);
+    if (removed) capacity_.give_back(discarding.bytes);
+    else unremoved_bytes_ += discarding.bytes;
+    busy_.erase(discarding.digest);
+    changed_.notify_all();
+}
+
+/// The ledger still has its record, and nobody could write it meanwhile: it was busy.
+void Warehouse::put_back(const Discarding& discarding) {
+    busy_.erase(discarding.digest);
+    auto* entry = eviction_->insert(discarding.digest, discarding.bytes, discarding.survived_trial);
+    if (!entry) {  // others filled the table: the record is met at the next start
+        unremoved_bytes_ += discarding.bytes;
+        leaves_strays_ = true;
+        return;
+    }
+    table_.insert(*entry);
+    counters_.blobs.fetch_add(1, std::memory_order_relaxed);
+    counters_.bytes.fetch_add(discarding.bytes, std::memory_order_relaxed);
 }
 
 Task<bool> Warehouse::move_to_quarantine(const Digest& digest, Volume& volume, std::uint64_t charged_bytes) {

@@ -83,7 +83,7 @@ std::size_t reader_place() noexcept {
 struct Ledger::Impl {
     std::string directory;
     MDB_env* env = nullptr;
-    MDB_dbi meta = 0, blobs = 0, sums = 0, manifests = 0, tags = 0, grants = 0, settings = 0;
+    MDB_dbi meta = 0, blobs = 0, sums = 0, manifests = 0, tags = 0, grants = 0, settings = 0, holders = 0;
     bool ended_in_order = false;
     std::atomic<bool> wants_rebuild{false};
     std::atomic<bool> refuses_changes{false};
@@ -112,6 +112,8 @@ struct Ledger::Impl {
     Result<void> commit(const Waiter* batch);
     void say_refused(int error);
     int apply_one(MDB_txn* txn, const LedgerChange& change, std::uint64_t& tags_changed);
+    template <typename Visit>
+    void walk_tags(const std::string& repository, const std::string& last, std::size_t count_max, Visit visit) const;
     int put(MDB_txn* txn, MDB_dbi table, std::string_view key, std::string_view value);
     int remove(MDB_txn* txn, MDB_dbi table, std::string_view key);
     int put_blob(MDB_txn* txn, const PutBlob& change);
@@ -120,6 +122,7 @@ struct Ledger::Impl {
     int remove_grants(MDB_txn* txn, const std::string& digest, std::vector<std::string>& sources);
     int remove_grants_of_absent(MDB_txn* txn, const ManifestRecord& manifest, const std::vector<std::string>& sources);
     int put_tag(MDB_txn* txn, const PutTag& change, std::uint64_t& tags_changed);
+    int put_grant(MDB_txn* txn, const PutGrant& change);
 };
 
 namespace {
@@ -256,7 +259,7 @@ Result<void, std::string> Ledger::Impl::open(const Options& options) {
     }
     if (int error = mdb_env_create(&env); error != 0) return explain(error);
     mdb_env_set_assert(env, on_lmdb_assert);
-    mdb_env_set_maxdbs(env, 8);
+    mdb_env_set_maxdbs(env, 16);
     mdb_env_set_maxreaders(env, readers_max);
     mdb_env_set_mapsize(env, options.map_bytes);
     // NOTLS ties a read transaction to its object instead of its thread, so it may be kept and renewed.
@@ -296,8 +299,8 @@ int Ledger::Impl::open_tables(MDB_txn* txn) {
         const char* name;
         MDB_dbi& handle;
     };
-    const Table tables[] = {{"meta", meta}, {"blobs", blobs},   {"sums", sums},        {"manifests", manifests},
-                            {"tags", tags}, {"grants", grants}, {"settings", settings}};
+    const Table tables[] = {{"meta", meta}, {"blobs", blobs},   {"sums", sums},         {"manifests", manifests},
+                            {"tags", tags}, {"grants", grants}, {"settings", settings}, {"holders", holders}};
     for (auto& table : tables) {
         if (int error = mdb_dbi_open(txn, table.name, MDB_CREATE, &table.handle); error != 0) return error;
     }
@@ -434,9 +437,9 @@ int Ledger::Impl::apply_one(MDB_txn* txn, const LedgerChange& change, std::uint6
             ++tags_changed;
             return impl.remove(txn, impl.tags, tag_key(remove.repository, remove.tag));
         }
-        int operator()(const PutGrant& put) {
-            return impl.put(txn, impl.grants, grant_key(put.scope, put.repository, put.digest),
-                            grant_value(wall_seconds(), put.told_bytes));
+        int operator()(const PutGrant& put) { return impl.put_grant(txn, put); }
+        int operator()(const RemoveGrant& remove) {
+            return impl.remove(txn, impl.grants, grant_key(remove.scope, remove.repository, remove.digest));
         }
         int operator()(const PutVolume& put) {
             return impl.put(txn, impl.meta, volume_key(put.record.index), volume_value(put.record));
@@ -521,6 +524,25 @@ int Ledger::Impl::put_tag(MDB_txn* txn, const PutTag& change, std::uint64_t& tag
     return put(txn, tags, key, tag_value(change.record));
 }
 
+int Ledger::Impl::put_grant(MDB_txn* txn, const PutGrant& change) {
+    auto holder = holder_key(change.scope, change.repository);
+    auto key = digest_key(change.digest) + holder;
+    MDB_val found;
+    auto at = value_of(holder);
+    if (mdb_get(txn, holders, &at, &found) != 0) {
+        if (int error = put(txn, holders, holder, holder_value(change.scope, change.repository)); error != 0) return error;
+    }
+    at = value_of(key);
+    std::string platform = change.platform;
+    if (platform.empty() && mdb_get(txn, grants, &at, &found) == 0) platform = parse_told_platform(view_of(found));
+    return put(txn, grants, key, grant_value(wall_seconds(), change.told_bytes, platform));
+}
+
+void HolderSet::add(Holder holder) {
+    if (places_.try_emplace(holder_key(holder.scope, holder.repository), holders_.size()).second)
+        holders_.push_back(std::move(holder));
+}
+
 Ledger::Ledger(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Ledger::~Ledger() = default;
 
@@ -560,6 +582,11 @@ std::optional<ManifestRecord> Ledger::find_manifest(const Digest& digest) const 
     return found ? parse_manifest_value(*found) : std::nullopt;
 }
 
+bool Ledger::is_manifest(const Digest& digest) const {
+    Reading reading(impl_->env, impl_->idle_readers);
+    return reading.find(impl_->manifests, digest_key(digest)).has_value();
+}
+
 std::optional<TagRecord> Ledger::find_tag(const std::string& repository, const std::string& tag) const {
     Reading reading(impl_->env, impl_->idle_readers);
     auto found = reading.find(impl_->tags, tag_key(repository, tag));
@@ -579,16 +606,108 @@ std::optional<std::uint64_t> Ledger::told_bytes(const std::string& scope, const 
     return bytes > 0 ? std::optional(bytes) : std::nullopt;
 }
 
-std::vector<std::string> Ledger::list_tags(const std::string& repository, const std::string& last, std::size_t count_max) const {
-    std::vector<std::string> names;
-    Reading reading(impl_->env, impl_->idle_readers);
-    Cursor cursor(reading.txn(), impl_->tags);
-    for (bool found = cursor.seek(tag_key(repository, last)); found && names.size() < count_max; found = cursor.next()) {
+/// Those after `last`, in lexical order, at most `count_max`.
+template <typename Visit>
+void Ledger::Impl::walk_tags(const std::string& repository, const std::string& last, std::size_t count_max, Visit visit) const {
+    Reading reading(env, idle_readers);
+    Cursor cursor(reading.txn(), tags);
+    std::size_t count = 0;
+    for (bool found = cursor.seek(tag_key(repository, last)); found && count < count_max; found = cursor.next()) {
         auto key = parse_tag_key(cursor.key());
         if (!key || key->first != repository) break;
-        if (key->second > last) names.emplace_back(key->second);
+        if (key->second <= last) continue;
+        visit(key->second, cursor.value());
+        ++count;
     }
+}
+
+std::string Ledger::told_platform(const std::string& scope, const std::string& repository, const Digest& digest) const {
+    Reading reading(impl_->env, impl_->idle_readers);
+    auto grant = reading.find(impl_->grants, grant_key(scope, repository, digest));
+    return grant ? std::string(parse_told_platform(*grant)) : std::string();
+}
+
+bool Ledger::granted_to_anybody(const Digest& digest) const {
+    auto key = digest_key(digest);
+    Reading reading(impl_->env, impl_->idle_readers);
+    Cursor cursor(reading.txn(), impl_->grants);
+    return cursor.seek(key) && cursor.key().starts_with(key);
+}
+
+std::vector<Holder> Ledger::list_holders(std::string_view prefix) const {
+    std::vector<Holder> found;
+    Reading reading(impl_->env, impl_->idle_readers);
+    Cursor cursor(reading.txn(), impl_->holders);
+    for (bool more = cursor.first(); more; more = cursor.next()) {
+        auto holder = parse_holder_value(cursor.value());
+        if (holder && holder->repository.starts_with(prefix)) found.push_back(*std::move(holder));
+    }
+    return found;
+}
+
+GrantedDigest Ledger::grants_of(const HolderSet& wanted, const Digest& digest) const {
+    GrantedDigest granted;
+    granted.digest = digest;
+    auto key = digest_key(digest);
+    Reading reading(impl_->env, impl_->idle_readers);
+    Cursor cursor(reading.txn(), impl_->grants);
+    for (bool more = cursor.seek(key); more && cursor.key().starts_with(key); more = cursor.next()) {
+        auto place = wanted.places_.find(std::string(cursor.key().substr(key.size())));
+        if (place == wanted.places_.end()) granted.granted_to_others = true;
+        else granted.holders.push_back(place->second);
+    }
+    return granted;
+}
+
+GrantPage Ledger::list_grants(const HolderSet& wanted, const std::string& from, std::size_t looks_max) const {
+    GrantPage page;
+    Reading reading(impl_->env, impl_->idle_readers);
+    Cursor cursor(reading.txn(), impl_->grants);
+    GrantedDigest current;
+    auto finish = [&] {
+        if (!current.holders.empty()) page.digests.push_back(std::move(current));
+        current = GrantedDigest();
+    };
+    std::string current_key;
+    std::size_t looks = 0;
+    for (bool more = cursor.seek(from); more; more = cursor.next(), ++looks) {
+        auto rest = cursor.key();
+        auto digest = take_digest(rest);
+        if (!digest) continue;
+        auto key = cursor.key().substr(0, cursor.key().size() - rest.size());
+        if (key != current_key) {
+            finish();
+            current_key = key;
+            current.digest = *digest;
+            if (looks >= looks_max) {
+                page.next = current_key;
+                return page;
+            }
+        }
+        auto place = wanted.places_.find(std::string(rest));
+        if (place == wanted.places_.end()) current.granted_to_others = true;
+        else current.holders.push_back(place->second);
+    }
+    finish();
+    return page;
+}
+
+std::vector<std::string> Ledger::list_tags(const std::string& repository, const std::string& last, std::size_t count_max) const {
+    std::vector<std::string> names;
+    auto add = [&names](std::string_view tag, std::string_view) { names.emplace_back(tag); };
+    impl_->walk_tags(repository, last, count_max, add);
     return names;
+}
+
+std::vector<std::pair<std::string, TagRecord>> Ledger::list_tag_records(const std::string& repository, const std::string& last,
+                                                                        std::size_t count_max) const {
+    std::vector<std::pair<std::string, TagRecord>> tags;
+    auto add = [&tags](std::string_view tag, std::string_view value) {
+        auto record = parse_tag_value(value);
+        if (record) tags.emplace_back(tag, *std::move(record));
+    };
+    impl_->walk_tags(repository, last, count_max, add);
+    return tags;
 }
 
 std::vector<std::string> Ledger::list_repositories(const std::string& last, std::size_t count_max) const {
@@ -663,7 +782,9 @@ void Ledger::each_setting(const std::function<void(std::string_view, std::string
     for (bool found = cursor.first(); found; found = cursor.next()) {
         auto text = parse_setting_value(cursor.value());
         if (text) visit(cursor.key(), *text);
-        else log_warning("the ledger in {} has a setting \"{}\" that this version cannot read", impl_->directory, escaped(cursor.key(), 300));
+        else
+            log_warning("the ledger in {} has a setting \"{}\" that this version cannot read", impl_->directory,
+                        escaped(cursor.key(), 300));
     }
 }
 

@@ -31,6 +31,8 @@ std::size_t raw_bytes(std::uint8_t algorithm) noexcept {
     }
 }
 
+}  // namespace
+
 /// One digest key off the front of `bytes`.
 std::optional<Digest> take_digest(std::string_view& bytes) noexcept {
     if (bytes.empty()) return std::nullopt;
@@ -41,8 +43,6 @@ std::optional<Digest> take_digest(std::string_view& bytes) noexcept {
     bytes.remove_prefix(1 + length);
     return digest;
 }
-
-}  // namespace
 
 std::string digest_key(const Digest& digest) {
     std::string key(1, static_cast<char>(digest.algorithm()));
@@ -72,16 +72,18 @@ std::optional<std::pair<std::string_view, std::string_view>> parse_tag_key(std::
     return std::pair(key.substr(0, end), key.substr(end + 1));
 }
 
-std::string grant_key(const std::string& scope, const std::string& repository, const Digest& digest) {
+std::string holder_key(const std::string& scope, const std::string& repository) {
     // A fixed length whatever the names; NUL occurs in neither, so the pair is unambiguous.
     Sha256 names;
     names.update(bytes_of(scope));
     names.update(bytes_of(std::string_view("\0", 1)));
     names.update(bytes_of(repository));
-    auto key = digest_key(digest);
     auto hash = names.finish();
-    key += text_of(hash);
-    return key;
+    return std::string(text_of(hash));
+}
+
+std::string grant_key(const std::string& scope, const std::string& repository, const Digest& digest) {
+    return digest_key(digest) + holder_key(scope, repository);
 }
 
 std::string blob_value(const BlobRecord& record) {
@@ -165,12 +167,29 @@ std::optional<TagRecord> parse_tag_value(std::string_view bytes) {
     return record;
 }
 
-std::string grant_value(std::int64_t granted, std::uint64_t told_bytes) {
+std::string grant_value(std::int64_t granted, std::uint64_t told_bytes, std::string_view platform) {
     GrantValue value{};
     value.version = record_version;
     value.granted = granted;
     value.told_bytes = told_bytes;
-    return bytes_of_value(value);
+    return bytes_of_value(value).append(platform);
+}
+
+std::string_view parse_told_platform(std::string_view bytes) noexcept {
+    return take_value<GrantValue>(bytes) ? bytes : std::string_view();
+}
+
+std::string holder_value(const std::string& scope, const std::string& repository) {
+    HolderValue value{};
+    value.version = record_version;
+    value.scope_bytes = static_cast<std::uint16_t>(scope.size());
+    return bytes_of_value(value) + scope + repository;
+}
+
+std::optional<Holder> parse_holder_value(std::string_view bytes) {
+    auto value = take_value<HolderValue>(bytes);
+    if (!value || bytes.size() < value->scope_bytes) return std::nullopt;
+    return Holder{std::string(bytes.substr(0, value->scope_bytes)), std::string(bytes.substr(value->scope_bytes))};
 }
 
 std::uint64_t parse_told_bytes(std::string_view bytes) noexcept {
@@ -207,6 +226,9 @@ Result<void> check_bounds(const LedgerChange& change) noexcept {
     if (auto* manifest = std::get_if<PutManifest>(&change)) {
         if (manifest->record.media_type.size() > media_type_bytes_max || manifest->record.references.size() > references_max)
             return too_large;
+    }
+    if (auto* grant = std::get_if<PutGrant>(&change)) {
+        if (grant->scope.size() > UINT16_MAX || grant->platform.size() > told_platform_bytes_max) return too_large;
     }
     if (auto* tag = std::get_if<PutTag>(&change)) {
         if (tag->repository.size() + tag->tag.size() > tag_key_bytes_max || tag->record.media_type.size() > media_type_bytes_max)

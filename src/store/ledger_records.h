@@ -6,11 +6,12 @@
 //   sums       digest key                     one u64 per chunk
 //   manifests  digest key                     ManifestValue, media type, digest keys
 //   tags       repository \0 tag              TagValue, media type
-//   grants     digest key, SHA-256(scope \0 repository)   GrantValue
+//   grants     digest key, holder key          GrantValue, platform
+//   holders    holder key                      HolderValue, scope, repository: whose hash a grant's key ends with
 //   settings   the setting's key              version byte, text
 //   meta       "format", "ended", "rebuild", "volume" index   MetaValue or VolumeValue, path
 //
-// A digest key is the algorithm's number and the raw digest: 33 or 65 bytes, and none is the beginning of another.
+// A holder key is SHA-256(scope \0 repository). A digest key is the algorithm's number and the raw digest: 33 or 65 bytes, and none is the beginning of another.
 
 #include "entrepot/store/ledger.h"
 
@@ -75,7 +76,11 @@ std::optional<Digest> read_digest_key(const char* key) noexcept;
 std::string tag_key(const std::string& repository, const std::string& tag);
 /// Repository and tag of a key; nullopt when it is none.
 std::optional<std::pair<std::string_view, std::string_view>> parse_tag_key(std::string_view key) noexcept;
+constexpr std::size_t holder_key_bytes = Sha256::digest_bytes;
+std::string holder_key(const std::string& scope, const std::string& repository);
 std::string grant_key(const std::string& scope, const std::string& repository, const Digest& digest);
+/// The digest of a grant's key; what follows it is the holder key.
+std::optional<Digest> take_digest(std::string_view& grant_key) noexcept;
 
 std::string blob_value(const BlobRecord& record);
 std::optional<BlobRecord> parse_blob_value(std::string_view value);  ///< without sums
@@ -85,7 +90,16 @@ std::string manifest_value(const ManifestRecord& record);
 std::optional<ManifestRecord> parse_manifest_value(std::string_view value);
 std::string tag_value(const TagRecord& record);
 std::optional<TagRecord> parse_tag_value(std::string_view value);
-std::string grant_value(std::int64_t granted, std::uint64_t told_bytes);
+struct HolderValue {
+    std::uint8_t version, unused;
+    std::uint16_t scope_bytes;
+};
+static_assert(sizeof(HolderValue) == 4);
+
+std::string grant_value(std::int64_t granted, std::uint64_t told_bytes, std::string_view platform = {});
+std::string_view parse_told_platform(std::string_view grant_value) noexcept;
+std::string holder_value(const std::string& scope, const std::string& repository);
+std::optional<Holder> parse_holder_value(std::string_view value);
 std::uint64_t parse_told_bytes(std::string_view grant_value) noexcept;
 std::string volume_value(const VolumeRecord& record);
 std::optional<VolumeRecord> parse_volume_value(std::uint8_t index, std::string_view value);

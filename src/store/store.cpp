@@ -303,10 +303,13 @@ Task<Result<BlobRef>> Warehouse::open(const Digest& digest_given) {
     if (!entry) co_return Error{Fault::storage, Code::not_found};
     auto blob = co_await open_pinned(digest, *entry);
     if (blob) co_return blob;
+    // The file is not what the ledger says: out of sight with both, upstream has it again. Unless it was discarded and perhaps stored anew while we looked: our pin keeps
+    // the entry from becoming another blob's, so that only the one we opened goes.
+    bool is_lost_blob = blob.error().code == Code::corrupt;
+    auto take = [this, &digest, entry] { return take_out(digest, true, entry); };
+    if (is_lost_blob) co_await run_at_owner(take);
     entry->unpin();
-    if (blob.error().code != Code::corrupt) co_return blob;
-    // The file is not what the ledger says: out of sight with both, upstream has it again.
-    co_await quarantine(digest);
+    if (!is_lost_blob) co_return blob;
     co_return Error{Fault::storage, Code::not_found};
 }
 

@@ -47,6 +47,7 @@ class Warehouse final : public Store {
     void set_pressure_relief(std::function<Task<void>()> relief) override { relief_ = std::move(relief); }
     Task<void> quarantine(const Digest& digest) override;
     Task<Result<void>> remove(const Digest& digest) override;
+    Task<Result<std::vector<Digest>>> discard(std::vector<Digest> digests, std::vector<LedgerChange> changes) override;
     void touch(const std::vector<Digest>& digests) noexcept override;
     const Counters& counters() const noexcept override { return counters_; }
 
@@ -143,7 +144,12 @@ class Warehouse final : public Store {
     // leaving.cpp
     Task<void> drop_records(const std::vector<Leaving>& leaving);
     Task<void> unlink_one(Leaving leaving);
-    Task<bool> take_out(const Digest& digest, bool to_quarantine);
+    /// `only`: the entry that it must be; nullptr: whichever.
+    Task<bool> take_out(const Digest& digest, bool to_quarantine, const EvictionEntry* only = nullptr);
+    struct Discarding;
+    Task<Result<std::vector<Digest>>> discard_at_owner(std::vector<Digest>& digests, std::vector<LedgerChange>& changes);
+    Task<void> unlink_discarded(Discarding discarding);
+    void put_back(const Discarding& discarding);
     Task<bool> remove_at_owner(const Digest& digest);
     Task<bool> move_to_quarantine(const Digest& digest, Volume& volume, std::uint64_t charged_bytes);
     Task<std::uint64_t> drop_oldest_quarantined(Volume* only);

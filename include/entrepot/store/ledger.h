@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -95,6 +96,13 @@ struct PutGrant {
     std::string scope, repository;
     Digest digest;
     std::uint64_t told_bytes = 0;  ///< how long the manifest that references it says it is; 0: nobody said
+    std::string platform =
+        {};  ///< of a manifest, as the index that names it says, or its config; empty: what was said before stays
+};
+/// Only that one; the blob stays, whoever else it was granted to.
+struct RemoveGrant {
+    std::string scope, repository;
+    Digest digest;
 };
 struct PutVolume {
     VolumeRecord record;
@@ -108,8 +116,40 @@ struct RemoveSetting {
 };
 /// The volumes were walked: what they held is in the ledger.
 struct EndRebuild {};
-using LedgerChange = std::variant<PutBlob, RemoveBlob, MarkBlob, PutManifest, PutTag, RemoveTag, PutGrant, PutVolume, PutSetting,
-                                  RemoveSetting, EndRebuild>;
+using LedgerChange = std::variant<PutBlob, RemoveBlob, MarkBlob, PutManifest, PutTag, RemoveTag, PutGrant, RemoveGrant, PutVolume,
+                                  PutSetting, RemoveSetting, EndRebuild>;
+
+/// Whom digests are granted to: a repository, by the rights of a scope.
+struct Holder {
+    std::string scope, repository;
+
+    friend bool operator==(const Holder&, const Holder&) = default;
+};
+
+/// Holders that somebody asks about, each once.
+class HolderSet {
+  public:
+    void add(Holder holder);
+    const std::vector<Holder>& all() const noexcept { return holders_; }
+
+  private:
+    friend class Ledger;
+    std::vector<Holder> holders_;
+    std::unordered_map<std::string, std::size_t> places_;  // by the part of a grant's key that stands for the holder
+};
+
+/// A digest that some of a HolderSet were granted.
+struct GrantedDigest {
+    Digest digest;
+    std::vector<std::size_t> holders;  ///< places in HolderSet::all()
+    bool granted_to_others = false;
+};
+struct GrantPage {
+    std::vector<GrantedDigest> digests;
+    std::string next;  ///< where the next page begins; empty: there is none
+};
+
+constexpr std::size_t told_platform_bytes_max = 100;
 
 class Ledger {
   public:
@@ -127,12 +167,25 @@ class Ledger {
     std::optional<BlobRecord> find_blob_head(const Digest& digest) const;
     std::uint64_t blob_count() const;
     std::optional<ManifestRecord> find_manifest(const Digest& digest) const;
+    bool is_manifest(const Digest& digest) const;
     std::optional<TagRecord> find_tag(const std::string& repository, const std::string& tag) const;
     bool granted(const std::string& scope, const std::string& repository, const Digest& digest) const;
     /// What the grant tells of the digest's length, if it does. A claim of the manifest's author, no fact.
     std::optional<std::uint64_t> told_bytes(const std::string& scope, const std::string& repository, const Digest& digest) const;
+    /// The platform that a grant tells of a manifest; empty: nobody said.
+    std::string told_platform(const std::string& scope, const std::string& repository, const Digest& digest) const;
+    bool granted_to_anybody(const Digest& digest) const;
+    /// Every holder whose repository begins with `prefix`, in no order. A ledger of an earlier version knows those that were granted something since.
+    std::vector<Holder> list_holders(std::string_view prefix) const;
+    /// Of all grants, those of `wanted`, a page at a time: each call looks at about `looks_max` grants, from GrantPage::next of the last call on ("" at first). All grants of
+    /// a digest are on one page.
+    GrantedDigest grants_of(const HolderSet& wanted, const Digest& digest) const;
+    GrantPage list_grants(const HolderSet& wanted, const std::string& from, std::size_t looks_max) const;
     /// Tags of a repository in lexical order, after `last`, at most `count_max`.
     std::vector<std::string> list_tags(const std::string& repository, const std::string& last, std::size_t count_max) const;
+    /// The same with what they point to.
+    std::vector<std::pair<std::string, TagRecord>> list_tag_records(const std::string& repository, const std::string& last,
+                                                                    std::size_t count_max) const;
     /// Repositories that have tags, in lexical order, after `last`.
     std::vector<std::string> list_repositories(const std::string& last, std::size_t count_max) const;
     /// Every blob, without sums, the oldest first: for the eviction's memory at start. 10^6 records in well under a second. `visit` must not change the ledger.

@@ -62,6 +62,10 @@ class Store {
     virtual Task<void> quarantine(const Digest& digest) = 0;
     /// Removes a blob if nobody uses it.
     virtual Task<Result<void>> remove(const Digest& digest) = 0;
+    /// Takes blobs out of the store, used or not, together: `changes` and the removal of their records are one transaction, then their files go. Who has one open keeps
+    /// reading, since bytes live as long as a descriptor does. What is not stored, being written, or on its way out already is passed over; kept partial files go. Yields
+    /// what left. Fault::storage when the ledger refuses: nothing has changed then.
+    virtual Task<Result<std::vector<Digest>>> discard(std::vector<Digest> digests, std::vector<LedgerChange> changes) = 0;
     /// Tells the eviction that these blobs were asked for together with something that was used (an image's layers when its manifest was served).
     virtual void touch(const std::vector<Digest>& digests) noexcept = 0;
 

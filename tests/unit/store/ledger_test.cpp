@@ -374,4 +374,87 @@ TEST_CASE("ledger: a damaged file is refused with the way out, and never touched
     CHECK(Ledger::open(box.options()));
 }
 
+TEST_CASE("ledger: grants are listed by holder, page by page, and each digest says whether others have it") {
+    LedgerBox box;
+    std::vector<LedgerChange> changes;
+    for (int i = 0; i < 300; ++i) {
+        auto digest = digest_of(std::to_string(i));
+        changes.push_back(PutGrant{"", "r/one", digest});
+        if (i % 2 == 0) changes.push_back(PutGrant{"corp", "r/one", digest});
+        if (i % 3 == 0) changes.push_back(PutGrant{"", "r/two", digest});
+    }
+    changes.push_back(PutGrant{"", "r/three", digest_of("alone")});
+    REQUIRE(box.apply(std::move(changes)));
+    HolderSet wanted;
+    wanted.add({"", "r/one"});
+    wanted.add({"", "r/two"});
+    wanted.add({"", "r/one"});  // once
+    REQUIRE(wanted.all().size() == 2);
+    for (std::size_t looks : {std::size_t{1}, std::size_t{7}, std::size_t{100'000}}) {
+        CAPTURE(looks);
+        std::size_t digests = 0, others = 0, both = 0, pages = 0;
+        std::string from;
+        do {
+            auto page = box.ledger->list_grants(wanted, from, looks);
+            for (auto& one : page.digests) {
+                ++digests;
+                others += one.granted_to_others;
+                both += one.holders.size() == 2;
+            }
+            ++pages;
+            from = page.next;
+        } while (!from.empty());
+        CHECK(digests == 300);
+        CHECK(others == 150);
+        CHECK(both == 100);
+        CHECK((pages == 1) == (looks == 100'000));
+    }
+    auto six = box.ledger->grants_of(wanted, digest_of("6"));
+    CHECK(six.holders.size() == 2);
+    CHECK(six.granted_to_others);
+    REQUIRE(box.apply_one(RemoveGrant{"corp", "r/one", digest_of("6")}));
+    CHECK_FALSE(box.ledger->grants_of(wanted, digest_of("6")).granted_to_others);
+    CHECK(box.ledger->granted("", "r/one", digest_of("6")));
+    CHECK(box.ledger->granted_to_anybody(digest_of("alone")));
+    REQUIRE(box.apply_one(RemoveGrant{"", "r/three", digest_of("alone")}));
+    CHECK_FALSE(box.ledger->granted_to_anybody(digest_of("alone")));
+    auto holders = box.ledger->list_holders("r/o");
+    CHECK(holders.size() == 2);
+    CHECK(box.ledger->list_holders("").size() == 4);
+    box.open();
+    CHECK(box.ledger->list_holders("r/t").size() == 2);
+}
+
+TEST_CASE("ledger: a platform that was told stays with the grant until another is told") {
+    LedgerBox box;
+    auto digest = digest_of("x");
+    auto told = [&] { return box.ledger->told_platform("", "r/one", digest); };
+    CHECK(told().empty());
+    REQUIRE(box.apply_one(PutGrant{"", "r/one", digest, 7}));
+    CHECK(told().empty());
+    REQUIRE(box.apply_one(PutGrant{"", "r/one", digest, 7, "linux/amd64"}));
+    CHECK(told() == "linux/amd64");
+    REQUIRE(box.apply_one(PutGrant{"", "r/one", digest}));
+    CHECK(told() == "linux/amd64");
+    CHECK_FALSE(box.ledger->told_bytes("", "r/one", digest));
+    REQUIRE(box.apply_one(PutGrant{"", "r/one", digest, 9, "-"}));
+    CHECK(told() == "-");
+    CHECK(box.ledger->told_bytes("", "r/one", digest) == 9);
+    CHECK(box.ledger->told_platform("corp", "r/one", digest).empty());
+    auto refused = box.apply_one(PutGrant{"", "r/one", digest, 9, std::string(told_platform_bytes_max + 1, 'x')});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Code::too_large);
+}
+
+TEST_CASE("ledger: tags come with what they point to") {
+    LedgerBox box;
+    for (auto name : {"a", "b", "c"}) REQUIRE(box.tag("r/one", name, digest_of(name)));
+    REQUIRE(box.tag("r/onemore", "z", digest_of("z")));
+    auto tags = box.ledger->list_tag_records("r/one", "a", 10);
+    REQUIRE(tags.size() == 2);
+    CHECK(tags[0].first == "b");
+    CHECK(tags[1].second.digest == digest_of("c"));
+    CHECK(box.ledger->list_tag_records("r/one", "", 1).size() == 1);
+}
+
 }  // namespace entrepot

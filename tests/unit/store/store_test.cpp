@@ -265,4 +265,65 @@ TEST_CASE("store: other loops reach the owner, and a touch from anywhere reaches
     CHECK(box.has(digest_of(content(5000, 2))));
 }
 
+TEST_CASE("store: what is discarded goes together with its changes, whoever reads it, and what is not there is passed over") {
+    StoreBox box;
+    box.open();
+    std::vector<std::string> texts;
+    for (std::uint64_t i = 0; i < 5; ++i) texts.push_back(content(1000 + i * chunk_bytes, i + 1));
+    for (auto& text : texts) REQUIRE(box.put(text));
+    auto reading = box.get(digest_of(texts[4]));
+    REQUIRE(reading);
+    auto writer = box.begin(digest_of("on its way"), 10);
+    REQUIRE(writer);
+    std::vector<Digest> going{digest_of(texts[0]), digest_of(texts[4]), digest_of("nobody"), digest_of("on its way"),
+                              digest_of(texts[0])};
+    std::vector<LedgerChange> changes;
+    changes.push_back(PutGrant{"", "r/x", digest_of("with it")});
+    auto left = box.loop.run(box.store->discard(going, std::move(changes)));
+    REQUIRE(left);
+    CHECK(*left == std::vector<Digest>{digest_of(texts[0]), digest_of(texts[4])});
+    CHECK(box.store->ledger().granted("", "r/x", digest_of("with it")));
+    for (std::size_t i = 0; i < texts.size(); ++i) CHECK(box.has(digest_of(texts[i])) == (i != 0 && i != 4));
+    CHECK_FALSE(std::filesystem::exists(box.blob_path(digest_of(texts[4]))));
+    auto back = box.read(*reading);
+    REQUIRE(back);
+    CHECK(*back == texts[4]);
+    CHECK(box.store->counters().blobs == 3);
+    box.loop.run((*writer)->abandon(false));
+    REQUIRE(box.put(texts[4]));
+    CHECK(box.holds(texts[4]));
+    reading->reset();
+    box.reopen();
+    CHECK(box.holds(texts[4]));
+    CHECK_FALSE(box.has(digest_of(texts[0])));
+}
+
+TEST_CASE("store: a ledger that refuses leaves what was to be discarded as it was") {
+    StoreBox box;
+    box.open();
+    auto text = content(1000);
+    REQUIRE(box.put(text));
+    std::vector<LedgerChange> changes;
+    changes.push_back(PutGrant{"", "r/x", digest_of(text), 0, std::string(told_platform_bytes_max + 1, 'x')});
+    auto left = box.loop.run(box.store->discard({digest_of(text)}, std::move(changes)));
+    REQUIRE_FALSE(left);
+    CHECK(left.error().code == Code::too_large);
+    CHECK(box.holds(text));
+    CHECK(box.store->counters().blobs == 1);
+}
+
+TEST_CASE("store: a kept partial file of a discarded digest goes too") {
+    StoreBox box;
+    box.open();
+    auto text = content(4 * chunk_bytes);
+    auto writer = box.begin(digest_of(text), text.size());
+    REQUIRE(writer);
+    REQUIRE(box.append(**writer, std::string_view(text).substr(0, 3 * chunk_bytes)));
+    box.loop.run((*writer)->abandon(true));
+    REQUIRE(box.store->partial_bytes(digest_of(text)) > 0);
+    REQUIRE(box.loop.run(box.store->discard({digest_of(text)}, {})));
+    CHECK(box.store->partial_bytes(digest_of(text)) == 0);
+    box.until([&] { return !std::filesystem::exists(box.partial_path(digest_of(text))); });
+}
+
 }  // namespace entrepot

@@ -74,6 +74,9 @@ class TroubledStore final : public Store {
         return real_.quarantine(digest);
     }
     Task<Result<void>> remove(const Digest& digest) override { return real_.remove(digest); }
+    Task<Result<std::vector<Digest>>> discard(std::vector<Digest> digests, std::vector<LedgerChange> changes) override {
+        return real_.discard(std::move(digests), std::move(changes));
+    }
     void touch(const std::vector<Digest>& digests) noexcept override {
         troubles.touched.insert(troubles.touched.end(), digests.begin(), digests.end());
         real_.touch(digests);
