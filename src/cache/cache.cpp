@@ -1,6 +1,9 @@
 #include "entrepot/cache/cache.h"
 
 #include "entrepot/base/log.h"
+#include "entrepot/io/blocking.h"
+#include "entrepot/oci/image_config.h"
+#include "entrepot/oci/manifest.h"
 
 #include "cache/bounded_body.h"
 
@@ -8,6 +11,8 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <unordered_set>
 
 namespace entrepot {
 namespace {
@@ -16,6 +21,10 @@ constexpr std::size_t hot_tags_max = 65536;
 constexpr Duration touch_interval = seconds(5);  // the eviction needs no better resolution
 constexpr Duration housekeeping_interval = seconds(1);
 constexpr Duration keeping_check_interval = milliseconds(1);
+constexpr Duration hot_tag_time_max = std::chrono::hours(24);
+constexpr std::size_t hot_tag_slices_a_turn = 4096;
+constexpr std::uint64_t config_bytes_max = 1 * MiB;  // an image's; larger ones say nothing of their platform to us
+constexpr Duration config_wait = seconds(60);
 
 std::uint64_t tag_hash(const Source& source, std::string_view tag) noexcept {
     return XXH3_64bits_withSeed(tag.data(), tag.size(), source.key);
@@ -70,7 +79,7 @@ void Cache::touch(HotBlob& blob) noexcept {
 Cache::HotTag* Cache::find_tag(const Source& source, std::string_view tag) {
     auto found = hot_tags_.find(tag_hash(source, tag));
     if (found == hot_tags_.end() || !names(found->second.name, source, tag)) return nullptr;
-    if (found->second.until <= loop_.time()) return nullptr;
+    if (found->second.until <= loop_.time() || found->second.freshness != source.freshness) return nullptr;
     return &found->second;
 }
 
@@ -100,7 +109,8 @@ ManifestAnswer Cache::answer_of(const TagRecord& record, Served served) const {
     return answer;
 }
 
-Task<HotRef> Cache::make_hot(const Source& source, BlobRef file) {
+/// `asked_at`: forgets_ when the question began. What was forgotten since serves who asked, and nobody after him.
+Task<HotRef> Cache::make_hot(const Source& source, BlobRef file, std::uint64_t asked_at) {
     auto hot = std::make_shared<HotBlob>(file->digest(), file->size());
     if (file->size() <= small_body_bytes_max) {
         auto buffer = co_await tools_.buffers.take(loop_.time() + seconds(30));
@@ -111,13 +121,13 @@ Task<HotRef> Cache::make_hot(const Source& source, BlobRef file) {
     }
     if (!hot->body) hot->file = std::move(file);
     hot->grant(source.key);
-    hot_.insert(hot, loop_.time());
+    if (forgets_ == asked_at) hot_.insert(hot, loop_.time());
     co_return hot;
 }
 
-HotRef Cache::make_hot(const Source& source, const ManifestContent& content) {
+HotRef Cache::make_hot(const Source& source, const ManifestContent& content, std::uint64_t asked_at) {
     auto known = hot_.find(content.digest, loop_.time());
-    if (known && !known->media_type.empty()) {
+    if (known && !known->media_type.empty() && forgets_ == asked_at) {
         known->grant(source.key);
         return known;
     }
@@ -126,7 +136,7 @@ HotRef Cache::make_hot(const Source& source, const ManifestContent& content) {
     hot->body = content.body;
     hot->file = content.file;
     hot->grant(source.key);
-    hot_.insert(hot, loop_.time());
+    if (forgets_ == asked_at) hot_.insert(hot, loop_.time());
     return hot;
 }
 
@@ -139,12 +149,13 @@ Task<Fetched<BlobSource>> Cache::open_blob(Source source, Digest digest) {
         blob.length = blob.hot->size();
         co_return blob;
     }
+    auto asked_at = forgets_;
     auto& owner = team_.owner_of(digest.hash());
     auto work = [&] { return owner.locate(source, digest, loop_); };
     auto located = co_await run_on(owner.loop_, work);
     if (located.failure) co_return co_await open_past_store(source, digest, *located.failure);
     if (located.file) {
-        blob.hot = co_await make_hot(source, std::move(located.file));
+        blob.hot = co_await make_hot(source, std::move(located.file), asked_at);
         blob.length = blob.hot->size();
         co_return blob;
     }
@@ -293,11 +304,12 @@ Task<Fetched<ManifestAnswer>> Cache::open_manifest(Source source, std::string ta
     ManifestAnswer answer;
     answer.digest = digest;
     if (!tag.empty()) {
+        auto asked_at = forgets_;
         auto resolved = co_await resolve_tag(source, tag);
         if (!resolved) co_return resolved.error();
         if (resolved->served == Served::stale) counters_.stale_served.add();
         answer = answer_of(resolved->record, resolved->served);
-        if (resolved->fetched) answer.content = make_hot(source, *resolved->fetched);
+        if (resolved->fetched) answer.content = make_hot(source, *resolved->fetched, asked_at);
         if (answer.content || head_only) co_return answer;
     }
     auto content = co_await load_manifest(source, answer.digest, answer.served);
@@ -315,27 +327,31 @@ Task<Fetched<TagAnswer>> Cache::resolve_tag(const Source& source, const std::str
         answer.served = known->served;
         co_return answer;
     }
+    auto asked_at = forgets_;
     auto& owner = team_.owner_of(tag_hash(source, tag));
     auto work = [&] { return owner.tags_.resolve(source, tag); };
     auto answer = co_await run_on(owner.loop_, work);
-    if (answer) remember_tag(source, tag, *answer);
+    if (answer) remember_tag(source, tag, *answer, asked_at);
     co_return answer;
 }
 
-void Cache::remember_tag(const Source& source, std::string_view tag, const TagAnswer& answer) {
-    if (answer.fresh_for <= Duration::zero()) return;
+void Cache::remember_tag(const Source& source, std::string_view tag, const TagAnswer& answer, std::uint64_t asked_at) {
+    if (answer.fresh_for <= Duration::zero() || forgets_ != asked_at) return;
     if (hot_tags_.size() >= hot_tags_max) hot_tags_.clear();
     auto& hot = hot_tags_[tag_hash(source, tag)];
     hot.name = source.ledger_name + ":" + std::string(tag);
     hot.record = answer.record;
     hot.served = answer.served == Served::stale ? Served::stale : Served::hit;
-    hot.until = loop_.time() + answer.fresh_for;
+    hot.freshness = source.freshness;
+    // For ever is longer than the clock goes.
+    hot.until = loop_.time() + std::min<Duration>(answer.fresh_for, hot_tag_time_max);
 }
 
 /// `served` becomes how the manifest came, when it was not here: a stale tag stays stale.
 Task<Fetched<HotRef>> Cache::load_manifest(const Source& source, const Digest& digest, Served& served) {
     auto hot = find_hot(source, digest);
     if (hot && !hot->media_type.empty()) co_return hot;
+    auto asked_at = forgets_;
     auto& owner = team_.owner_of(digest.hash());
     auto work = [&] { return owner.find_or_fetch_manifest(source, digest); };
     auto content = co_await run_on(owner.loop_, work);
@@ -343,7 +359,7 @@ Task<Fetched<HotRef>> Cache::load_manifest(const Source& source, const Digest& d
     bool brought = content->way != ManifestContent::Way::found;
     if (brought && served != Served::stale)
         served = content->way == ManifestContent::Way::fetched ? Served::fetch : Served::follow;
-    co_return make_hot(source, *content);
+    co_return make_hot(source, *content, asked_at);
 }
 
 Task<Fetched<ManifestContent>> Cache::find_or_fetch_manifest(Source source, Digest digest) {
@@ -365,6 +381,188 @@ Task<void> Cache::keep_here(Source source, ManifestContent content) {
     manifests_.remember(source, content);
     while (fetches_.contains(content.digest)) co_await Sleep(keeping_check_interval);
     co_await manifests_.keep(std::move(source), std::move(content));
+}
+
+// ---- platforms
+
+namespace {
+
+std::string platform_text(const Platform& platform) {
+    auto text = platform.unknown() ? std::string(no_platform) : platform.text();
+    return text.size() <= told_platform_bytes_max ? text : std::string(no_platform);
+}
+
+Platform platform_of_text(std::string_view text) { return text == no_platform ? Platform() : Platform::parse(text); }
+
+/// The config that says what an image runs on; nullptr for everything else.
+const Descriptor* image_config_of(const Manifest& manifest) {
+    for (auto& descriptor : manifest.descriptors) {
+        bool is_image = descriptor.media_type == "application/vnd.oci.image.config.v1+json" ||
+                        descriptor.media_type == "application/vnd.docker.container.image.v1+json";
+        if (descriptor.role == DescriptorRole::config && is_image && descriptor.size <= config_bytes_max) return &descriptor;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+std::optional<Platform> Cache::told_platform(const Source& source, const Digest& digest) {
+    auto told = ledger().told_platform(source.scope(), source.ledger_name, digest);
+    if (told.empty()) return std::nullopt;
+    return platform_of_text(told);
+}
+
+Task<Fetched<Platform>> Cache::platform_of(Source source, ManifestAnswer manifest) {
+    if (auto told = told_platform(source, manifest.digest)) co_return *told;
+    ASSERT(manifest.content);
+    auto text = co_await read_hot(manifest.content);
+    if (!text) co_return upstream_failure(text.error().fault, text.error().code, "the manifest cannot be read back");
+    auto parsed = parse_manifest(*text);
+    auto* config = parsed ? image_config_of(*parsed) : nullptr;
+    Platform platform;
+    if (config) {
+        auto digest = config->digest;
+        auto body = co_await read_small_blob(source, digest);
+        if (!body) co_return body.error();
+        // Histories make configs long: read where nobody waits for a loop.
+        auto read = [&body] { return parse_image_config(*body); };
+        auto named = co_await run_blocking(Lane::resolver, read);
+        platform = Platform::of(named.os, named.architecture, named.variant);
+    }
+    std::vector<LedgerChange> changes;
+    changes.push_back(PutGrant{source.scope(), source.ledger_name, manifest.digest, 0, platform_text(platform)});
+    // Only of what was granted anyway: a source that may have the manifest no longer gets no grant here.
+    bool granted = ledger().granted(source.scope(), source.ledger_name, manifest.digest);
+    if (granted) (void)co_await ledger().apply(std::move(changes));
+    co_return platform;
+}
+
+Task<Fetched<std::string>> Cache::read_small_blob(Source source, Digest digest) {
+    auto opened = co_await open_blob(source, digest);
+    if (!opened) co_return opened.error();
+    if (opened->served == Served::bypass) co_return co_await read_bypassing(source, digest);
+    Result<std::string> text = Error{Fault::upstream, Code::too_large};
+    if (opened->length > config_bytes_max)
+        co_return upstream_failure(Fault::upstream, Code::too_large, "the image's config is too large");
+    if (opened->hot) text = co_await read_hot(opened->hot);
+    else text = co_await read_followed(*opened->follower);
+    if (text) co_return *std::move(text);
+    bool failed = opened->follower && opened->follower->state() == FetchState::failed;
+    if (failed) co_return opened->follower->progress().failure;
+    co_return upstream_failure(text.error().fault, text.error().code, "the image's config cannot be read");
+}
+
+Task<Fetched<std::string>> Cache::read_bypassing(Source source, Digest digest) {
+    auto answer = co_await open_bypass(source, digest, 0);
+    if (!answer) co_return answer.error();
+    auto exchange = *std::move(answer);
+    auto body = co_await read_bounded_body(*exchange, config_bytes_max);
+    co_await exchange->finish();
+    if (!body) co_return upstream_failure(body.error().fault, body.error().code, "the image's config cannot be read");
+    bool right = Digest::of(bytes_of(*body), digest.algorithm()) == digest;
+    if (!right)
+        co_return upstream_failure(Fault::upstream, Code::wrong_digest, "upstream sent another config than the manifest names");
+    co_return *std::move(body);
+}
+
+Task<Result<std::string>> Cache::read_hot(HotRef blob) {
+    if (blob->body) co_return *blob->body;
+    std::string text;
+    for (std::uint64_t chunk = 0; chunk < chunk_count(blob->size()); ++chunk) {
+        auto buffer = co_await tools_.buffers.take(loop_.time() + config_wait);
+        if (!buffer) co_return Error{Fault::capacity, Code::busy};
+        auto bytes = co_await blob->file->read_chunk(chunk, buffer);
+        if (!bytes) co_return bytes.error();
+        text += text_of(*bytes);
+    }
+    co_return text;
+}
+
+/// All of it, once its digest matched.
+Task<Result<std::string>> Cache::read_followed(Follower& follower) {
+    auto deadline = loop_.time() + config_wait;
+    while (follower.state() == FetchState::streaming || follower.state() == FetchState::requesting) {
+        auto more = co_await follower.until_beyond(follower.available(), deadline);
+        if (!more) co_return more.error();
+    }
+    if (follower.state() == FetchState::failed) co_return Error{Fault::upstream, Code::closed};
+    std::string text(follower.progress().length.load(), '\0');
+    for (std::size_t have = 0; have < text.size();) {
+        MutableBytes rest(reinterpret_cast<std::byte*>(text.data()) + have, text.size() - have);
+        auto read = co_await read_file(follower.progress().file, rest, have);
+        if (read == -EINTR || read == -EAGAIN) continue;
+        if (read <= 0) co_return Error{Fault::storage, Code::io_failed};
+        have += static_cast<std::size_t>(read);
+    }
+    co_return text;
+}
+
+// ---- at an operator's word
+
+Task<Fetched<TagAnswer>> Cache::sync_tag(Source source, std::string tag) {
+    auto& owner = team_.owner_of(tag_hash(source, tag));
+    auto work = [&] { return owner.sync_here(source, tag); };
+    auto answer = co_await run_on(owner.loop_, work);
+    for (auto* member : team_.members) {
+        auto forget = [&source, &tag, member] {
+            ++member->forgets_;
+            member->hot_tags_.erase(tag_hash(source, tag));
+            return true;
+        };
+        (void)co_await call_on(member->loop_, forget);
+    }
+    co_return answer;
+}
+
+/// On the owner.
+Task<Fetched<TagAnswer>> Cache::sync_here(Source source, std::string tag) {
+    if (closing_) co_return upstream_failure(Fault::shutdown, Code::stopping, "the server is stopping");
+    auto asking = tags_.refresh_now(std::move(source), std::move(tag));
+    co_return co_await asking;
+}
+
+Task<Fetched<std::string>> Cache::probe(Source source, std::string reference) {
+    UpstreamRequest request;
+    request.upstream = source.upstream;
+    request.credential = source.credential;
+    request.kind = UpstreamKind::manifest_head;
+    request.repository = source.repository;
+    request.resource = "manifests/" + reference;
+    request.head = true;
+    auto answer = co_await tools_.upstreams.ask(std::move(request));
+    if (!answer) co_return answer.error();
+    auto exchange = *std::move(answer);
+    auto digest = exchange->docker_content_digest();
+    co_await exchange->finish();
+    co_return digest;
+}
+
+void Cache::forget(const std::vector<Digest>& digests) noexcept {
+    ++forgets_;
+    for (auto& digest : digests) {
+        hot_.forget(digest);
+        manifests_.forget(digest);
+    }
+}
+
+/// A slice of the table a turn; a table that grew meanwhile is begun again, which it can do a few times only.
+Task<void> Cache::forget_tags(const std::vector<std::string>& repositories) {
+    std::unordered_set<std::string_view> names(repositories.begin(), repositories.end());
+    ++forgets_;
+    auto buckets = hot_tags_.bucket_count();
+    for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
+        std::vector<std::uint64_t> going;
+        for (auto entry = hot_tags_.begin(bucket); entry != hot_tags_.end(bucket); ++entry) {
+            std::string_view name = entry->second.name;
+            if (names.contains(name.substr(0, name.rfind(':')))) going.push_back(entry->first);
+        }
+        for (auto key : going) hot_tags_.erase(key);
+        if (bucket % hot_tag_slices_a_turn != hot_tag_slices_a_turn - 1) continue;
+        co_await Breathe{};
+        if (hot_tags_.bucket_count() == buckets) continue;
+        buckets = hot_tags_.bucket_count();
+        bucket = 0;
+    }
 }
 
 Task<Fetched<Document>> Cache::ask_document(Source source, UpstreamKind kind, std::string resource, std::string query,

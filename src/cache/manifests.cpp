@@ -3,6 +3,7 @@
 #include "entrepot/base/log.h"
 #include "entrepot/cache/hot_blobs.h"
 #include "entrepot/oci/manifest.h"
+#include "entrepot/rules/platform.h"
 
 #include "cache/bounded_body.h"
 
@@ -123,6 +124,14 @@ const ManifestContent* Manifests::find_recent(const Source& source, const Digest
     return nullptr;
 }
 
+void Manifests::forget(const Digest& digest) noexcept {
+    auto is_it = [&](const Recent& recent) { return recent.content.digest == digest; };
+    for (auto& recent : recent_) {
+        if (is_it(recent)) recent_bytes_ -= recent.content.size;
+    }
+    std::erase_if(recent_, is_it);
+}
+
 void Manifests::forget_oldest_recent() noexcept {
     recent_bytes_ -= recent_.front().content.size;
     recent_.pop_front();
@@ -162,6 +171,14 @@ Task<Fetched<std::string>> Manifests::read_body(UpstreamExchange& exchange) {
 
 namespace {
 
+/// As an index tells it of a child. What is longer than any platform's name is none.
+std::string platform_of(const Descriptor& descriptor) {
+    if (descriptor.role != DescriptorRole::manifest) return {};
+    auto platform = Platform::of(descriptor.os, descriptor.architecture, descriptor.variant);
+    auto text = platform.unknown() ? std::string(no_platform) : platform.text();
+    return text.size() <= told_platform_bytes_max ? text : std::string(no_platform);
+}
+
 /// What a manifest makes true: it is one, and `source` may have it and what it is made of. Child manifests too: upstream gave the index that names them.
 std::vector<LedgerChange> records_of(const Source& source, const ManifestContent& content) {
     std::vector<LedgerChange> changes;
@@ -173,7 +190,8 @@ std::vector<LedgerChange> records_of(const Source& source, const ManifestContent
     for (auto& descriptor : manifest->descriptors) {
         if (descriptor.role == DescriptorRole::subject || descriptor.foreign) continue;
         record.references.push_back(descriptor.digest);
-        changes.push_back(PutGrant{source.scope(), source.ledger_name, descriptor.digest, descriptor.size});
+        changes.push_back(
+            PutGrant{source.scope(), source.ledger_name, descriptor.digest, descriptor.size, platform_of(descriptor)});
     }
     changes.push_back(PutManifest{content.digest, std::move(record)});
     return changes;
@@ -192,6 +210,12 @@ Task<void> Manifests::keep(Source source, ManifestContent content) {
     Result<void> stored;
     if (is_stored) stored = co_await tools_.store.ledger().apply(std::move(changes));
     else stored = co_await write(content, std::move(changes));
+    // Discarded between the two: its records would stand for content that is not here.
+    if (stored && is_stored && !tools_.store.ledger().find_blob_head(content.digest)) {
+        std::vector<LedgerChange> undo;
+        undo.push_back(RemoveBlob{content.digest});
+        stored = co_await tools_.store.ledger().apply(std::move(undo));
+    }
     if (!stored)
         log_warning("manifest {} of {} was served but not stored: {}", content.digest.text(), source.ledger_name,
                     name_of(stored.error().code));

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t pauses_max = 16384;
 constexpr Duration stale_log_interval = seconds(1);
+constexpr Duration writing_check_interval = milliseconds(1);
 
 std::string key_of(const Source& source, const std::string& tag) {
     return fmt::format("{}\n{}:{}", source.scope(), source.ledger_name, tag);
@@ -21,12 +22,17 @@ Duration life_of(const std::string& key, Duration tag_ttl) noexcept {
     return tag_ttl - tag_ttl / (10 * steps) * static_cast<std::int64_t>(std::hash<std::string>{}(key) % steps);
 }
 
+/// Since upstream last confirmed the tag; below zero when the clock was wrong, then or now.
+Duration age_of(const TagRecord& record) noexcept { return seconds(wall_seconds() - record.checked); }
+
 /// Up to a quarter longer.
 Duration spread(Duration pause) noexcept {
     return pause + Duration(static_cast<std::int64_t>(random_bits() % static_cast<std::uint64_t>(pause.count() / 4 + 1)));
 }
 
 }  // namespace
+
+Duration tag_life(const Source& source, const std::string& tag) noexcept { return life_of(key_of(source, tag), source.tag_ttl); }
 
 std::string_view name_of(Served served) noexcept {
     switch (served) {
@@ -40,39 +46,27 @@ std::string_view name_of(Served served) noexcept {
     return "hit";
 }
 
-bool lets_stale_through(const Error& error) noexcept {
-    switch (error.code) {
-        case Code::not_found:
-        case Code::unauthorized:
-        case Code::denied: return false;
-        default: return true;
-    }
-}
-
-bool lets_stale_through(const Error& error, const Source& source) noexcept {
-    if (error.code == Code::not_found) return source.stale_if_missing;
-    if (error.code == Code::unauthorized || error.code == Code::denied) return source.stale_if_denied;
-    return lets_stale_through(error);
+std::optional<TagRecord> Tags::find_known(const Source& source, const std::string& tag) const {
+    auto& ledger = tools_.store.ledger();
+    auto known = ledger.find_tag(source.ledger_name, tag);
+    if (known && !ledger.granted(source.scope(), source.ledger_name, known->digest)) known.reset();
+    return known;
 }
 
 Task<Fetched<TagAnswer>> Tags::resolve(Source source, std::string tag) {
     auto key = key_of(source, tag);
-    auto known = tools_.store.ledger().find_tag(source.ledger_name, tag);
-    if (known && !tools_.store.ledger().granted(source.scope(), source.ledger_name, known->digest)) known.reset();
+    auto known = find_known(source, tag);
+    auto life = life_of(key, source.tag_ttl);
     if (known) {
-        auto age = seconds(wall_seconds() - known->checked);
         // Checked in the future: the clock was wrong, then or now. Upstream tells.
-        auto life = life_of(key, source.tag_ttl);
+        auto age = age_of(*known);
         if (age >= Duration::zero() && age < life) {
             TagAnswer answer;
             answer.record = *known;
             answer.fresh_for = life - age;
             co_return answer;
         }
-        auto pause = pause_until_.find(key);
-        if (pause != pause_until_.end() && Loop::current().time() < pause->second) {
-            co_return stale_answer(*known, pause->second - Loop::current().time());
-        }
+        if (auto stale = answer_in_pause(source, key, *known)) co_return *stale;
     } else if (auto* missing = find_missing(key)) {
         co_return *missing;
     }
@@ -80,41 +74,73 @@ Task<Fetched<TagAnswer>> Tags::resolve(Source source, std::string tag) {
     auto running = refreshing_.find(key);
     auto shared = running == refreshing_.end() ? nullptr : running->second;
     if (!shared && known && !tools_.upstreams.spares_refresh(*source.upstream, source.credential.get())) {
-        co_return after_failure(
-            key, *known,
-            upstream_failure(Fault::upstream, Code::too_many_requests,
-                             "next to nothing is left of the rate limit of " + source.upstream->login_server));
+        auto spared = upstream_failure(Fault::upstream, Code::too_many_requests,
+                                       "next to nothing is left of the rate limit of " + source.upstream->login_server);
+        if (auto stale = after_failure(source, key, *known, spared)) co_return *stale;
     }
-    if (!shared) {
-        shared = std::make_shared<Refresh>();
-        refreshing_.emplace(key, shared);
-        shared->started = Loop::current().time();
-        background_.start(refresh(source, tag, key, known, shared));
-    }
+    if (!shared) shared = begin_refresh(source, tag, key, known, turn_wait);
     // Counted from the question, not from each asker: while an upstream is mute only those of the first second wait.
-    auto deadline = known ? shared->started + revalidation_wait : Instant::never();
+    bool may_be_stale = known && stale_left(source.stale, FailureClass::network, age_of(*known)) > Duration::zero();
+    auto deadline = may_be_stale ? shared->started + revalidation_wait : Instant::never();
     while (!shared->outcome) {
         bool notified = co_await shared->ended.wait(deadline);
         if (!notified) co_return stale_answer(*known, Duration(0));
     }
+    auto answer = *shared->outcome;
+    if (answer) answer->fresh_for = life;  // by this asker's rule, whoever began
+    else if (known) {
+        if (auto stale = after_failure(source, key, *known, answer.error())) co_return *stale;
+    }
+    co_return answer;
+}
+
+Task<Fetched<TagAnswer>> Tags::refresh_now(Source source, std::string tag) {
+    auto key = key_of(source, tag);
+    auto running = refreshing_.find(key);
+    // One that is answered and only being written down was asked before this was.
+    while (running != refreshing_.end() && running->second->outcome) {
+        co_await Sleep(writing_check_interval);
+        running = refreshing_.find(key);
+    }
+    auto shared = running == refreshing_.end() ? nullptr : running->second;
+    if (!shared) shared = begin_refresh(source, tag, key, find_known(source, tag), refresh_turn_wait);
+    while (!shared->outcome) (void)co_await shared->ended.wait();
+    // Until it is written down, those who find the old answer young enough take that.
+    auto is_being_written = [&] {
+        auto now_running = refreshing_.find(key);
+        return now_running != refreshing_.end() && now_running->second == shared;
+    };
+    while (is_being_written()) co_await Sleep(writing_check_interval);
     co_return *shared->outcome;
+}
+
+std::shared_ptr<Tags::Refresh> Tags::begin_refresh(const Source& source, const std::string& tag, const std::string& key,
+                                                   std::optional<TagRecord> known, Duration turn_wait_max) {
+    auto shared = std::make_shared<Refresh>();
+    refreshing_.emplace(key, shared);
+    shared->started = Loop::current().time();
+    shared->turn_until = shared->started + turn_wait_max;
+    background_.start(refresh(source, tag, key, std::move(known), shared));
+    return shared;
 }
 
 Task<void> Tags::refresh(Source source, std::string tag, std::string key, std::optional<TagRecord> known,
                          std::shared_ptr<Refresh> shared) {
-    auto answer = co_await ask_in_turn(source, tag, known, shared->started + turn_wait);
+    auto answer = co_await ask_in_turn(source, tag, known, shared->turn_until);
     std::vector<LedgerChange> changes;
     std::optional<ManifestContent> fetched;
     if (answer) {
-        pause_until_.erase(key);
+        pauses_.erase(key);
         missing_.erase(key);
         changes.push_back(PutTag{source.ledger_name, tag, answer->record});
         fetched = answer->fetched;
-    } else if (lets_stale_through(answer.error().error, source)) {
-        if (known) answer = after_failure(key, *known, answer.error());
-    } else if (answer.error().error.code == Code::not_found) {
-        remember_missing(key, answer.error());
-        if (known) changes.push_back(RemoveTag{source.ledger_name, tag});
+    } else {
+        // Said here as well: perhaps nobody waits for it any more.
+        bool stays = known && after_failure(source, key, *known, answer.error());
+        if (!stays && class_of(answer.error().error) == FailureClass::missing) {
+            remember_missing(key, answer.error());
+            if (known) changes.push_back(RemoveTag{source.ledger_name, tag});
+        }
     }
     shared->outcome.emplace(std::move(answer));
     shared->ended.notify_all();
@@ -130,17 +156,32 @@ Task<void> Tags::refresh(Source source, std::string tag, std::string key, std::o
     refreshing_.erase(key);
 }
 
-TagAnswer Tags::after_failure(const std::string& key, const TagRecord& known, const UpstreamFailure& failure) {
-    if (pause_until_.size() >= pauses_max) pause_until_.clear();
+std::optional<TagAnswer> Tags::answer_in_pause(const Source& source, const std::string& key, const TagRecord& known) const {
+    auto pause = pauses_.find(key);
+    if (pause == pauses_.end()) return std::nullopt;
+    auto pause_left = pause->second.until - Loop::current().time();
+    auto left = stale_left(source.stale, pause->second.failure, age_of(known));
+    if (pause_left <= Duration::zero() || left == Duration::zero()) return std::nullopt;
+    return stale_answer(known, std::min(pause_left, left));
+}
+
+/// What the asker's rule makes of a failure; nothing when it is the answer as it is. The first who is served stale for it begins a pause, for all who may be.
+std::optional<TagAnswer> Tags::after_failure(const Source& source, const std::string& key, const TagRecord& known,
+                                             const UpstreamFailure& failure) {
+    auto failed = class_of(failure.error);
+    auto left = stale_left(source.stale, failed, age_of(known));
+    if (left == Duration::zero()) return std::nullopt;
+    if (auto paused = answer_in_pause(source, key, known)) return paused;
+    if (pauses_.size() >= pauses_max) pauses_.clear();
     auto pause = spread(std::max<Duration>(retry_pause, failure.retry_after));
-    pause_until_[key] = Loop::current().time() + pause;
+    pauses_[key] = Pause{Loop::current().time() + pause, failed};
     // One of many: a restart may find ten thousand tags old.
     auto time = Loop::current().time();
     if (time >= silent_until_) {
         log_warning("serving a stale tag ({}): {}", known.digest.text(), failure.why);
         silent_until_ = time + stale_log_interval;
     }
-    return stale_answer(known, pause);
+    return stale_answer(known, std::min(pause, left));
 }
 
 /// A tag that nobody knows is asked for at once; one that we have waits for its turn, as long as somebody waits for it.

@@ -1,5 +1,7 @@
 #include "entrepot/registry/registry.h"
 
+#include "entrepot/rules/rule_policy.h"
+
 #include "registry/admission.h"
 #include "registry/reply.h"
 #include "registry/token_endpoint.h"
@@ -87,6 +89,8 @@ Task<After> Registry::route(Exchange& exchange, RequestKind& kind) {
         co_return co_await reply_error(exchange, 404, OciCode::name_unknown, std::move(message), target->ns);
     }
     Call call{exchange, cache_, counters_, std::move(snapshot), found->rule, std::move(found->source), std::string(target->ns)};
+    auto refusal = why_not_repository(*call.rule, call.source.repository);
+    if (!refusal.empty()) co_return co_await refuse_by_rule(call, OciCode::name_unknown, std::move(refusal));
     switch (target->kind) {
         case TargetKind::manifest: co_return co_await serve_manifest(call, *target);
         case TargetKind::blob: co_return co_await serve_blob(call, *target);

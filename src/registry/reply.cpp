@@ -92,6 +92,12 @@ Task<After> reply_failure(Call& call, const UpstreamFailure& failure, OciCode no
     co_return co_await reply;
 }
 
+Task<After> refuse_by_rule(Call& call, OciCode code, std::string why) {
+    auto message = fmt::format("cache rule '{}' {}", call.rule->name(), why);
+    auto reply = reply_error(call.exchange, 404, code, std::move(message), call.ns);
+    co_return co_await reply;
+}
+
 Task<After> reply_range_unsatisfiable(Call& call, std::uint64_t length) {
     auto lines = fmt::format("Content-Range: bytes */{}\r\n", length);
     auto reply = reply_error(call.exchange, 416, OciCode::range_invalid,

@@ -33,6 +33,8 @@ Task<After> reply_error(Exchange& exchange, std::uint16_t status, OciCode code, 
                         std::string_view more_lines = {});
 /// What a failed upstream becomes for the client; the message names the rule, the source and the reason.
 Task<After> reply_failure(Call& call, const UpstreamFailure& failure, OciCode not_found_code);
+/// What the rule does not serve, upstream is not asked for. `why` follows the rule's name (rule_policy.h).
+Task<After> refuse_by_rule(Call& call, OciCode code, std::string why);
 Task<After> reply_range_unsatisfiable(Call& call, std::uint64_t length);
 /// `more_lines`: what the 200 would say about keeping it (RFC 9110 section 15.4.5).
 Task<After> reply_not_modified(Call& call, std::string_view etag, Served served, std::string_view more_lines = {});

@@ -50,9 +50,24 @@ Routing::Found Routing::found_by(std::size_t number, std::string_view repository
     found.rule = rules_.rules()[number].get();
     found.anonymous = way.anonymous;
     found.source = make_source(*way.upstream, way.credential, repository, found.rule->tag_ttl());
-    found.source.stale_if_denied = found.rule->text().stale.denied > Duration::zero();
-    found.source.stale_if_missing = found.rule->text().stale.missing > Duration::zero();
+    found.source.stale = found.rule->text().stale;
+    found.source.freshness = found.rule->freshness();
     return found;
+}
+
+const UpstreamSpec* Routing::find_upstream(std::string_view login_server) const noexcept {
+    for (auto& way : ways_) {
+        if (way.upstream->login_server == login_server) return way.upstream;
+    }
+    return nullptr;
+}
+
+std::optional<Routing::Found> Routing::find_source(std::string_view name, std::string_view upstream_repository) const {
+    auto* rule = rules_.find_by_name(name);
+    if (!rule) return std::nullopt;
+    auto& all = rules_.rules();
+    auto place = std::find_if(all.begin(), all.end(), [rule](auto& one) { return one.get() == rule; });
+    return found_by(static_cast<std::size_t>(place - all.begin()), upstream_repository);
 }
 
 std::vector<Routing::Found> Routing::find_all_by_source(std::string_view login_server, std::string_view repository,

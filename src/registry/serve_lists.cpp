@@ -9,6 +9,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace entrepot {
 namespace {
 
@@ -119,6 +122,30 @@ Task<std::optional<std::vector<std::string>>> names_for(const Ledger& ledger, co
     }
 }
 
+/// Those that the rule's filter admits.
+std::vector<std::string_view> served_tags(const Call& call, std::span<const std::string_view> names) {
+    auto& filter = call.rule->text().tags;
+    std::vector<std::string_view> served;
+    std::copy_if(names.begin(), names.end(), std::back_inserter(served), [&](auto name) { return filter.admits(name); });
+    return served;
+}
+
+/// The tags that the rule lets us serve although upstream failed so: they stand in for its list.
+std::vector<std::string> stale_tags(Call& call, const UpstreamFailure& failure) {
+    auto failed = class_of(failure.error);
+    auto may_stay = [&](Duration age) { return stale_left(call.source.stale, failed, age) > Duration::zero(); };
+    std::vector<std::string> names;
+    if (!may_stay(Duration::zero())) return names;
+    for (auto& [name, record] : call.cache.ledger().list_tag_records(call.source.ledger_name, "", tags_max)) {
+        bool admitted = call.rule->text().tags.admits(name);
+        if (!admitted || !may_stay(seconds(wall_seconds() - record.checked))) continue;
+        // A tag is known by its repository upstream, whoever asked for it; who may learn of it is whoever was given what it points to.
+        if (call.cache.ledger().granted(call.source.scope(), call.source.ledger_name, record.digest))
+            names.push_back(std::move(name));
+    }
+    return names;
+}
+
 }  // namespace
 
 Task<After> serve_tags(Call& call, const RequestTarget& target) {
@@ -128,12 +155,10 @@ Task<After> serve_tags(Call& call, const RequestTarget& target) {
     auto collected = co_await collect<TagSet>(call, tags_kind, "tags/list");
     if (collected) {
         auto tags = *std::move(collected);
-        co_return co_await reply_tags(call, tags.names(), n, last, std::move(path), std::move(repository), {});
+        auto served = served_tags(call, tags.names());
+        co_return co_await reply_tags(call, served, n, last, std::move(path), std::move(repository), {});
     }
-    auto known = lets_stale_through(collected.error().error)
-                     ? call.cache.ledger().list_tags(call.source.ledger_name, "", tags_max)
-                     : std::vector<std::string>();
-    std::erase_if(known, [&](auto& tag) { return !is_known_to(call.cache.ledger(), call.source, tag); });
+    auto known = stale_tags(call, collected.error());
     if (known.empty()) co_return co_await reply_failure(call, collected.error(), OciCode::name_unknown);
     call.cache.counters().stale_served.add();
     std::vector<std::string_view> names(known.begin(), known.end());

@@ -2,6 +2,8 @@
 
 #include "entrepot/http/accept.h"
 #include "entrepot/http/conditional.h"
+#include "entrepot/oci/manifest.h"
+#include "entrepot/rules/rule_policy.h"
 #include "registry/reply.h"
 #include "registry/send_body.h"
 
@@ -103,11 +105,42 @@ Task<After> reply_with(Call& call, ManifestAnswer answer, Verdict verdict, bool 
     return send_manifest(call, std::move(answer), by_tag);
 }
 
+bool is_index(std::string_view type) noexcept {
+    return same_media_type(type, media_type::oci_index) || same_media_type(type, media_type::docker_list);
+}
+
+/// A rule with platforms serves an index as it is, byte for byte: its digest names all of its children. Of these, and of images that stand alone, it serves those that run on
+/// its platforms, by tag and by digest. What a child runs on the index said that upstream named it by; of others their config tells.
+Task<After> serve_by_platform(Call& call, const RequestTarget& target) {
+    Wishes wishes(call.exchange.head());
+    std::string tag(target.tag);
+    bool by_tag = !tag.empty();
+    auto digest = target.digest.value_or(Digest());
+    call.exchange.release_head();
+    auto told = by_tag ? std::nullopt : call.cache.told_platform(call.source, digest);
+    auto refusal = told ? why_not_platform(*call.rule, *told) : std::string();
+    if (!refusal.empty()) co_return co_await refuse_by_rule(call, OciCode::manifest_unknown, std::move(refusal));
+    auto opened = co_await call.cache.open_manifest(call.source, std::move(tag), digest, false);
+    if (!opened) co_return co_await reply_failure(call, opened.error(), OciCode::manifest_unknown);
+    if (!is_index(opened->type())) {
+        auto platform = co_await call.cache.platform_of(call.source, *opened);
+        if (!platform) co_return co_await reply_failure(call, platform.error(), OciCode::manifest_unknown);
+        refusal = why_not_platform(*call.rule, *platform);
+    }
+    if (!refusal.empty()) co_return co_await refuse_by_rule(call, OciCode::manifest_unknown, std::move(refusal));
+    auto verdict = wishes.judge(*opened);
+    auto reply = reply_with(call, *std::move(opened), verdict, by_tag);
+    co_return co_await reply;
+}
+
 }  // namespace
 
 Task<After> serve_manifest(Call& call, const RequestTarget& target) {
     auto& head = call.exchange.head();
     bool by_tag = !target.tag.empty();
+    auto refusal = by_tag ? why_not_tag(*call.rule, target.tag) : std::string();
+    if (!refusal.empty()) co_return co_await refuse_by_rule(call, OciCode::manifest_unknown, std::move(refusal));
+    if (!call.rule->platforms().empty()) co_return co_await serve_by_platform(call, target);
     auto hot = find_hot_answer(call, target);
     if (hot) {
         // What most requests are: judged on the head where it lies, no copy, no wait before the answer.

@@ -18,7 +18,8 @@ Circuit::Pass Circuit::enter(Instant time) noexcept {
     return moved ? Pass::probe : Pass::refused;
 }
 
-void Circuit::failed(Instant time) noexcept {
+void Circuit::failed(Instant time, int status) noexcept {
+    last_status_.store(status, std::memory_order_relaxed);
     auto failures = failures_.fetch_add(1, std::memory_order_relaxed) + 1;
     if (failures == failures_to_open) next_probe_ns_.store((time + probe_interval).ns, std::memory_order_relaxed);
 }

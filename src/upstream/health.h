@@ -22,11 +22,14 @@ class Circuit {
     /// While the circuit is open one caller each second is the probe; the others are refused.
     Pass enter(Instant time) noexcept;
     void succeeded() noexcept { failures_.store(0, std::memory_order_relaxed); }
-    void failed(Instant time) noexcept;
+    /// `status` of the answer that was a failure; 0: there was none.
+    void failed(Instant time, int status) noexcept;
+    int last_status() const noexcept { return last_status_.load(std::memory_order_relaxed); }
 
   private:
     std::atomic<int> failures_{0};
     std::atomic<std::int64_t> next_probe_ns_{0};
+    std::atomic<int> last_status_{0};
 };
 
 /// Bounds what retries add to the load of an upstream in trouble: a fifth of the first attempts and ten a second (Finagle's

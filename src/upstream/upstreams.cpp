@@ -42,6 +42,15 @@ int answers_max(const UpstreamRequest& request) {
     return challenges_answered_max * static_cast<int>(std::max<std::size_t>(logins, 1));
 }
 
+/// While the circuit is open: what the last answer was, if there was one, since a rule may tell an upstream that is gone from one that answers 500.
+UpstreamFailure not_asked(const UpstreamState& upstream, std::string_view why) {
+    auto status = upstream.circuit.last_status();
+    bool answered = status >= 500 && status <= 599;
+    auto failure = make_failure(Fault::upstream, answered ? Code::bad_status : Code::refused, why, answered ? status : 0);
+    failure.retry_after = Circuit::probe_interval;
+    return failure;
+}
+
 UpstreamFailure stopping() { return make_failure(Fault::shutdown, Code::stopping, "the server is stopping"); }
 
 }  // namespace
@@ -117,11 +126,8 @@ std::optional<UpstreamFailure> UpstreamsOfShard::refusal(const UpstreamRequest& 
         return failure;
     }
     if (upstream.circuit.may_enter(loop_.time())) return std::nullopt;
-    auto failure = make_failure(
-        Fault::upstream, Code::refused,
-        fmt::format("{} failed {} times in a row; it is probed once a second", login_server, Circuit::failures_to_open));
-    failure.retry_after = Circuit::probe_interval;
-    return failure;
+    return not_asked(upstream, fmt::format("{} failed {} times in a row; it is probed once a second", login_server,
+                                           Circuit::failures_to_open));
 }
 
 /// With a slot. The world may have moved while we waited for it.
@@ -132,9 +138,7 @@ Task<UpstreamAnswer> UpstreamsOfShard::ask_admitted(const UpstreamRequest& reque
         case Circuit::Pass::probe: co_return co_await ask_each_endpoint(request, upstream);
         case Circuit::Pass::refused: break;
     }
-    auto failure = make_failure(Fault::upstream, Code::refused, fmt::format("{} is being probed", upstream.spec.login_server));
-    failure.retry_after = Circuit::probe_interval;
-    co_return failure;
+    co_return not_asked(upstream, fmt::format("{} is being probed", upstream.spec.login_server));
 }
 
 Task<UpstreamAnswer> UpstreamsOfShard::ask_with_retries(const UpstreamRequest& request, UpstreamState& upstream) {
@@ -164,7 +168,7 @@ Task<UpstreamAnswer> UpstreamsOfShard::ask_each_endpoint(const UpstreamRequest& 
         if (stopping_) co_return stopping();
         if (health == Health::bad) upstream.avoid_endpoint(order[i], loop_.time());
         bool is_last = i + 1 == order.size() || !another_endpoint_may_help(answer.error());
-        if (is_last && health == Health::bad) upstream.circuit.failed(loop_.time());
+        if (is_last && health == Health::bad) upstream.circuit.failed(loop_.time(), answer.error().error.detail);
         if (is_last) co_return answer;
     }
 }

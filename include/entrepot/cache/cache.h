@@ -9,6 +9,7 @@
 
 #include "entrepot/cache/hot_blobs.h"
 #include "entrepot/cache/tags.h"
+#include "entrepot/rules/platform.h"
 
 #include <functional>
 
@@ -76,11 +77,26 @@ class Cache {
     Task<Fetched<std::unique_ptr<UpstreamExchange>>> open_bypass(Source source, Digest digest, std::uint64_t offset);
     /// `tag` empty: by `digest`.
     Task<Fetched<ManifestAnswer>> open_manifest(Source source, std::string tag, Digest digest, bool head_only);
+    /// What a manifest in hand runs on: as the index says that upstream named it by, else as its config says, which is fetched when it is not here (whoever pulls the image
+    /// asks for it next) and remembered. Platform::unknown() when nothing says so: an index, an artifact.
+    Task<Fetched<Platform>> platform_of(Source source, ManifestAnswer manifest);
+    /// The same of a digest whose manifest need not be here, if an index said so. No wait.
+    std::optional<Platform> told_platform(const Source& source, const Digest& digest);
+    /// Asks upstream what the tag points to now, however young it is; every shard uses the answer from then on. Never a stale one.
+    Task<Fetched<TagAnswer>> sync_tag(Source source, std::string tag);
+    /// What upstream says of a tag or a digest now, by HEAD: the digest's text, empty when it tells none. Nothing is remembered.
+    Task<Fetched<std::string>> probe(Source source, std::string reference);
     Task<Fetched<Document>> ask_document(Source source, UpstreamKind kind, std::string resource, std::string query,
                                          std::size_t bytes_max);
     /// A stored blob turned out damaged: nobody is served from it any more.
     Task<void> report_damaged(Digest digest);
 
+    /// On this shard: what is in memory of these digests goes; of `repositories` (ledger names) what is remembered of their tags.
+    void forget(const std::vector<Digest>& digests) noexcept;
+    Task<void> forget_tags(const std::vector<std::string>& repositories);
+
+    const CacheTeam& team() const noexcept { return team_; }
+    Store& store() noexcept { return tools_.store; }
     Ledger& ledger() noexcept { return tools_.store.ledger(); }
     CacheCounters& counters() noexcept { return counters_; }
     BufferPool& buffers() noexcept { return tools_.buffers; }
@@ -105,6 +121,7 @@ class Cache {
         std::string name;  // "<ledger name>:<tag>", to tell hash collisions apart
         TagRecord record;
         Served served = Served::hit;
+        std::uint64_t freshness = 0;  // Source::freshness of whom it was judged for
         Instant until{};
     };
 
@@ -114,14 +131,19 @@ class Cache {
     Task<UpstreamAnswer> ask_for_head(Source source, Digest digest);
     Fetch& start_fetch(const Source& source, const Digest& digest);
     Task<void> run_fetch(std::unique_ptr<Fetch> fetch);
-    Task<HotRef> make_hot(const Source& source, BlobRef file);
-    HotRef make_hot(const Source& source, const ManifestContent& content);
+    Task<Fetched<TagAnswer>> sync_here(Source source, std::string tag);
+    Task<HotRef> make_hot(const Source& source, BlobRef file, std::uint64_t asked_at);
+    HotRef make_hot(const Source& source, const ManifestContent& content, std::uint64_t asked_at);
+    Task<Fetched<std::string>> read_small_blob(Source source, Digest digest);
+    Task<Fetched<std::string>> read_bypassing(Source source, Digest digest);
+    Task<Result<std::string>> read_hot(HotRef blob);
+    Task<Result<std::string>> read_followed(Follower& follower);
     Task<Fetched<ManifestContent>> find_or_fetch_manifest(Source source, Digest digest);
     Task<Fetched<HotRef>> load_manifest(const Source& source, const Digest& digest, Served& served);
     Task<Fetched<TagAnswer>> resolve_tag(const Source& source, const std::string& tag);
     Task<void> keep_manifest(Source source, ManifestContent content);
     Task<void> keep_here(Source source, ManifestContent content);
-    void remember_tag(const Source& source, std::string_view tag, const TagAnswer& answer);
+    void remember_tag(const Source& source, std::string_view tag, const TagAnswer& answer, std::uint64_t asked_at);
     HotTag* find_tag(const Source& source, std::string_view tag);
     void touch(HotBlob& blob) noexcept;
     ManifestAnswer answer_of(const TagRecord& record, Served served) const;
@@ -136,6 +158,7 @@ class Cache {
     Manifests manifests_;
     Tags tags_;
     std::unordered_map<Digest, Fetch*, DigestHash> fetches_;
+    std::uint64_t forgets_ = 0;  // what was asked for before the last forget() is not remembered any more
     TaskGroup background_;
     Condition stop_housekeeping_;
     bool closing_ = false;

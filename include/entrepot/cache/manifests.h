@@ -10,6 +10,9 @@
 
 namespace entrepot {
 
+/// What the ledger's grants say of a manifest that is of no platform: an index, an artifact, an attestation.
+constexpr std::string_view no_platform = "-";
+
 template <typename T>
 using Fetched = Result<T, UpstreamFailure>;
 
@@ -35,6 +38,8 @@ class Manifests {
     Task<void> keep(Source source, ManifestContent content);
     /// On the shard that owns the digest, from the moment it is verified: findable for `source` without waiting for the disk, for `recent_time`.
     void remember(const Source& source, const ManifestContent& content);
+    /// What was fetched a moment ago is no longer findable without the ledger.
+    void forget(const Digest& digest) noexcept;
     /// True while keep() writes this digest: no other writer may begin.
     bool keeping(const Digest& digest) const noexcept { return keeping_.contains(digest); }
 

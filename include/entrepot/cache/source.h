@@ -1,6 +1,7 @@
 #pragma once
 // Where content of one request comes from, and by whose rights: what a route (rules) becomes once the upstream is known. A value, made per request.
 
+#include "entrepot/rules/cache_rule.h"
 #include "entrepot/upstream/upstream.h"
 
 #include <string>
@@ -13,9 +14,9 @@ struct Source {
     std::string repository;        ///< "library/alpine"
     std::string ledger_name;       ///< "docker.io/library/alpine"
     Duration tag_ttl = std::chrono::seconds(60);
-    bool stale_if_denied = false;   ///< the rule: serve an old tag although upstream says 401 or 403
-    bool stale_if_missing = false;  ///< the rule: serve an old tag although upstream says 404
-    std::uint64_t key = 0;          ///< hash of scope and ledger_name: which grant a hot entry remembers
+    StalePolicy stale;            ///< of the rule
+    std::uint64_t freshness = 0;  ///< CacheRule::freshness(): whose judgement of a tag's age a hot entry remembers
+    std::uint64_t key = 0;        ///< hash of scope and ledger_name: which grant a hot entry remembers
 
     const std::string& scope() const noexcept;
 };

@@ -1,12 +1,13 @@
 #pragma once
 // What a tag points to, and how fresh that knowledge is, for the tags of one owner shard. A tag younger than the rule's tag_ttl is answered from memory or the ledger; older, it is
-// asked upstream by HEAD, once for everybody. When upstream cannot answer (network, 5xx, 429), the old answer is served and says that it is stale; when upstream says no (404,
-// 401, 403), so do we. Nobody waits longer than `revalidation_wait` for a tag that we have.
+// asked upstream by HEAD, once for everybody. When upstream does not answer, or says no, the old answer is served for as long as the asker's rule allows after a failure of that
+// class (stale.h), and says that it is stale. Nobody whose rule allows an old answer waits longer than `revalidation_wait` for a tag that we have.
 //
 // Old tags never come at once: each has its own share of the tag_ttl, pauses are of different length, and few are asked for at a time, so that after a restart neither an
 // upstream nor those who pull what is not here feel how many there are. While next to nothing is left of upstream's rate limit they are served stale unasked.
 
 #include "entrepot/cache/manifests.h"
+#include "entrepot/cache/stale.h"
 
 namespace entrepot {
 
@@ -21,6 +22,9 @@ struct TagAnswer {
     std::optional<ManifestContent> fetched;  ///< when upstream had to be asked for the manifest itself
 };
 
+/// How long upstream's answer for a tag is believed: nine to ten tenths of what the rule says, always the same for one tag.
+Duration tag_life(const Source& source, const std::string& tag) noexcept;
+
 class Tags {
   public:
     static constexpr Duration revalidation_wait = seconds(1);
@@ -32,6 +36,7 @@ class Tags {
     static constexpr std::size_t revalidations_waiting_max = 16384;
     static constexpr Duration turn_wait =
         milliseconds(900);  ///< for a place among them: less than the askers wait, so that they hear of it
+    static constexpr Duration refresh_turn_wait = seconds(60);  ///< the same of refresh_now()
 
     /// Stores a manifest on the shard that owns its digest.
     using Keep = std::function<Task<void>(Source, ManifestContent)>;
@@ -40,16 +45,27 @@ class Tags {
         : tools_(tools), manifests_(manifests), keep_(std::move(keep)) {}
 
     Task<Fetched<TagAnswer>> resolve(Source source, std::string tag);
+    /// Asks upstream now, however young the tag is, or joins a question that is on its way; in turn with other revalidations. Never a stale
+    /// answer. When it returns, the ledger has what upstream said: whoever resolves the tag from then on gets that.
+    Task<Fetched<TagAnswer>> refresh_now(Source source, std::string tag);
     /// Waits for revalidations that nobody waits for any more.
     Task<void> close();
 
   private:
+    /// One question and what came of it, as upstream said it: what a failure lets through each asker judges by his own rule.
     struct Refresh {
         Condition ended;
-        Instant started{};
+        Instant started{}, turn_until{};
         std::optional<Fetched<TagAnswer>> outcome;
     };
+    struct Pause {
+        Instant until;
+        FailureClass failure;
+    };
 
+    std::optional<TagRecord> find_known(const Source& source, const std::string& tag) const;
+    std::shared_ptr<Refresh> begin_refresh(const Source& source, const std::string& tag, const std::string& key,
+                                           std::optional<TagRecord> known, Duration turn_wait_max);
     Task<void> refresh(Source source, std::string tag, std::string key, std::optional<TagRecord> known,
                        std::shared_ptr<Refresh> shared);
     Task<Fetched<TagAnswer>> ask_in_turn(const Source& source, const std::string& tag, const std::optional<TagRecord>& known,
@@ -58,8 +74,10 @@ class Tags {
     Task<std::optional<Digest>> ask_head(const Source& source, const std::string& tag, std::optional<UpstreamFailure>& failure);
     void remember_missing(const std::string& key, const UpstreamFailure& failure);
     const UpstreamFailure* find_missing(const std::string& key);
-    TagAnswer after_failure(const std::string& key, const TagRecord& known, const UpstreamFailure& failure);
-    TagAnswer stale_answer(const TagRecord& record, Duration fresh_for);
+    std::optional<TagAnswer> answer_in_pause(const Source& source, const std::string& key, const TagRecord& known) const;
+    std::optional<TagAnswer> after_failure(const Source& source, const std::string& key, const TagRecord& known,
+                                           const UpstreamFailure& failure);
+    static TagAnswer stale_answer(const TagRecord& record, Duration fresh_for);
 
     struct Missing {
         UpstreamFailure failure;
@@ -70,15 +88,10 @@ class Tags {
     Keep keep_;
     std::unordered_map<std::string, std::shared_ptr<Refresh>> refreshing_;
     std::unordered_map<std::string, Missing> missing_;
-    std::unordered_map<std::string, Instant> pause_until_;  ///< no revalidation before: upstream failed just now
+    std::unordered_map<std::string, Pause> pauses_;  ///< no revalidation before: upstream failed just now
     std::unordered_map<const UpstreamSpec*, std::unique_ptr<Semaphore>> turns_;
     Instant silent_until_{};
     TaskGroup background_;
 };
-
-/// Whether a failure lets an old answer be served: upstream could not say, as opposed to said no.
-bool lets_stale_through(const Error& error) noexcept;
-/// The same, unless the rule says otherwise.
-bool lets_stale_through(const Error& error, const Source& source) noexcept;
 
 }  // namespace entrepot

@@ -30,6 +30,10 @@ class Routing {
     /// What rules beside the one that wins make of a repository upstream: each whose source covers it, at most `count_max`. For lists, where there is no path to go by.
     std::vector<Found> find_all_by_source(std::string_view login_server, std::string_view repository,
                                           std::size_t count_max) const;
+    /// What the rule of that name asks upstream with, for a repository that its source covers. Linear in the rules.
+    std::optional<Found> find_source(std::string_view rule, std::string_view upstream_repository) const;
+    /// Of a login server that some rule is on; else null. Linear in the rules.
+    const UpstreamSpec* find_upstream(std::string_view login_server) const noexcept;
     const RuleTable& rules() const noexcept { return rules_; }
     const std::shared_ptr<const AccountTable>& accounts() const noexcept { return accounts_; }
     /// Everybody may pull through every rule: nobody need say who he is.

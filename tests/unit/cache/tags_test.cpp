@@ -212,14 +212,127 @@ TEST_CASE("tags: a rule may keep an old answer that upstream denies, each kind o
             box.know(old_manifest, seconds(100));
             box.refused = refusal(code, status);
             auto source = box.source();
-            source.stale_if_missing = if_missing;
-            source.stale_if_denied = !if_missing;
+            (if_missing ? source.stale.missing : source.stale.denied) = StalePolicy::forever;
             auto answer = box.loop().run(box.tags.resolve(source, "latest"));
             bool kept = if_missing == (code == Code::not_found);
             REQUIRE(answer.has_value() == kept);
             if (kept) CHECK(answer->served == Served::stale);
         }
     }
+}
+
+TEST_CASE(
+    "tags: each class of failure lets an old answer stand for as long as the rule says, and then the failure is the answer") {
+    struct Row {
+        Code code;
+        int status;
+        Fault fault;
+        Duration StalePolicy::*limit;
+    };
+    for (auto row : {Row{Code::refused, 0, Fault::upstream, &StalePolicy::network},
+                     Row{Code::timeout, 0, Fault::upstream, &StalePolicy::network},
+                     Row{Code::bad_status, 500, Fault::upstream, &StalePolicy::server_error},
+                     Row{Code::bad_status, 503, Fault::upstream, &StalePolicy::server_error},
+                     Row{Code::too_many_requests, 429, Fault::upstream, &StalePolicy::rate_limit},
+                     Row{Code::busy, 0, Fault::capacity, &StalePolicy::rate_limit},
+                     Row{Code::unauthorized, 401, Fault::upstream, &StalePolicy::denied},
+                     Row{Code::denied, 403, Fault::upstream, &StalePolicy::denied},
+                     Row{Code::not_found, 404, Fault::upstream, &StalePolicy::missing}}) {
+        for (auto [limit, served] : {std::pair(Duration(0), false),
+                                     {Duration(seconds(90)), false},
+                                     {Duration(seconds(105)), true},
+                                     {StalePolicy::forever, true}}) {
+            CAPTURE(name_of(row.code));
+            CAPTURE(limit.count());
+            TagsBox box;
+            box.know(old_manifest, seconds(100));
+            box.refused = refusal(row.code, row.status, row.fault);
+            auto source = box.source();
+            for (auto member : {&StalePolicy::network, &StalePolicy::server_error, &StalePolicy::rate_limit, &StalePolicy::denied,
+                                &StalePolicy::missing})
+                source.stale.*member = served ? Duration(0) : StalePolicy::forever;  // the others do not count
+            source.stale.*row.limit = limit;
+            auto answer = box.loop().run(box.tags.resolve(source, "latest"));
+            REQUIRE(answer.has_value() == served);
+            if (!served) {
+                CHECK(answer.error().error.code == row.code);
+                continue;
+            }
+            CHECK(answer->served == Served::stale);
+            if (limit != StalePolicy::forever)
+                CHECK(answer->fresh_for <= seconds(5));  // not beyond the limit, whatever the pause
+        }
+    }
+}
+
+TEST_CASE("tags: two rules over one source share the question, and each makes of the answer what it may") {
+    TagsBox box;
+    box.know(old_manifest, seconds(100));
+    box.refused = refusal(Code::bad_status, 500);
+    box.refused->gate = box.gate = std::make_shared<Gate>();
+    box.gate->open_head = false;
+    auto strict = box.source(), lenient = box.source();
+    strict.stale.server_error = Duration(0);
+    auto first = box.tags.resolve(strict, "latest"), second = box.tags.resolve(lenient, "latest");
+    box.loop().run_until([&] { return box.upstreams.requests.size() == 1; });
+    box.gate->open_all();
+    auto refused = box.loop().run(std::move(first));
+    auto served = box.loop().run(std::move(second));
+    CHECK_FALSE(refused);
+    REQUIRE(served);
+    CHECK(served->served == Served::stale);
+    CHECK(box.upstreams.requests.size() == 1);
+    // In the pause the lenient one asks nobody; the strict one gets no old answer from it.
+    CHECK(box.loop().run(box.tags.resolve(lenient, "latest")));
+    CHECK(box.upstreams.requests.size() == 1);
+    CHECK_FALSE(box.loop().run(box.tags.resolve(strict, "latest")));
+    CHECK(box.upstreams.requests.size() == 2);
+}
+
+TEST_CASE("tags: whose rule allows no old answer waits for a mute upstream as long as it takes") {
+    TagsBox box;
+    box.know(old_manifest, seconds(100));
+    box.gate = std::make_shared<Gate>();
+    box.gate->open_head = false;
+    auto source = box.source();
+    source.stale.network = Duration(0);
+    auto waiting = box.tags.resolve(source, "latest");
+    auto begun = now();
+    box.loop().run_until([&] { return now() - begun > Tags::revalidation_wait * 5 / 4; });
+    CHECK_FALSE(waiting.done());
+    box.gate->open_all();
+    auto answer = box.loop().run(std::move(waiting));
+    REQUIRE(answer);
+    CHECK(answer->served == Served::revalidated);
+}
+
+TEST_CASE("tags: what must be known now is asked, fresh or not, joins a running question, and is never stale") {
+    TagsBox box;
+    box.know(old_manifest, seconds(1));
+    auto answer = box.loop().run(box.tags.refresh_now(box.source(), "latest"));
+    REQUIRE(answer);
+    CHECK(answer->served == Served::revalidated);
+    CHECK(box.heads() == 1);
+    box.loop().run(box.tags.close());
+    box.current = new_manifest;
+    box.gate = std::make_shared<Gate>();
+    box.gate->open_head = false;
+    auto first = box.tags.refresh_now(box.source(), "latest"), second = box.tags.refresh_now(box.source(), "latest");
+    box.loop().run_until([&] { return box.upstreams.requests.size() == 2; });
+    box.gate->open_all();
+    for (auto* task : {&first, &second}) {
+        auto told = box.loop().run(std::move(*task));
+        REQUIRE(told);
+        CHECK(told->record.digest == digest_of(new_manifest));
+    }
+    CHECK(box.heads() == 2);
+    CHECK(box.gets() == 1);
+    auto after = box.resolve();  // young enough before, and yet the new one now
+    REQUIRE(after);
+    CHECK(after->record.digest == digest_of(new_manifest));
+    box.gate.reset();
+    box.refused = refusal(Code::bad_status, 500);
+    CHECK_FALSE(box.loop().run(box.tags.refresh_now(box.source(), "latest")));
 }
 
 TEST_CASE("tags: a failure to answer is not remembered for a tag that nobody knew") {

@@ -2,6 +2,8 @@
 
 #include "support/registry_box.h"
 
+#include <functional>
+
 namespace entrepot {
 namespace {
 
@@ -450,6 +452,179 @@ TEST_CASE("registry: heads of the longest names fit") {
     CHECK(answer.field("Link").find(tag) != std::string::npos);
     answer = client.ask("GET /v2/" + repository + "/tags/list?n=1&ns=" + host + ".example:65535");
     CHECK((answer.status == 404 || answer.status == 400));
+}
+
+namespace {
+
+struct RuledBox : RegistryBox {
+    explicit RuledBox(const std::function<void(RuleText&)>& change) : RegistryBox(changed(change)) {
+        upstreams.answer = image_offer;
+    }
+    static RuleText changed(const std::function<void(RuleText&)>& change) {
+        auto rule = hub_rule();
+        change(rule);
+        return rule;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("registry: what a rule's patterns do not allow is not there, and upstream is not asked") {
+    RuledBox box([](RuleText& rule) { rule.allow = {"app", "team/**"}, rule.deny = {"team/secret"}; });
+    RawClient client(box.loop(), box.port);
+    for (auto path :
+         {"GET /v2/hub/other/manifests/latest", "GET /v2/hub/team/secret/manifests/latest", "GET /v2/hub/other/tags/list"}) {
+        CAPTURE(path);
+        auto answer = client.ask(path);
+        CHECK(answer.status == 404);
+        CHECK(answer.body.find("NAME_UNKNOWN") != std::string::npos);
+        CHECK(answer.body.find("cache rule 'hub'") != std::string::npos);
+    }
+    CHECK(client.ask(box.blob_path(config, "other")).status == 404);
+    CHECK(box.upstreams.requests.empty());
+    CHECK(client.ask("GET /v2/hub/app/manifests/latest").status == 200);
+    CHECK(client.ask(box.blob_path(config, "team/x")).status == 200);
+}
+
+TEST_CASE("registry: a tag filter holds for tags and lists of them, and lets digests pass") {
+    RuledBox box([](RuleText& rule) { rule.tags.starts_with = "v"; });
+    box.upstreams.answer = [](auto& request) {
+        if (request.kind == UpstreamKind::tags) return whole(R"({"name":"app","tags":["latest","v1","v2","x"]})", request);
+        return image_offer(request);
+    };
+    RawClient client(box.loop(), box.port);
+    auto answer = client.ask("GET /v2/hub/app/manifests/latest");
+    CHECK(answer.status == 404);
+    CHECK(answer.body.find("cache rule 'hub' serves only tags that start with \\\"v\\\", not 'latest'") != std::string::npos);
+    CHECK(box.upstreams.requests.empty());
+    CHECK(client.ask("GET /v2/hub/app/manifests/" + digest_of(manifest).text()).status == 200);
+    answer = client.ask("GET /v2/hub/app/tags/list");
+    CHECK(answer.body == R"({"name":"hub/app","tags":["v1","v2"]})");
+    answer = client.ask("GET /v2/hub/app/tags/list?n=1");
+    CHECK(answer.body == R"({"name":"hub/app","tags":["v1"]})");
+    CHECK(answer.field("Link").find("last=v1") != std::string::npos);
+}
+
+TEST_CASE("registry: a list of tags outlives its upstream as far as the rule lets each tag") {
+    RuledBox box([](RuleText& rule) {
+        rule.tags.contains = "o", rule.stale.server_error = seconds(50), rule.stale.network = Duration(0);
+    });
+    auto know = [&](const std::string& tag, Duration ago) {
+        TagRecord record{digest_of(manifest), std::string(image_manifest_type), manifest.size(),
+                         wall_seconds() - std::chrono::duration_cast<seconds>(ago).count()};
+        box.apply(PutTag{box.routed("app").ledger_name, tag, record});
+        box.apply(PutGrant{"", box.routed("app").ledger_name, record.digest});
+    };
+    know("old", seconds(100));
+    know("young", seconds(10));
+    know("filtered", seconds(10));
+    box.upstreams.answer = [](auto&) { return refusal(Code::bad_status, 500); };
+    RawClient client(box.loop(), box.port);
+    auto answer = client.ask("GET /v2/hub/app/tags/list");
+    CHECK(answer.status == 200);
+    CHECK(answer.body == R"({"name":"hub/app","tags":["young"]})");
+    CHECK(answer.field("X-Entrepot-Cache") == "stale");
+    box.upstreams.answer = [](auto&) { return refusal(Code::refused); };
+    CHECK(client.ask("GET /v2/hub/app/tags/list").status == 502);
+}
+
+namespace {
+
+const std::string arm_config = R"({"architecture":"arm64","os":"linux"})",
+                  amd_config = R"({"architecture":"amd64","os":"linux"})";
+const std::string
+    arm_image = image_manifest(digest_of(arm_config), digest_of("a")),
+    amd_image = image_manifest(digest_of(amd_config), digest_of("b")),
+    chart =
+        R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.cncf.helm.config.v1+json","digest":")" +
+        digest_of("{}").text() + R"(","size":2},"layers":[]})";
+
+std::string child(const std::string& manifest, std::string_view architecture) {
+    return R"({"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":")" + digest_of(manifest).text() +
+           R"(","size":)" + std::to_string(manifest.size()) + R"(,"platform":{"os":"linux","architecture":")" +
+           std::string(architecture) + "\"}}";
+}
+const std::string both = R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[)" +
+                         child(arm_image, "arm64") + "," + child(amd_image, "amd64") + "]}";
+
+Offer platforms_offer(const UpstreamRequest& request) {
+    for (auto& blob : {arm_config, amd_config, std::string("{}")}) {
+        if (request.resource == "blobs/" + digest_of(blob).text()) return whole(blob, request);
+    }
+    for (auto& [tag, text] :
+         {std::pair<std::string, std::string>{"both", both}, {"arm", arm_image}, {"amd", amd_image}, {"chart", chart}}) {
+        if (request.resource != "manifests/" + tag && request.resource != "manifests/" + digest_of(text).text()) continue;
+        auto offer = whole(text, request);
+        offer.content_type = tag == "both" ? "application/vnd.oci.image.index.v1+json" : image_manifest_type;
+        offer.docker_content_digest = digest_of(text).text();
+        return offer;
+    }
+    return refusal(Code::not_found, 404);
+}
+
+struct PlatformBox : RuledBox {
+    PlatformBox() : RuledBox([](RuleText& rule) { rule.platforms = {"linux/amd64"}; }) { upstreams.answer = platforms_offer; }
+    void until_granted(const std::string& text) {
+        loop().run_until([&] { return granted(routed("app"), digest_of(text)); });
+    }
+};
+
+constexpr auto accepts_all = "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json\r\n";
+
+}  // namespace
+
+TEST_CASE(
+    "registry: under a rule with platforms an index stays what it is, and its children of other platforms are refused unasked") {
+    PlatformBox box;
+    RawClient client(box.loop(), box.port);
+    auto answer = client.ask("GET /v2/hub/app/manifests/both", accepts_all);
+    CHECK(answer.status == 200);
+    CHECK(answer.body == both);
+    box.until_granted(arm_image);
+    auto asked = box.upstreams.requests.size();
+    for (int round = 0; round < 2; ++round) {
+        answer = client.ask("GET /v2/hub/app/manifests/" + digest_of(arm_image).text(), accepts_all);
+        CHECK(answer.status == 404);
+        CHECK(answer.body.find("cache rule 'hub' serves only platforms linux/amd64, not linux/arm64") != std::string::npos);
+    }
+    CHECK(box.upstreams.requests.size() == asked);
+    for (int round = 0; round < 2; ++round) {
+        answer = client.ask("GET /v2/hub/app/manifests/" + digest_of(amd_image).text(), accepts_all);
+        CHECK(answer.status == 200);
+        CHECK(answer.body == amd_image);
+    }
+    answer = client.ask("GET /v2/hub/app/manifests/" + digest_of(both).text(), accepts_all);
+    CHECK(answer.status == 200);
+}
+
+TEST_CASE("registry: an image that stands alone is of the platform that its config says, asked once") {
+    PlatformBox box;
+    RawClient client(box.loop(), box.port);
+    for (auto& reference : {std::string("arm"), digest_of(arm_image).text()}) {
+        auto answer = client.ask("GET /v2/hub/app/manifests/" + reference, accepts_all);
+        CHECK(answer.status == 404);
+        CHECK(answer.body.find("not linux/arm64") != std::string::npos);
+        CHECK(client.ask("HEAD /v2/hub/app/manifests/" + reference, accepts_all).status == 404);
+    }
+    for (auto& reference : {std::string("amd"), digest_of(amd_image).text()}) {
+        CHECK(client.ask("GET /v2/hub/app/manifests/" + reference, accepts_all).status == 200);
+        CHECK(client.ask("HEAD /v2/hub/app/manifests/" + reference, accepts_all).status == 200);
+    }
+    CHECK(box.upstreams.asked("blobs/" + digest_of(arm_config).text(), false) == 1);
+    CHECK(box.upstreams.asked("blobs/" + digest_of(amd_config).text(), false) == 1);
+    // A chart runs on no platform.
+    CHECK(client.ask("GET /v2/hub/app/manifests/chart", accepts_all).status == 200);
+}
+
+TEST_CASE("registry: a config that cannot be had is a failure of the pull, not a platform") {
+    PlatformBox box;
+    box.upstreams.answer = [](auto& request) {
+        return request.kind == UpstreamKind::blob ? refusal(Code::bad_status, 500) : platforms_offer(request);
+    };
+    RawClient client(box.loop(), box.port);
+    CHECK(client.ask("GET /v2/hub/app/manifests/amd", accepts_all).status == 502);
+    box.upstreams.answer = platforms_offer;
+    CHECK(client.ask("GET /v2/hub/app/manifests/amd", accepts_all).status == 200);
 }
 
 }  // namespace entrepot

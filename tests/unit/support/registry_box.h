@@ -9,13 +9,19 @@
 namespace entrepot {
 
 struct RegistryBox : CacheBox {
-    RegistryBox() : registry(cache, make_routing(), served, entrance), port(loop(), registry) { entrance.desk.set_home(*loop()); }
+    explicit RegistryBox(RuleText rule = hub_rule())
+        : registry(cache, make_routing(std::move(rule)), served, entrance), port(loop(), registry) {
+        entrance.desk.set_home(*loop());
+    }
 
-    std::shared_ptr<const Routing> make_routing() {
-        RuleText hub, other;
+    static RuleText hub_rule() {
+        RuleText hub;
         hub.name = "hub";
         hub.source = "registry.test/*";
         hub.target = "hub/*";
+        return hub;
+    }
+    std::shared_ptr<const Routing> make_routing(RuleText hub) {
         auto table = RuleTable::build({hub}, {});
         if (!table) FAIL(table.error().message);
         auto routing = Routing::make(*std::move(table), upstream_table, {}, AccountTable::empty());

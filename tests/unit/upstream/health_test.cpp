@@ -15,19 +15,19 @@ constexpr Instant start{1'000'000'000'000};
 
 TEST_CASE("circuit: it opens at the fifth failure in a row, and a success between starts the count again") {
     Circuit circuit;
-    for (int i = 0; i < 4; ++i) circuit.failed(start);
+    for (int i = 0; i < 4; ++i) circuit.failed(start, 0);
     CHECK(circuit.enter(start) == Circuit::Pass::free);
     circuit.succeeded();
-    for (int i = 0; i < 4; ++i) circuit.failed(start);
+    for (int i = 0; i < 4; ++i) circuit.failed(start, 0);
     CHECK(circuit.enter(start) == Circuit::Pass::free);
-    circuit.failed(start);
+    circuit.failed(start, 0);
     CHECK(circuit.enter(start) == Circuit::Pass::refused);
     CHECK(!circuit.may_enter(start));
 }
 
 TEST_CASE("circuit: while it is open one caller a second is the probe") {
     Circuit circuit;
-    for (int i = 0; i < 5; ++i) circuit.failed(start);
+    for (int i = 0; i < 5; ++i) circuit.failed(start, 0);
     int probes = 0;
     for (auto time = start; time < start + 10s; time = time + 1ms) {
         bool may = circuit.may_enter(time);
@@ -35,7 +35,7 @@ TEST_CASE("circuit: while it is open one caller a second is the probe") {
         CHECK(may == (pass == Circuit::Pass::probe));
         if (pass != Circuit::Pass::probe) continue;
         ++probes;
-        circuit.failed(time);
+        circuit.failed(time, 503);
     }
     CHECK(probes == 9);
     REQUIRE(circuit.enter(start + 10s) == Circuit::Pass::probe);
