@@ -37,4 +37,14 @@ Task<ApiReply> patch_account(ApiCall& call);
 Task<ApiReply> apply_document(ApiCall& call);
 Task<ApiReply> export_document(ApiCall& call);
 
+// api_explain.cpp
+Task<ApiReply> explain_reference(ApiCall& call);
+Task<ApiReply> explain_what_if(ApiCall& call);
+
+// api_sync.cpp
+Task<ApiReply> sync_tags(ApiCall& call);
+
+// api_purge.cpp
+Task<ApiReply> purge_content(ApiCall& call);
+
 }  // namespace entrepot

@@ -32,6 +32,10 @@ constexpr AdminRoute table[] = {
     {Method::post, "/api/v1/credential-sets/{name}/check", Access::change, "", 0, check_credential_set},
     {Method::post, "/api/v1/apply", Access::change, "dryRun prune", apply_body_bytes_max, apply_document},
     {Method::get, "/api/v1/export", Access::read, "", 0, export_document},
+    {Method::get, "/api/v1/explain", Access::read, "ns probe reference style", 0, explain_reference},
+    {Method::post, "/api/v1/explain", Access::read, "", api_body_bytes_max, explain_what_if},
+    {Method::post, "/api/v1/sync", Access::change, "", api_body_bytes_max, sync_tags},
+    {Method::post, "/api/v1/purge", Access::change, "dryRun", api_body_bytes_max, purge_content},
 };
 // clang-format on
 

@@ -159,6 +159,9 @@ Task<void> Box::start_all(std::function<void(Result<void, std::string>)> ready) 
 Task<Result<void, std::string>> Box::start_parts() {
     AdminContext context;
     context.control = control_.get();
+    context.cache = &shards_.front()->cache();
+    purge_ = std::make_unique<Purge>(team_, *store_);
+    context.purge = purge_.get();
     auto& sources = context.metrics;
     for (auto& shard : shards_) sources.shards.push_back(shard->metric_sources());
     sources.store = &store_->counters();
@@ -243,6 +246,7 @@ Task<void> Box::stop_all() {
     // A start or a reload that is under way comes to its end first: a start sees that a stop was asked for.
     while (under_way_ > 0) (void)co_await under_way_ended_.wait();
     shards_.front()->set_ready(false);
+    if (purge_) purge_->interrupt();
     auto begin_drain = [](Shard& shard) { shard.begin_drain(); };
     co_await tell_every_shard(begin_drain);
     auto deadline = Loop::current().time() + options_.drain_timeout;

@@ -62,6 +62,8 @@ class LifeRun {
     void close_outside();
     Task<void> close_registry();
     Task<void> move_tags();
+    Task<void> purge_now_and_then();
+    PurgeOrder draw_purge(Random& random);
     Task<void> rot_now_and_then();
     void rot();
     void check_outcome(World::Outcome outcome, const char* what) const;
@@ -84,6 +86,7 @@ class LifeRun {
     std::unique_ptr<SimClients> clients_;
     TaskGroup background_;
     bool ending_ = false;
+    bool purging_ = false, purges_end_ = false;
     std::map<std::string, std::uint64_t> rotten_;
     std::unique_ptr<SimBox> box_;
 };
@@ -161,6 +164,39 @@ Task<void> LifeRun::move_tags() {
     }
 }
 
+/// All of a repository, one of its tags, or one digest of it.
+PurgeOrder LifeRun::draw_purge(Random& random) {
+    auto& repository = random.pick(catalogue_.repositories());
+    PurgeOrder order;
+    order.holders.push_back({"", std::string(SimRegistry::login_server) + "/" + repository.name});
+    auto choose = [&random](auto& from) {
+        return *std::next(from.begin(), static_cast<std::ptrdiff_t>(random.below(from.size())));
+    };
+    switch (random.below(4)) {
+        case 0: order.tag = choose(repository.tags).first; break;
+        case 1: order.digest = Digest::parse(choose(repository.manifests)); break;
+        case 2: order.digest = Digest::parse(choose(repository.blobs)); break;
+        default: break;
+    }
+    order.dry_run = random.chance(0.1);
+    return order;
+}
+
+Task<void> LifeRun::purge_now_and_then() {
+    Random random = world_.random.fork();
+    for (;;) {
+        co_await Sleep(random.span(milliseconds(1), seconds(20)));
+        if (ending_ || purges_end_) co_return;
+        auto order = draw_purge(random);
+        ++world_.counts["purges"];
+        purging_ = true;
+        auto done = co_await box_->purge(std::move(order));
+        purging_ = false;
+        if (!done && plan_.healthy) violation("a purge failed among healthy parts: " + std::string(name_of(done.error().code)));
+        if (done) world_.counts["blobs purged"] += done->manifests + done->blobs;
+    }
+}
+
 /// Bits flip in published files, where no page of memory hides it.
 void LifeRun::rot() {
     for (const auto& [disk_path, disk] : world_.disks) {
@@ -185,6 +221,7 @@ void LifeRun::wait_for_clients() {
     clients_->start();
     background_.start(move_tags());
     if (plan_.rot > 0) background_.start(rot_now_and_then());
+    if (plan_.purges) background_.start(purge_now_and_then());
     Instant crash = life_.crashes ? world_.time() + life_.crash_after : Instant::never();
     auto outcome = world_.run_until([&] { return clients_->done() || world_.time() >= crash || must_crash(); },
                                     world_.time() + run_time_max, steps_max);
@@ -192,6 +229,12 @@ void LifeRun::wait_for_clients() {
 }
 
 void LifeRun::stop_box() {
+    purges_end_ = true;
+    // A shutdown may come into the middle of a purge.
+    if (purging_ && world_.random.chance(0.5)) {
+        auto purged = world_.run_until([this] { return !purging_; }, world_.time() + stop_time_max, steps_max);
+        check_outcome(purged, "the purge");
+    }
     box_->stop();
     auto outcome = world_.run_until([this] { return box_->stopped(); }, world_.time() + stop_time_max, steps_max);
     check_outcome(outcome, "the shutdown");
@@ -258,13 +301,19 @@ void LifeRun::check_account() const {
 /// One GET for each digest that was asked for, as long as nothing forces another: a failure, an end in the middle of a transfer, a store without room.
 void LifeRun::check_fetches() const {
     if (!plan_.healthy) return;
+    auto counted = [](const std::map<std::string, std::uint64_t>& counts) {
+        auto found = counts.find("purges");
+        return found == counts.end() ? 0 : found->second;
+    };
+    auto purges = counted(before_.counts) + counted(world_.counts);
     for (const auto& [digest, traffic] : registry_->traffic()) {
         auto before = before_.gets.find(digest);
         auto gets = traffic.gets + (before == before_.gets.end() ? 0 : before->second);
         // A manifest has several names, and who asks by one cannot know that the other is on its way.
         auto names = catalogue_.find(digest)->is_manifest() ? catalogue_.names_of(digest) : 1;
         if (traffic.running_max > names) violation("a digest was fetched twice at once: " + digest);
-        if (gets > names + number_) violation(fmt::format("{} was fetched {} times", digest, gets));
+        // A purge takes away what was fetched once.
+        if (gets > names + number_ + purges) violation(fmt::format("{} was fetched {} times", digest, gets));
     }
 }
 

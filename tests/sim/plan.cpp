@@ -42,6 +42,7 @@ Plan Plan::draw(std::uint64_t seed) {
             Duration(static_cast<std::int64_t>(random.skewed(static_cast<std::uint64_t>(Duration(seconds(20)).count()))));
         plan.lives.push_back(life);
     }
+    plan.purges = random.chance(0.3);
     return plan;
 }
 

@@ -75,6 +75,13 @@ void SimBox::started(Result<void, std::string> result) {
 
 std::uint64_t SimBox::stored_bytes() const { return box_->store().counters().bytes.load(); }
 
+Task<Result<PurgeCount>> SimBox::purge(PurgeOrder order) {
+    auto& loop = box_->shard(0).loop();
+    auto work = [&] { return box_->purge().run(order); };
+    auto done = co_await run_on(loop, work);
+    co_return done;
+}
+
 void SimBox::stop() {
     if (running_) box_->stop();
 }

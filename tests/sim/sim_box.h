@@ -34,6 +34,8 @@ class SimBox {
     /// By the store's own count.
     std::uint64_t stored_bytes() const;
     const std::string& failed() const { return failed_; }
+    /// From any loop; only between ready and stop().
+    Task<Result<PurgeCount>> purge(PurgeOrder order);
     /// An orderly shutdown, as after SIGTERM; also after failed().
     void stop();
     bool stopped() const;

@@ -7,6 +7,7 @@
 #include "entrepot/admin/admin_token.h"
 #include "entrepot/admin/metrics.h"
 #include "entrepot/admin/route.h"
+#include "entrepot/cache/purge.h"
 #include "entrepot/control/control.h"
 #include "entrepot/io/await.h"
 #include "entrepot/server/exchange.h"
@@ -17,7 +18,9 @@ namespace entrepot {
 struct AdminContext {
     MetricSources metrics;
     Control* control = nullptr;
-    Upstreams* upstreams = nullptr;     ///< of the shard that serves this listener
+    Upstreams* upstreams = nullptr;  ///< of the shard that serves this listener
+    Cache* cache = nullptr;          ///< of that shard too
+    Purge* purge = nullptr;
     AdminToken* token = nullptr;        ///< null: nobody changes anything over TCP
     std::optional<gid_t> socket_group;  ///< whose members may change things over the Unix socket
     bool ready = false;                 ///< the server serves: /readyz

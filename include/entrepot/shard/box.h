@@ -43,6 +43,8 @@ class Box {
 
     Shard& shard(unsigned index) noexcept { return *shards_[index]; }
     std::size_t shard_count() const noexcept { return shards_.size(); }
+    /// Once it is ready; on shard 0's loop.
+    Purge& purge() noexcept { return *purge_; }
     Store& store() noexcept { return *store_; }
     Control& control() noexcept { return *control_; }
 
@@ -79,6 +81,7 @@ class Box {
     Entrance entrance_;
     CacheTeam team_;
     std::vector<std::unique_ptr<Shard>> shards_;
+    std::unique_ptr<Purge> purge_;
     Instant started_{};
     StopMessage stop_message_;
     std::atomic<bool> stop_asked_{false};

@@ -25,6 +25,8 @@ STOP_TIMEOUT_S = 45         # it lets running answers finish for 30 s
 def toml(value):
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(toml(one) for one in value) + "]"
     return str(value) if isinstance(value, (int, float)) else json.dumps(value)
