@@ -31,7 +31,7 @@ struct UnixSocket {
 /// one line for the operator.
 Result<UnixSocket, std::string> open_unix_socket(const std::string& path, std::optional<gid_t> group, int backlog);
 
-/// Removes the name, unless another socket has it by now.
+/// Removes the name, unless another socket has it by now. Before the descriptor is closed, which keeps the inode's number from being given to that other.
 void remove_unix_socket(const UnixSocket& socket) noexcept;
 
 }  // namespace entrepot

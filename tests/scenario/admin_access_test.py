@@ -9,7 +9,6 @@ import shutil
 import socket
 import stat
 import subprocess
-import sys
 import time
 
 from harness.cache import BINARY
@@ -78,9 +77,12 @@ def test_reading_is_open_on_the_machine_and_changing_needs_the_token(make_cache,
     with Rows() as rows:
         for page in ("/healthz", "/readyz", "/metrics", "/api/v1/status", "/api/v1/cache-rules", "/api/v1/export"):
             rows.check(f"reading {page}", ask(tcp(cache), "GET", page)[0] == 200)
-        for method, path, body in changes:
+        # Each wrong token is answered later than the one before: all of them at one change, none and another scheme at every one.
+        for number, (method, path, body) in enumerate(changes):
             for name, headers in {"without a token": {}, "with a wrong one": bearer("x" * 43), "with half of it": bearer(token[:-1]), "as Basic": {"Authorization": f"Basic {token}"},
                                   "with a token of pulling": bearer("ept_" + "x" * 43), "in the query": {}}.items():
+                if number and "Bearer" in headers.get("Authorization", ""):
+                    continue
                 target = path + ("&" if "?" in path else "?") + f"access_token={token}" if name == "in the query" else path
                 status, fields, answer = ask(tcp(cache), method, target, body, headers)
                 rows.check(f"H01 {method} {path} {name}", status == 401 and fields["WWW-Authenticate"].startswith("Bearer") and answer["error"]["code"] == "TokenRequired", status)
@@ -220,17 +222,26 @@ def as_user(user, group, *groups):
 
 
 def ask_as(become, path, *requests):
-    """Statuses of the requests, asked over the socket by a process that became somebody else; or the name of the error."""
-    code = f"""
-import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r})
-import admin_access_test as t, json
-for method, target, body, headers in json.loads(sys.argv[1]):
-    try: print(t.ask(t.UnixConnection({path!r}), method, target, body, headers)[0])
-    except OSError as error: print(type(error).__name__)
-"""
-    done = subprocess.run([sys.executable, "-B", "-c", code, json.dumps(requests)], capture_output=True, text=True, preexec_fn=become, timeout=30, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    """Statuses of the requests, or the names of the errors, asked over the socket by a copy of this process that became somebody else."""
+    answers, say = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = []
+        try:
+            become()
+            for request in requests:
+                try:
+                    said.append(str(ask(UnixConnection(path), *request)[0]))
+                except OSError as error:
+                    said.append(type(error).__name__)
+        finally:
+            os.write(say, " ".join(said).encode())
+            os._exit(0)
+    os.close(say)
+    with os.fdopen(answers) as pipe:
+        said = pipe.read().split()
+    os.waitpid(child, 0)
+    return said
 
 
 def test_the_socket_knows_who_asks(make_cache, upstream, directory):
@@ -259,6 +270,7 @@ def test_the_socket_knows_who_asks(make_cache, upstream, directory):
         rows.check("the log names who", "by user 0: 200" in cache.log() and f"by user {NOBODY}: 200" in cache.log())
         cache.stop()
         rows.check("taken away at the end", not os.path.exists(place))
+        cache.start()
 
 
 def test_a_dead_servers_socket_is_taken_over_and_a_live_ones_is_not(make_cache, upstream, directory):
@@ -283,7 +295,8 @@ def test_another_machine_needs_the_token_for_everything_but_health(make_cache, u
     """The other machine is a network namespace behind a pair of virtual interfaces."""
     if os.geteuid() != 0 or not shutil.which("ip"):
         skip("makes a network namespace, for which it must be root and have ip(8)")
-    name, here, there = f"door{os.getpid()}", "192.0.2.1", "192.0.2.2"
+    network = f"198.18.{os.getpid() % 256}"
+    name, here, there = f"door{os.getpid()}", f"{network}.1", f"{network}.2"
     commands = [["ip", "netns", "add", name], ["ip", "link", "add", f"v{os.getpid()}a", "type", "veth", "peer", "name", f"v{os.getpid()}b"],
                 ["ip", "link", "set", f"v{os.getpid()}b", "netns", name], ["ip", "addr", "add", f"{here}/30", "dev", f"v{os.getpid()}a"],
                 ["ip", "link", "set", f"v{os.getpid()}a", "up"], ["ip", "-n", name, "addr", "add", f"{there}/30", "dev", f"v{os.getpid()}b"],

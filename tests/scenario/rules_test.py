@@ -291,10 +291,12 @@ def test_every_answer_is_as_the_description_says(make_cache, upstream):
             ("PATCH", "/cache-rules/team-app", {"tagTtl": None}, {"If-Match": '"0000000000000000"'}, 412),
             ("DELETE", "/cache-rules/team-app?dryRun=true", None, {}, 200),
             ("POST", "/apply", {"cacheRules": [{}]}, {}, 400),
-            ("POST", "/apply", {"rules": []}, {}, 400),
-            ("GET", "/cache-rules", None, {"Host": "evil.test"}, 403)]:
+            ("POST", "/apply", {"rules": []}, {}, 400)]:
         assert api.ask(method, f"/api/v1{path}", document, headers)[0] == status, (method, path)
     api.delete("cache-rules", "team-app")
+    api.token = None
+    assert api.ask("DELETE", "/api/v1/cache-rules/team-app")[0] == 401
+    assert api.ask("GET", "/api/v1/cache-rules", headers={"Host": "evil.test"})[0] == 403
     assert api.description.checked > 15
 
 

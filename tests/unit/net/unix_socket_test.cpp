@@ -92,10 +92,22 @@ TEST_CASE("unix socket: one that a dead server left is replaced, one of a live s
     REQUIRE(exists(path));
     second = open_unix_socket(path, std::nullopt, backlog);
     REQUIRE(second);
-    remove_unix_socket(*first);  // late, and no longer its own
-    CHECK(exists(path));
     remove_unix_socket(*second);
     CHECK_FALSE(exists(path));
+    ::close(second->descriptor);
+}
+
+TEST_CASE("unix socket: whose name somebody removed takes nothing of the next one away") {
+    Directory directory;
+    auto path = directory.path + "/admin.sock";
+    auto first = open_unix_socket(path, std::nullopt, backlog);
+    REQUIRE(first);
+    REQUIRE(::unlink(path.c_str()) == 0);
+    auto second = open_unix_socket(path, std::nullopt, backlog);
+    REQUIRE(second);
+    remove_unix_socket(*first);
+    CHECK(exists(path));
+    ::close(first->descriptor);
     ::close(second->descriptor);
 }
 
