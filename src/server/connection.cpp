@@ -30,12 +30,12 @@ std::string_view explain(std::uint16_t status) {
 
 /// One connection while it lives. The received bytes that no head has used yet are in `chunk_`, or in `spill_` when a head came in several pieces or the handler
 /// released the chunk with a pipelined request behind it.
-class Connection : public ListLink {
+class ServedConnection : public ListLink {
   public:
-    Connection(Connections& all, Stream& stream, int socket) noexcept : all_(all), stream_(stream), socket_(socket) {
+    ServedConnection(Connections& all, Stream& stream, int socket) noexcept : all_(all), stream_(stream), socket_(socket) {
         all_.live_.push_back(*this);
     }
-    ~Connection() { unlink(); }
+    ~ServedConnection() { unlink(); }
 
     Task<CloseHow> converse();
     void interrupt_if_idle() noexcept {
@@ -76,9 +76,9 @@ class Connection : public ListLink {
     bool body_follows_ = false;  // behind the head being answered, and nobody has read it to its end
 };
 
-class Connection::OpenExchange final : public Exchange {
+class ServedConnection::OpenExchange final : public Exchange {
   public:
-    OpenExchange(Connection& connection, bool may_keep, std::string_view date) noexcept
+    OpenExchange(ServedConnection& connection, bool may_keep, std::string_view date) noexcept
         : Exchange(connection.stream_, connection.head_, may_keep, date), connection_(connection) {}
     const Peer& peer() override {
         if (!connection_.peer_) connection_.peer_ = std::make_unique<Peer>(identify_peer(connection_.socket_));
@@ -92,10 +92,10 @@ class Connection::OpenExchange final : public Exchange {
     }
 
   private:
-    Connection& connection_;
+    ServedConnection& connection_;
 };
 
-void Connection::use_up(std::size_t bytes) noexcept {
+void ServedConnection::use_up(std::size_t bytes) noexcept {
     if (!spilled_) return chunk_.consume(bytes);
     spill_used_ += bytes;
     if (spill_used_ < spill_.size()) return;
@@ -104,14 +104,14 @@ void Connection::use_up(std::size_t bytes) noexcept {
     spilled_ = false;
 }
 
-void Connection::release_chunk() noexcept {
+void ServedConnection::release_chunk() noexcept {
     use_up(std::exchange(head_bytes_, 0));
     if (spilled_) return;
     if (!chunk_.empty()) spill_chunk();
     else chunk_.release();
 }
 
-void Connection::spill_chunk() noexcept {
+void ServedConnection::spill_chunk() noexcept {
     spill_.assign(text_of(chunk_.bytes()));
     spill_used_ = 0;
     spilled_ = true;
@@ -119,7 +119,7 @@ void Connection::spill_chunk() noexcept {
 }
 
 /// One more piece of input behind what is unread. False at the end of the stream.
-Task<Result<bool>> Connection::receive_more(Instant deadline) {
+Task<Result<bool>> ServedConnection::receive_more(Instant deadline) {
     // A stream lends one chunk at a time: the head's first piece moves to a buffer of our own before the next is received.
     if (!spilled_ && !chunk_.empty()) spill_chunk();
     chunk_.release();
@@ -135,7 +135,7 @@ Task<Result<bool>> Connection::receive_more(Instant deadline) {
     co_return true;
 }
 
-Task<Connection::HeadRead> Connection::read_head() {
+Task<ServedConnection::HeadRead> ServedConnection::read_head() {
     auto& loop = Loop::current();
     Instant deadline = Instant::never();
     for (;;) {
@@ -160,7 +160,7 @@ Task<Connection::HeadRead> Connection::read_head() {
     }
 }
 
-Task<Result<std::string>> Connection::read_body(std::size_t bytes_max) {
+Task<Result<std::string>> ServedConnection::read_body(std::size_t bytes_max) {
     use_up(std::exchange(head_bytes_, 0));
     std::string body;
     RequestBody framing(head_, bytes_max);
@@ -178,7 +178,7 @@ Task<Result<std::string>> Connection::read_body(std::size_t bytes_max) {
     co_return body;
 }
 
-Task<Result<void>> Connection::receive_body(RequestBody& framing, std::string& body) {
+Task<Result<void>> ServedConnection::receive_body(RequestBody& framing, std::string& body) {
     auto& loop = Loop::current();
     auto& options = all_.options_;
     Instant end = loop.time() + options.body_timeout;
@@ -203,7 +203,7 @@ Task<Result<void>> Connection::receive_body(RequestBody& framing, std::string& b
 }
 
 /// Gives what is unread to the framing; how many bytes of body it held.
-Result<std::size_t> Connection::take_body(RequestBody& framing, std::string& body) {
+Result<std::size_t> ServedConnection::take_body(RequestBody& framing, std::string& body) {
     auto before = body.size();
     auto step = framing.take(bytes_of(unread()), body);
     use_up(step.consumed);
@@ -212,7 +212,7 @@ Result<std::size_t> Connection::take_body(RequestBody& framing, std::string& bod
     return body.size() - before;
 }
 
-Task<CloseHow> Connection::converse() {
+Task<CloseHow> ServedConnection::converse() {
     for (;;) {
         head_.clear();
         auto read = co_await read_head();
@@ -246,7 +246,7 @@ Task<CloseHow> Connection::converse() {
     }
 }
 
-Task<void> Connection::refuse() {
+Task<void> ServedConnection::refuse() {
     auto body = all_.handler_.refuse(refused_status_, explain(refused_status_));
     std::array<char, error_head_bytes_max> space;
     HeadWriter writer(space);
@@ -266,7 +266,7 @@ Task<void> Connections::serve(int socket) {
     if (stream) {
         auto how = CloseHow::orderly;
         {
-            Connection connection(*this, *stream, socket);
+            ServedConnection connection(*this, *stream, socket);
             how = co_await connection.converse();
         }
         co_await stream->close(how);

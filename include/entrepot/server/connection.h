@@ -46,7 +46,7 @@ class Connections {
   private:
     static constexpr std::size_t slot_waiters_max = 1024;  // our acceptor, and hand-overs from other shards
 
-    friend class Connection;
+    friend class ServedConnection;
     Task<void> serve(int socket);
     Task<std::unique_ptr<Stream>> open_stream(int socket);
 
@@ -54,7 +54,7 @@ class Connections {
     const TlsServerContext* tls_;
     Options options_;
     Semaphore slots_;
-    IntrusiveList<class Connection> live_;
+    IntrusiveList<class ServedConnection> live_;
     TaskGroup tasks_;
     std::atomic<std::size_t> open_{0};
     bool draining_ = false;
