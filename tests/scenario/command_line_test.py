@@ -10,6 +10,7 @@ from harness.command import OnTerminal, entrepot, environment_of, fails, one_lin
 from harness.origin import Answer, Origin, free_port
 from harness.service import die_with_parent
 from harness.story import Rows
+from harness.upstream import Basic
 
 GROUPS = {"cache": ["create", "show", "list", "update", "delete", "explain", "sync", "purge"],
           "credential-set": ["create", "show", "list", "update", "delete", "check"],
@@ -161,6 +162,23 @@ def test_a_secret_in_place_of_a_reference_is_refused_and_never_repeated(cache):
     assert secret not in message and "file:" in message, message
 
 
+def test_a_check_says_whether_a_login_works(make_cache, make_upstream, directory):
+    registry = make_upstream(guard=Basic("robot", "right-password"))
+    cache = make_cache(registry)
+    for name, password in (("right-login", "right-password"), ("wrong-login", "wrong-password")):
+        for half, text in (("user", "robot"), ("pass", password)):
+            with open(f"{directory}/{name}.{half}", "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+                file.write(text)
+        succeeds(cache, "credential-set", "create", "-n", name, "-l", registry.login_server, "-u", f"file:{directory}/{name}.user", "-p", f"file:{directory}/{name}.pass")
+    cache.secrets += ["right-password", "wrong-password"]
+    assert succeeds(cache, "credential-set", "check", "-n", "right-login").rows()[1][4] == "Healthy"
+    done = entrepot(cache, "credential-set", "check", "-n", "wrong-login")
+    assert done.status == 1 and one_line(done.err) and "Unhealthy" in done.out and "wrong-login" in done.err, done
+    assert "wrong-password" not in done.out + done.err
+    assert succeeds(cache, "credential-set", "show", "-n", "wrong-login").rows()[1][4] == "Unhealthy"
+    assert "no-such-login" in fails(cache, "credential-set", "check", "-n", "no-such-login")
+
+
 # ---- declarative
 
 def test_an_export_is_applied_again_and_changes_nothing(cache):
@@ -250,6 +268,23 @@ def test_a_token_file_that_others_can_read_is_not_used(cache):
     os.chmod(loose, 0o600)
     succeeds(cache, "cache", "create", *RULE, environment={"ENTREPOT_TOKEN_FILE": loose})
     succeeds(cache, "cache", "delete", "-n", "docker-hub", "-y", environment={"ENTREPOT_TOKEN_FILE": None, "ENTREPOT_TOKEN": token.strip()})
+
+
+def test_over_the_socket_the_server_knows_who_asks(make_cache, upstream, directory):
+    path = f"{directory}/admin.sock"
+    cache = make_cache(upstream, server={"admin_too": [f"unix:{path}"]})
+    by_socket = {"ENTREPOT_ADMIN": f"unix:{path}", "ENTREPOT_TOKEN_FILE": None}
+    succeeds(cache, "cache", "create", *RULE, environment=by_socket)
+    assert "docker-hub" in succeeds(cache, "cache", "list", environment=by_socket).out
+    os.chmod(directory, 0o755)
+    message = fails(cache, "cache", "delete", "-n", "docker-hub", "-y", environment=by_socket, user=65534, group=65534, extra_groups=[])
+    assert "Permission denied" in message and path in message, message
+    os.chmod(path, 0o666)
+    message = fails(cache, "cache", "delete", "-n", "docker-hub", "-y", environment=by_socket, user=65534, group=65534, extra_groups=[])
+    assert "65534" in message and "(NotAllowed)" in message, message
+    with open(f"{cache.store}/admin.token", encoding="ascii") as file:
+        token = file.read().strip()
+    succeeds(cache, "cache", "delete", "-n", "docker-hub", "-y", environment={**by_socket, "ENTREPOT_TOKEN": token}, user=65534, group=65534, extra_groups=[])
 
 
 # ---- questions
