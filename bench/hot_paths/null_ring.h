@@ -20,6 +20,7 @@ class NullRing final : public Ring {
     int bind_and_listen(int, const sockaddr*, socklen_t, int) override { return refuse(); }
     int bind(int, const sockaddr*, socklen_t) override { return refuse(); }
     int set_option(int, int, int, const void*, socklen_t) override { return refuse(); }
+    int get_option(int, int, int, void*, socklen_t*) override { return refuse(); }
     int local_address(int, sockaddr*, socklen_t*) override { return refuse(); }
     int peer_address(int, sockaddr*, socklen_t*) override { return refuse(); }
     std::int64_t send_now(int, Bytes, Bytes, int) override { return refuse(); }

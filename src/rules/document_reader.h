@@ -83,10 +83,12 @@ class DocumentReader {
     }
 
     void refuse(std::string_view member, std::string_view reason) { note(fmt::format("\"{}{}\" {}", path_, member, reason)); }
-    void refuse_unknown_members() {
+    /// `named`: false where somebody may have put a secret in the place of a name.
+    void refuse_unknown_members(bool named = true) {
         if (!object_.is_object()) return;
         for (const auto& [member, value] : object_.items()) {
             if (std::find(known_.begin(), known_.end(), member) != known_.end()) continue;
+            if (!named) return note(fmt::format("a member is not known; there are {}", fmt::join(known_, ", ")));
             return note(fmt::format("there is no member \"{}{}\" to write; there are {}", path_, escaped(member, 100),
                                     fmt::join(known_, ", ")));
         }

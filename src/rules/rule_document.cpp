@@ -63,7 +63,7 @@ CredentialPair read_pair(DocumentReader reader) {
     read_reference(reader, "passwordSecretIdentifier", pair.password);
     reader.ignore("name");
     reader.ignore("credentialHealth");
-    reader.refuse_unknown_members();
+    reader.refuse_unknown_members(false);
     return pair;
 }
 
@@ -221,7 +221,7 @@ Result<void, std::string> patch_credential_set(CredentialSet& set, const nlohman
         else reader.refuse("loginServer", "is no login server (host or host:port, in lower case)");
     }
     read_pairs(reader, set);
-    reader.refuse_unknown_members();
+    reader.refuse_unknown_members(false);
     if (!problem.empty()) return problem;
     return {};
 }

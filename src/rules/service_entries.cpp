@@ -71,14 +71,14 @@ void read_registries(ConfigSection& section, std::vector<std::string>& registrie
     }
 }
 
-void read_approle(ConfigSection section, VaultConfig::AppRole& approle) {
+void read_approle(ConfigSection section, VaultAppRole& approle) {
     if (!section.text("role_id", approle.role_id) || approle.role_id.empty()) section.refuse("role_id", "is missing");
     if (!read_secret(section, "secret_id", approle.secret_id)) section.refuse("secret_id", "is missing");
     read_name(section, "mount", approle.mount);
     section.refuse_unknown_keys();
 }
 
-void read_jwt(ConfigSection section, VaultConfig::Jwt& jwt) {
+void read_jwt(ConfigSection section, VaultJwt& jwt) {
     if (!section.text("role", jwt.role) || jwt.role.empty()) section.refuse("role", "is missing");
     if (!section.path("file", jwt.file)) section.refuse("file", "is missing");
     read_name(section, "mount", jwt.mount);

@@ -289,6 +289,7 @@ def test_explain_tells_what_is_stored_and_probes_only_when_told(make_cache, upst
     cache.tag("lab/app", "one")
     cache.get(one["layer"])
     cache.keeps(one["layer"], one["manifest"])
+    until_known(api, reference)
     before = len(upstream.seen())
     answer = explain(api, reference)
     stored = answer["stored"]

@@ -12,26 +12,27 @@
 
 namespace entrepot {
 
+struct VaultAppRole {
+    std::string role_id;
+    SecretReference secret_id;
+    std::string mount = "approle";
+    friend bool operator==(const VaultAppRole&, const VaultAppRole&) = default;
+};
+struct VaultJwt {
+    std::string role;
+    std::string file;  ///< absolute; another program keeps it fresh
+    std::string mount = "jwt";
+    friend bool operator==(const VaultJwt&, const VaultJwt&) = default;
+};
+
 /// HashiCorp Vault. At most one way to log in; without any, references to it are refused when they are read.
 struct VaultConfig {
-    struct AppRole {
-        std::string role_id;
-        SecretReference secret_id;
-        std::string mount = "approle";
-        friend bool operator==(const AppRole&, const AppRole&) = default;
-    };
-    struct Jwt {
-        std::string role;
-        std::string file;  ///< absolute; another program keeps it fresh
-        std::string mount = "jwt";
-        friend bool operator==(const Jwt&, const Jwt&) = default;
-    };
     std::string address;          ///< "https://vault.corp.example:8200"; empty: there is none
     std::string ca_file;          ///< empty: the system's trust store
     std::string vault_namespace;  ///< empty: the root one
     std::optional<SecretReference> token;
-    std::optional<AppRole> approle;
-    std::optional<Jwt> jwt;
+    std::optional<VaultAppRole> approle;
+    std::optional<VaultJwt> jwt;
     friend bool operator==(const VaultConfig&, const VaultConfig&) = default;
 };
 

@@ -17,7 +17,7 @@ from .upstream import Offer
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 BINARY = os.environ.get("ENTREPOT", f"{ROOT}/build/entrepot")
-START_TIMEOUT_S = 10
+START_TIMEOUT_S = 30         # a disk that others use as well may take seconds for one sync
 CALM_TIMEOUT_S = 10
 STOP_TIMEOUT_S = 45         # it lets running answers finish for 30 s
 
@@ -188,7 +188,7 @@ class Cache:
             except (Broken, ConnectionError) as error:
                 return Reply(0, str(error), [])
 
-    def keeps(self, *offers, timeout=10):
+    def keeps(self, *offers, timeout=30):
         """Waits until these are stored. The last bytes leave when the digest has matched; the disk may follow a moment later."""
         end = time.monotonic() + timeout
         for offer in offers:
