@@ -29,6 +29,7 @@ def pull(cache, image, tag):
     replies = [cache.tag(image["manifest"].repository, tag)] + [cache.get(image[part], ACCEPT) for part in ("manifest", "config", "layer", "common")]
     assert all(reply.status == 200 for reply in replies), replies
     cache.keeps(*image.values())
+    until_known(Api(cache), f"{target_of(cache, image['manifest'].repository)}:{tag}")
 
 
 def explain(api, reference, **query):
