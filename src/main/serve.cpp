@@ -193,7 +193,7 @@ void wait_for_the_end(Box& box, ShardThreads& threads, const sigset_t& signals, 
 
 /// Once the store's lock is ours: no shard may listen beside what an earlier process left, or beside a stranger.
 Result<void, std::string> wait_until_addresses_are_free(const ServerConfig& server) {
-    constexpr Duration patience = seconds(5);
+    constexpr Duration patience = seconds(15);  // a busy machine ends the ring of a killed server late
     auto wanted = server.listen;
     wanted.insert(wanted.end(), server.admin.begin(), server.admin.end());
     for (auto& listen : wanted) {

@@ -1,6 +1,7 @@
 """The commands that speak to a running server: what they do, what they show, and how they fail."""
 import json
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -277,14 +278,16 @@ def test_over_the_socket_the_server_knows_who_asks(make_cache, upstream, directo
     succeeds(cache, "cache", "create", *RULE, environment=by_socket)
     assert "docker-hub" in succeeds(cache, "cache", "list", environment=by_socket).out
     os.chmod(directory, 0o755)
-    message = fails(cache, "cache", "delete", "-n", "docker-hub", "-y", environment=by_socket, user=65534, group=65534, extra_groups=[])
+    # Where the build lies strangers may not look; they get a copy.
+    stranger = {"user": 65534, "group": 65534, "extra_groups": [], "cwd": "/", "executable": shutil.copy(BINARY, f"{directory}/entrepot")}
+    message = fails(cache, "cache", "delete", "-n", "docker-hub", "-y", environment=by_socket, **stranger)
     assert "Permission denied" in message and path in message, message
     os.chmod(path, 0o666)
-    message = fails(cache, "cache", "delete", "-n", "docker-hub", "-y", environment=by_socket, user=65534, group=65534, extra_groups=[])
+    message = fails(cache, "cache", "delete", "-n", "docker-hub", "-y", environment=by_socket, **stranger)
     assert "65534" in message and "(NotAllowed)" in message, message
     with open(f"{cache.store}/admin.token", encoding="ascii") as file:
         token = file.read().strip()
-    succeeds(cache, "cache", "delete", "-n", "docker-hub", "-y", environment={**by_socket, "ENTREPOT_TOKEN": token}, user=65534, group=65534, extra_groups=[])
+    succeeds(cache, "cache", "delete", "-n", "docker-hub", "-y", environment={**by_socket, "ENTREPOT_TOKEN": token}, **stranger)
 
 
 # ---- questions
