@@ -97,13 +97,6 @@ Result<void, std::string> clear_name(const std::string& path, const sockaddr_un&
     return {};
 }
 
-/// Which file has this name now. The number of one that was removed is soon another's, hence the time.
-std::optional<FileIdentity> identity_of(const std::string& path) noexcept {
-    struct ::stat status {};
-    if (::lstat(path.c_str(), &status) < 0) return std::nullopt;
-    return FileIdentity{status.st_dev, status.st_ino, status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
-}
-
 }  // namespace
 
 Result<UnixSocket, std::string> open_unix_socket(const std::string& path, std::optional<gid_t> group, int backlog) {
@@ -121,11 +114,13 @@ Result<UnixSocket, std::string> open_unix_socket(const std::string& path, std::o
     if (::fchmod(socket.get(), private_mode) < 0) return failure(path, "chmod", errno);
     if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) < 0) return failure(path, "bind", errno);
     UnixSocket opened{.descriptor = -1, .path = path};
-    int error = 0;
-    if (group && ::lchown(path.c_str(), static_cast<uid_t>(-1), *group) < 0) error = errno;
+    struct ::stat status {};
+    int error = ::lstat(path.c_str(), &status) < 0 ? errno : 0;
+    opened.device = status.st_dev;
+    opened.inode = status.st_ino;
+    if (!error && group && ::lchown(path.c_str(), static_cast<uid_t>(-1), *group) < 0) error = errno;
     if (!error && ::chmod(path.c_str(), socket_mode) < 0) error = errno;
     if (!error && ::listen(socket.get(), backlog) < 0) error = errno;
-    opened.identity = identity_of(path);
     if (error) {
         remove_unix_socket(opened);
         return failure(path, "cannot set its group or mode", error);
@@ -135,8 +130,9 @@ Result<UnixSocket, std::string> open_unix_socket(const std::string& path, std::o
 }
 
 void remove_unix_socket(const UnixSocket& socket) noexcept {
-    auto there = identity_of(socket.path);
-    if (there && there == socket.identity) ::unlink(socket.path.c_str());
+    struct ::stat status {};
+    bool ours = ::lstat(socket.path.c_str(), &status) == 0 && status.st_dev == socket.device && status.st_ino == socket.inode;
+    if (ours) ::unlink(socket.path.c_str());
 }
 
 }  // namespace entrepot

@@ -6,25 +6,16 @@
 
 #include <sys/types.h>
 
-#include <cstdint>
 #include <optional>
 #include <string>
 
 namespace entrepot {
 
-/// A file, told from all that had its number before.
-struct FileIdentity {
-    dev_t device = 0;
-    ino_t inode = 0;
-    std::int64_t changed_s = 0, changed_ns = 0;
-
-    friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
-};
-
 struct UnixSocket {
     int descriptor = -1;  ///< bound and listening
     std::string path;
-    std::optional<FileIdentity> identity;  ///< of the name
+    dev_t device = 0;
+    ino_t inode = 0;
 };
 
 /// Mode 0660, group `group` or the process's own. The last directory of the path is made (0755) when it is missing; it must not let everybody rename files in it. The error is

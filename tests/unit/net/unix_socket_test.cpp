@@ -111,6 +111,17 @@ TEST_CASE("unix socket: whose name somebody removed takes nothing of the next on
     ::close(second->descriptor);
 }
 
+TEST_CASE("unix socket: a name whose rights an operator changed is still removed at the end") {
+    Directory directory;
+    auto path = directory.path + "/admin.sock";
+    auto opened = open_unix_socket(path, std::nullopt, backlog);
+    REQUIRE(opened);
+    REQUIRE(::chmod(path.c_str(), 0600) == 0);
+    remove_unix_socket(*opened);
+    CHECK_FALSE(exists(path));
+    ::close(opened->descriptor);
+}
+
 TEST_CASE("unix socket: a server whose queue is full is alive all the same") {
     Directory directory;
     auto path = directory.path + "/admin.sock";
