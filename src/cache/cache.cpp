@@ -36,13 +36,7 @@ bool names(std::string_view name, const Source& source, std::string_view tag) no
 }
 
 UpstreamRequest blob_request(const Source& source, const Digest& digest) {
-    UpstreamRequest request;
-    request.upstream = source.upstream;
-    request.credential = source.credential;
-    request.kind = UpstreamKind::blob;
-    request.repository = source.repository;
-    request.resource = "blobs/" + digest.text();
-    return request;
+    return request_of(source, UpstreamKind::blob, "blobs/" + digest.text());
 }
 
 }  // namespace
@@ -522,13 +516,7 @@ Task<Fetched<TagAnswer>> Cache::sync_here(Source source, std::string tag) {
 }
 
 Task<Fetched<std::string>> Cache::probe(Source source, std::string reference) {
-    UpstreamRequest request;
-    request.upstream = source.upstream;
-    request.credential = source.credential;
-    request.kind = UpstreamKind::manifest_head;
-    request.repository = source.repository;
-    request.resource = "manifests/" + reference;
-    request.head = true;
+    auto request = request_of(source, UpstreamKind::manifest_head, "manifests/" + reference);
     auto answer = co_await tools_.upstreams.ask(std::move(request));
     if (!answer) co_return answer.error();
     auto exchange = *std::move(answer);
@@ -567,12 +555,7 @@ Task<void> Cache::forget_tags(const std::vector<std::string>& repositories) {
 
 Task<Fetched<Document>> Cache::ask_document(Source source, UpstreamKind kind, std::string resource, std::string query,
                                             std::size_t bytes_max) {
-    UpstreamRequest request;
-    request.upstream = source.upstream;
-    request.credential = source.credential;
-    request.kind = kind;
-    request.repository = source.repository;
-    request.resource = std::move(resource);
+    auto request = request_of(source, kind, std::move(resource));
     request.query = std::move(query);
     auto answer = co_await tools_.upstreams.ask(std::move(request));
     if (!answer) co_return answer.error();

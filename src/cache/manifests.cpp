@@ -138,12 +138,7 @@ void Manifests::forget_oldest_recent() noexcept {
 }
 
 Task<Fetched<ManifestContent>> Manifests::fetch_now(const Source& source, const std::string& reference) {
-    UpstreamRequest request;
-    request.upstream = source.upstream;
-    request.credential = source.credential;
-    request.kind = UpstreamKind::manifest_get;
-    request.repository = source.repository;
-    request.resource = "manifests/" + reference;
+    auto request = request_of(source, UpstreamKind::manifest_get, "manifests/" + reference);
     auto answer = co_await tools_.upstreams.ask(std::move(request));
     if (!answer) co_return answer.error();
     auto exchange = *std::move(answer);

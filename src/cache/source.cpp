@@ -12,6 +12,17 @@ const std::string& Source::scope() const noexcept {
     return credential ? credential->scope() : anonymous;
 }
 
+UpstreamRequest request_of(const Source& source, UpstreamKind kind, std::string resource) {
+    UpstreamRequest request;
+    request.upstream = source.upstream;
+    request.credential = source.credential;
+    request.kind = kind;
+    request.repository = source.repository;
+    request.resource = std::move(resource);
+    request.head = kind == UpstreamKind::manifest_head;
+    return request;
+}
+
 Source make_source(const UpstreamSpec& upstream, CredentialPointer credential, std::string_view repository, Duration tag_ttl) {
     Source source;
     source.upstream = &upstream;

@@ -227,13 +227,7 @@ Task<Fetched<TagAnswer>> Tags::ask(const Source& source, const std::string& tag,
 
 Task<std::optional<Digest>> Tags::ask_head(const Source& source, const std::string& tag,
                                            std::optional<UpstreamFailure>& failure) {
-    UpstreamRequest request;
-    request.upstream = source.upstream;
-    request.credential = source.credential;
-    request.kind = UpstreamKind::manifest_head;
-    request.repository = source.repository;
-    request.resource = "manifests/" + tag;
-    request.head = true;
+    auto request = request_of(source, UpstreamKind::manifest_head, "manifests/" + tag);
     auto answer = co_await tools_.upstreams.ask(std::move(request));
     if (!answer) {
         // Some registries know no HEAD (405): the manifest itself is asked for then.

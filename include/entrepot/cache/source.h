@@ -21,6 +21,9 @@ struct Source {
     const std::string& scope() const noexcept;
 };
 
+/// A question about the source's repository, by its rights: "manifests/latest", "blobs/sha256:...".
+UpstreamRequest request_of(const Source& source, UpstreamKind kind, std::string resource);
+
 Source make_source(const UpstreamSpec& upstream, CredentialPointer credential, std::string_view repository, Duration tag_ttl);
 
 }  // namespace entrepot
