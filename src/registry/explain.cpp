@@ -1,6 +1,7 @@
 #include "entrepot/registry/explain.h"
 
 #include "entrepot/base/log.h"
+#include "entrepot/base/lower_case.h"
 #include "entrepot/oci/name.h"
 #include "entrepot/rules/known_registries.h"
 
@@ -12,13 +13,6 @@
 namespace entrepot {
 namespace {
 
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::transform(result.begin(), result.end(), result.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return result;
-}
-
 std::string complaint(std::string_view reference, std::string_view why) {
     return fmt::format("reference '{}' {}", escaped(reference, 300), why);
 }
@@ -27,7 +21,7 @@ std::string complaint(std::string_view reference, std::string_view why) {
 std::pair<std::string, std::string> split_host(std::string_view name) {
     auto slash = std::min(name.find('/'), name.size());
     if (slash == name.size() || !looks_like_login_server(name.substr(0, slash))) return {"docker.io", std::string(name)};
-    return {std::string(canonical_login_server(lower(name.substr(0, slash)))), std::string(name.substr(slash + 1))};
+    return {std::string(canonical_login_server(lower_case(name.substr(0, slash)))), std::string(name.substr(slash + 1))};
 }
 
 /// Clients write Docker Hub's own images out.
@@ -77,7 +71,7 @@ Result<Subject, std::string> subject_of(std::string_view reference, ClientStyle 
         auto slash = std::min(name.find('/'), name.size());
         bool has_port = name.substr(0, slash).find(':') != std::string_view::npos;
         subject.repository = has_port && slash < name.size() ? name.substr(slash + 1) : name;
-        subject.ns = canonical_login_server(lower(ns));
+        subject.ns = canonical_login_server(lower_case(ns));
     } else {
         auto [host, path] = split_host(name);
         subject.repository = written_out(host, std::move(path));

@@ -1,16 +1,11 @@
 #include "entrepot/rules/platform.h"
 
+#include "entrepot/base/lower_case.h"
+
 #include <algorithm>
 
 namespace entrepot {
 namespace {
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::transform(result.begin(), result.end(), result.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return result;
-}
 
 /// What the architecture without a variant means; empty when it has none.
 std::string_view usual_variant(std::string_view architecture) noexcept {
@@ -22,7 +17,7 @@ std::string_view usual_variant(std::string_view architecture) noexcept {
 }  // namespace
 
 Platform Platform::of(std::string_view os, std::string_view architecture, std::string_view variant) {
-    Platform platform{lower(os), lower(architecture), lower(variant)};
+    Platform platform{lower_case(os), lower_case(architecture), lower_case(variant)};
     auto& machine = platform.architecture;
     if (machine == "x86_64" || machine == "x86-64") machine = "amd64";
     else if (machine == "aarch64") machine = "arm64";

@@ -1,5 +1,6 @@
 #include "upstream/exchange.h"
 
+#include "entrepot/base/lower_case.h"
 #include "entrepot/http/range.h"
 #include "entrepot/oci/manifest.h"
 
@@ -10,14 +11,6 @@ namespace {
 
 // A transfer that is slower than this is as good as dead; a new connection often is not.
 constexpr std::uint64_t bytes_per_second_min = 1 * KiB;
-
-std::string lower_case(std::string_view text) {
-    std::string lower(text);
-    for (char& c : lower) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return lower;
-}
 
 /// Of several Link lines the one that leads to the next page.
 std::string_view next_link(FieldValues lines) {
