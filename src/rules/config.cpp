@@ -40,17 +40,6 @@ bool is_group_name(std::string_view name) noexcept {
            name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == std::string_view::npos;
 }
 
-// The number of the first line past line_bytes_max, or 0. toml++ destroys the tables of a dotted key recursively, so a line of dots
-// of any length would be a stack of any depth.
-unsigned first_long_line(std::string_view text) noexcept {
-    for (unsigned line = 1; !text.empty(); ++line) {
-        const std::size_t length = std::min(text.find('\n'), text.size());
-        if (length > Config::line_bytes_max) return line;
-        text.remove_prefix(std::min(length + 1, text.size()));
-    }
-    return 0;
-}
-
 Endpoint https(std::string_view host_and_port) {
     return *parse_endpoint(fmt::format("https://{}", host_and_port));  // callers pass valid login servers
 }
@@ -409,16 +398,11 @@ std::optional<StoreCapacity> parse_capacity(std::string_view text) noexcept {
 
 Result<Config, std::string> Config::parse(std::string_view text, std::string_view file) {
     ConfigProblem problem;
-    if (text.size() > bytes_max) return problem.line_for(file, 0, "is longer than 64 MiB");
-    if (const unsigned line = first_long_line(text)) return problem.line_for(file, line, "the line is longer than 8 KiB");
-    try {
-        const toml::table document = toml::parse(text);
-        Config config = ConfigReader(problem).read(document);
-        if (problem.found()) return problem.text(file);
-        return config;
-    } catch (const toml::parse_error& error) {
-        return problem.line_for(file, error.source().begin.line, escaped(error.description(), 300));
-    }
+    const auto document = parse_toml(text, file);
+    if (!document) return document.error();
+    Config config = ConfigReader(problem).read(*document);
+    if (problem.found()) return problem.text(file);
+    return config;
 }
 
 UpstreamConfig Config::upstream_of(std::string_view login_server) const {

@@ -1,6 +1,7 @@
 #include "rules/config_section.h"
 
 #include "entrepot/base/log.h"
+#include "entrepot/rules/config.h"
 
 #include <algorithm>
 
@@ -10,7 +11,28 @@ namespace {
 
 constexpr std::size_t text_bytes_max = 4096;  // of any string; the longest thing anybody writes is a path
 
+// The number of the first line past line_bytes_max, or 0. toml++ destroys the tables of a dotted key recursively, so a line of dots
+// of any length would be a stack of any depth.
+unsigned first_long_line(std::string_view text) noexcept {
+    for (unsigned line = 1; !text.empty(); ++line) {
+        const std::size_t length = std::min(text.find('\n'), text.size());
+        if (length > Config::line_bytes_max) return line;
+        text.remove_prefix(std::min(length + 1, text.size()));
+    }
+    return 0;
+}
+
 }  // namespace
+
+Result<toml::table, std::string> parse_toml(std::string_view text, std::string_view file) {
+    if (text.size() > Config::bytes_max) return ConfigProblem::line_for(file, 0, "is longer than 64 MiB");
+    if (const unsigned line = first_long_line(text)) return ConfigProblem::line_for(file, line, "the line is longer than 8 KiB");
+    try {
+        return toml::parse(text);
+    } catch (const toml::parse_error& error) {
+        return ConfigProblem::line_for(file, error.source().begin.line, escaped(error.description(), 300));
+    }
+}
 
 void ConfigProblem::note(unsigned line, std::string reason) {
     if (found()) return;

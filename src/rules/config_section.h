@@ -2,6 +2,8 @@
 // One table of the configuration file while it is read: typed access to its keys, and a memory of which keys were asked for, so
 // that all others can be refused by name. The first problem wins; readers go on and need not check.
 
+#include "entrepot/base/result.h"
+
 #include <toml++/toml.h>
 
 #include <cstddef>
@@ -71,5 +73,8 @@ class ConfigSection {
     ConfigProblem& problem_;
     std::vector<std::string_view> known_keys_;
 };
+
+/// The text of a file as a table. Refused with its line: what is no TOML, or longer, or has a longer line, than a configuration file may.
+Result<toml::table, std::string> parse_toml(std::string_view text, std::string_view file);
 
 }  // namespace entrepot

@@ -17,16 +17,6 @@ namespace {
 
 using Out = std::back_insert_iterator<std::string>;
 
-/// toml++ takes the tables of a dotted key apart recursively: see Config::line_bytes_max.
-unsigned first_long_line(std::string_view text) noexcept {
-    for (unsigned line = 1; !text.empty(); ++line) {
-        const std::size_t length = std::min(text.find('\n'), text.size());
-        if (length > Config::line_bytes_max) return line;
-        text.remove_prefix(std::min(length + 1, text.size()));
-    }
-    return 0;
-}
-
 Declaration read_tables(const toml::table& document, ConfigProblem& problem) {
     Declaration declaration;
     ConfigSection top(document, "the file", problem);
@@ -146,16 +136,11 @@ void write_credential_set(Out out, const CredentialSet& set) {
 
 Result<Declaration, std::string> parse_declaration(std::string_view text, std::string_view file) {
     ConfigProblem problem;
-    if (text.size() > Declaration::bytes_max) return problem.line_for(file, 0, "is longer than 64 MiB");
-    if (const unsigned line = first_long_line(text)) return problem.line_for(file, line, "the line is longer than 8 KiB");
-    try {
-        const toml::table document = toml::parse(text);
-        Declaration declaration = read_tables(document, problem);
-        if (problem.found()) return problem.text(file);
-        return declaration;
-    } catch (const toml::parse_error& error) {
-        return problem.line_for(file, error.source().begin.line, escaped(error.description(), 300));
-    }
+    const auto document = parse_toml(text, file);
+    if (!document) return document.error();
+    Declaration declaration = read_tables(*document, problem);
+    if (problem.found()) return problem.text(file);
+    return declaration;
 }
 
 JsonDocument declaration_document(const Declaration& declaration) {
