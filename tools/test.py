@@ -14,6 +14,7 @@ BUILD = f"{ROOT}/build"
 FUZZ_SECONDS = 30
 SEEDS = 500
 SCENARIO_JOBS = 2 * (os.cpu_count() or 2)      # scenarios mostly wait, for each other's deadlines and for scripted slowness
+UNIT_SHARES = 2 * (os.cpu_count() or 2)        # unit tests as well: every third second goes into time-outs
 PART_TIMEOUT_S = 900
 PURE_MODULES = ("base", "http", "oci", "rules")         # what fuzz targets link: no I/O, no coroutines, so clang 14 is enough
 
@@ -58,37 +59,48 @@ def run(arguments, timeout=PART_TIMEOUT_S, **options):
 
 # ---- unit tests and simulator: doctest programs
 
-def doctest(program):
-    """Each test case counts; a crash before the summary is a failure of its own."""
+def doctest(program, shares=1):
+    """Each test case counts; with several shares, as many processes at once split the cases among them."""
+    if not os.path.exists(program):
+        return failed(f"{program} was not built")
     name = os.path.basename(program)
     started = time.monotonic()
-    status, output = run([program, "--no-colors"])
-    summary = re.search(r"\[doctest\] test cases:\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed\s*\|\s*(\d+) skipped", output)
-    if not summary:
+    status, output = run([program, "--no-colors", "--count"])
+    cases = re.search(r"\[doctest\] unskipped test cases[^:]*:\s*(\d+)", output)
+    if status or not cases:
         say(output[-4000:])
-        return failed(f"{name}: ended with status {status} and no summary")
-    counts = Counts(int(summary[2]), int(summary[3]), int(summary[4]))
-    if status and not counts.failed:
-        counts.failed = 1
-    if counts.failed:
-        say(output[-8000:])
-    if counts.skipped:
-        say(f"     skipped: {counts.skipped} that come after a crash, or that are marked so in the source")
-    say(f"{'FAIL' if counts.failed else 'ok  '} {name}: {counts} in {time.monotonic() - started:.1f} s")
+        return failed(f"{name}: ended with status {status} and did not count its cases")
+    total = int(cases[1])
+    bounds = [total * share // shares for share in range(shares + 1)]
+    with concurrent.futures.ThreadPoolExecutor(shares) as pool:
+        failures = sum(pool.map(doctest_share, [program] * shares, bounds, bounds[1:], [total] * shares))
+    counts = Counts(passed=max(0, total - failures), failed=failures)
+    say(f"{'FAIL' if failures else 'ok  '} {name}: {counts} in {time.monotonic() - started:.1f} s")
     return counts
 
 
+def doctest_share(program, after, last, total):
+    """How many of the cases after+1 to last failed. doctest's sum speaks of all cases, also of those it was told to leave out; a smaller
+    sum means that it came to an end in the middle, and those it did not reach have failed too."""
+    status, output = run([program, "--no-colors", f"--first={after + 1}", f"--last={last}"])
+    summary = re.search(r"\[doctest\] test cases:\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed", output)
+    failures = int(summary[3]) + max(0, last - max(after, int(summary[1]))) if summary else last - after
+    if summary and int(summary[1]) == total and not status:
+        return failures
+    say(output[-8000:])
+    say(f"     {os.path.basename(program)} ended with status {status} in cases {after + 1} to {last}")
+    return max(1, failures)
+
+
 def unit():
-    program = f"{BUILD}/tests/unit/unit_tests"
-    return doctest(program) if os.path.exists(program) else failed(f"{program} was not built")
+    return doctest(f"{BUILD}/tests/unit/unit_tests", UNIT_SHARES)
 
 
 def sim():
     """The simulated kernel's own proof, then whole boxes under seeds."""
     counts = Counts()
     for name in ("kernel_real_tests", "kernel_sim_tests"):
-        program = f"{BUILD}/tests/sim/{name}"
-        counts.add(doctest(program) if os.path.exists(program) else failed(f"{program} was not built"))
+        counts.add(doctest(f"{BUILD}/tests/sim/{name}"))
     counts.add(boxes(f"{BUILD}/tests/sim/sim_tests"))
     return counts
 
