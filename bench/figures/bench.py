@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 
+import machine
 import peers
 from upstream import Upstream
 
@@ -43,6 +44,7 @@ class Bench:
         self.tools, self.work, self.corpus, self.load = tools, work, corpus, load
         self.repetitions, self.quick, self.chosen, self.say = repetitions, quick, chosen, say
         self.failures = {}
+        self.memory = machine.UsedMemory(os.path.join(work, "hole"))
 
     # ---- who takes part
 
@@ -54,7 +56,14 @@ class Bench:
         return Upstream(self.tools, self.corpus.root, rate, **distance)
 
     def start(self, name, upstream, place=None, **options):
-        return peers.ALL[name](os.path.join(self.work, place or name), upstream, **options)
+        server = peers.ALL[name](os.path.join(self.work, place or name), upstream, **options)
+        self.memory.fill()  # the store of its last turn was removed just now
+        return server
+
+    def forget_pages(self):
+        """Nothing of any file is in memory, and memory is full all the same."""
+        machine.drop_page_cache()
+        self.memory.fill()
 
     @contextlib.contextmanager
     def warm(self, names, content, **options):

@@ -1,4 +1,4 @@
-"""docker-registry in proxy mode: the usual mirror of registries, and besides entrepot the only one here that checks digests."""
+"""docker-registry in proxy mode: the usual mirror of registries. It checks the digests of what it stores, not of what it passes on."""
 from peers.contestant import Contestant
 
 

@@ -2,7 +2,6 @@
 import time
 
 import ceilings
-import machine
 from bench import MANIFEST_HEADERS, MB, Readings
 from peers.entrepot import worst_stall
 from result import Bound, Figure
@@ -36,7 +35,7 @@ def cold_reads(bench):
                 one = bench.interleave_one(name, measure)
                 if one:
                     seen.put(name, **one)
-            machine.drop_page_cache()
+            bench.forget_pages()
             seen.put("fio", rate=bench.ceiling("fio", ceilings.fio_read, [bench.corpus.path(blob) for blob in blobs], BLOCK, DEPTH))
     growth = {name: [loaded / quiet if loaded and quiet else None for loaded, quiet in zip(seen.of("loaded")[name], seen.of("quiet")[name])]
               for name in seen.of("loaded")}
@@ -54,7 +53,7 @@ def cold_reads(bench):
 
 def pass_of(bench, server, blobs, manifest):
     hot = server.url("manifests", manifest)
-    machine.drop_page_cache()
+    bench.forget_pages()
     bench.load.once([hot], headers=MANIFEST_HEADERS)  # hot again
     quiet = bench.load.probe(hot, headers=MANIFEST_HEADERS)
     time.sleep(1.5)
