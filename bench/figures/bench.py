@@ -60,9 +60,9 @@ class Bench:
         self.memory.fill()  # the store of its last turn was removed just now
         return server
 
-    def forget_pages(self):
-        """Nothing of any file is in memory, and memory is full all the same."""
-        machine.drop_page_cache()
+    def forget(self, folder):
+        """Nothing of these files is in memory, and memory is full all the same."""
+        machine.forget_pages(folder)
         self.memory.fill()
 
     @contextlib.contextmanager

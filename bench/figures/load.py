@@ -1,7 +1,7 @@
-"""The load clients, behind five verbs: once, loop, probe, hold, tls_loop. Nothing else here knows which program asks.
+"""The load client, entrepot-load, behind five verbs: once, loop, probe, hold, tls_loop. Nothing else here knows which program asks.
 
-Answers are dictionaries of what the client printed. All have `status` {code: count}, `failures` {why: count}; further:
-  once      first_byte_s, done_s {min p50 p90 p99 p999 max}, last_done_s, body_bytes, server_cpu_s, wall_s, client_cpu_s
+Answers are dictionaries. All have `statuses` {code: count} and `errors` {why: count} as the client printed them; further:
+  once      first_byte_s {min p50 p90 p99 ...}, last_done_s, body_bytes, server_cpu_s, client_cpu_s
   loop      requests_per_s, gb_per_s, body_bytes, latency_s {...}, server_cpu_s, server_cpu_us_per_request, wall_s, client_cpu_s
   probe     latency_s {...} counted from the moment each request was due
 Every answer must be complete, of exactly its announced length and below status 300, or RuntimeError is raised.
@@ -17,32 +17,40 @@ import time
 import machine
 
 TIMEOUT_S = 180
+HELD_WITHIN_S = 20
 
 
 class Load:
-    def __init__(self, tools):
-        self.herd = os.path.join(tools, "herd")
+    def __init__(self, program):
+        self.program = program
 
     def once(self, urls, clients=None, verify=0, servers=(), headers=(), deadline_s=120):
         """Everybody asks once at the same moment; URLs are dealt in turn. The first `verify` clients check the SHA-256."""
-        words = ["--get", "--clients", clients or len(urls), "--verify", verify, "--deadline", deadline_s]
+        words = ["--at-once", "--connections", clients or len(urls), "--duration", f"{deadline_s}s", "--timeout", f"{deadline_s}s"]
+        words += ["--verify", "--verify-clients", verify] if verify else []
         return self._run(urls, words + _headers(headers) + _billed(servers))
 
     def loop(self, urls, connections, seconds, keepalive=True, servers=(), headers=(), warmup=0.5):
         """Every connection asks again as soon as it has its answer; CPU and rates are of the time after the warm-up."""
-        words = ["--loop", "--connections", connections, "--duration", seconds, "--warmup", warmup] + ([] if keepalive else ["--no-keepalive"])
+        words = ["--connections", connections, "--duration", f"{int(seconds * 1e3)}ms", "--warmup", f"{int(warmup * 1e3)}ms"]
+        words += [] if keepalive else ["--no-keepalive"]
         return self._run(urls, words + _headers(headers) + _billed(servers))
 
     def probe(self, url, rate=2000, connections=256, seconds=60, headers=()):
         """A running probe as independent users feel it; `.finish()` ends it and answers."""
-        return Probe(self, [url, "--probe", "--rate", rate, "--connections", connections, "--realtime", "--duration", seconds, *_headers(headers)])
+        return Probe(self, ["--rate", rate, "--connections", connections, "--realtime", "--duration", f"{seconds}s", *_headers(headers), url])
 
     def hold(self, url, connections, headers=()):
         """Connections that asked once and stay idle, or None when the server does not take as many. `.finish()` ends them."""
-        herd = self._start(["--hold", "--connections", connections, "--duration", 60, "--deadline", 20, url, *_headers(headers)], stdin=subprocess.PIPE)
-        if '"state":"held"' in herd.stdout.readline():
-            return Held(self, herd)
-        herd.communicate(timeout=30)
+        process = self._start(["--idle", connections, "--duration", "60s", *_headers(headers), url])
+        port = int(re.search(r":(\d+)/", url)[1])
+        end = time.monotonic() + HELD_WITHIN_S
+        while time.monotonic() < end and process.poll() is None:
+            if machine.connections_to(port) >= connections:
+                return Held(self, process, connections)
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
         return None
 
     def tls_loop(self, url, connections, seconds, keepalive, servers, headers=()):
@@ -56,10 +64,9 @@ class Load:
         used = machine.cpu_seconds(pids) - before
         return result | {"server_cpu_s": used, "server_cpu_us_per_request": used * 1e6 / result["requests"], "wall_s": seconds}
 
-    def _start(self, words, stdin=subprocess.DEVNULL):
-        command = [self.herd, *map(str, words)]
-        return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                preexec_fn=machine.on_cpu(machine.CLIENT_CPU))
+    def _start(self, words):
+        return subprocess.Popen([self.program, "--json", "--quiet", "--as-url", *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, preexec_fn=machine.on_cpu(machine.CLIENT_CPU))
 
     def _finish(self, process):
         try:
@@ -70,10 +77,13 @@ class Load:
             raise RuntimeError(f"the load client did not end within {TIMEOUT_S} s") from None
         if not output.strip():
             raise RuntimeError(f"the load client printed nothing (status {process.returncode}): {errors.strip()[-200:]}")
-        result = json.loads(output.strip().splitlines()[-1])
-        if result["failed"] or any(int(status) >= 300 for status in result["status"]):
-            raise RuntimeError(f"not every answer was complete: {result['status']} {result['failures']}")
-        return result
+        result = json.loads(output)
+        if result["failed"] or any(int(status) >= 300 for status in result["statuses"]):
+            raise RuntimeError(f"not every answer was complete: {result['statuses']} {result['errors']}")
+        billed = result["server"] or {}
+        return result | {"body_bytes": result["bytes"], "gb_per_s": result["bytes_per_s"] / 1e9, "latency_s": result["whole_s"],
+                         "last_done_s": result["last_ended_s"], "wall_s": result["window_s"], "server_cpu_s": billed.get("cpu_s"),
+                         "server_cpu_us_per_request": billed.get("cpu_us_per_request")}
 
     def _run(self, urls, words):
         if len(urls) <= 16:
@@ -81,7 +91,7 @@ class Load:
         with tempfile.NamedTemporaryFile("w", suffix=".urls") as file:
             file.write("\n".join(urls) + "\n")
             file.flush()
-            return self._finish(self._start([*words, "--url-file", file.name]))
+            return self._finish(self._start([*words, "--mix", file.name]))
 
 
 class Probe:
@@ -97,11 +107,14 @@ class Probe:
 
 
 class Held:
-    def __init__(self, load, process):
-        self.load, self.process = load, process
+    def __init__(self, load, process, connections):
+        self.load, self.process, self.connections = load, process, connections
 
     def finish(self):
-        return self.load._finish(self.process)  # its standard input ends, so it does
+        self.process.send_signal(signal.SIGINT)
+        idle = self.load._finish(self.process)["idle"]
+        if idle["held"] != self.connections or idle["ended_by_server"]:
+            raise RuntimeError(f"of {self.connections} idle connections {idle['held']} were answered and {idle['ended_by_server']} ended by the server")
 
 
 def _headers(headers):

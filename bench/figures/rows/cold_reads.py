@@ -35,7 +35,6 @@ def cold_reads(bench):
                 one = bench.interleave_one(name, measure)
                 if one:
                     seen.put(name, **one)
-            bench.forget_pages()
             seen.put("fio", rate=bench.ceiling("fio", ceilings.fio_read, [bench.corpus.path(blob) for blob in blobs], BLOCK, DEPTH))
     growth = {name: [loaded / quiet if loaded and quiet else None for loaded, quiet in zip(seen.of("loaded")[name], seen.of("quiet")[name])]
               for name in seen.of("loaded")}
@@ -53,7 +52,7 @@ def cold_reads(bench):
 
 def pass_of(bench, server, blobs, manifest):
     hot = server.url("manifests", manifest)
-    bench.forget_pages()
+    bench.forget(server.home)
     bench.load.once([hot], headers=MANIFEST_HEADERS)  # hot again
     quiet = bench.load.probe(hot, headers=MANIFEST_HEADERS)
     time.sleep(1.5)

@@ -46,7 +46,7 @@ def measure_with(bench, upstream, generator, count, seen):
     subprocess.run([generator, store, str(count)], check=True, timeout=900, stdout=subprocess.DEVNULL)
     for _ in bench.repeat(f"start, {count:,} blobs"):
         seen.repetitions += 1
-        bench.forget_pages()
+        machine.drop_page_cache()
         cold, _ = started(bench, upstream, room, count)
         warm, memory = started(bench, upstream, room, count)
         seen.put("entrepot", cold=cold, warm=warm, memory=memory)
