@@ -209,6 +209,12 @@ int fail(const std::string& why) {
     return 1;
 }
 
+/// Of which the page cache is the better part on a machine that serves files.
+std::uint64_t machine_memory_bytes() noexcept {
+    long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) : 0;
+}
+
 }  // namespace
 
 Result<Config, std::string> load_config(const ServeOptions& options) {
@@ -260,6 +266,7 @@ int serve(const ServeOptions& options) {
     box_options.shard.connections.connections_max = share.connections_max;
     box_options.shard.cache.hot.entries_max = share.open_blobs_max;
     box_options.upstream.connections_per_upstream_max = upstream_connections(shards);
+    box_options.memory_bytes = machine_memory_bytes();
     auto box = Box::open(*config, std::move(box_options));
     if (!box) return fail(box.error());
     auto is_free = wait_until_addresses_are_free(config->server);

@@ -32,6 +32,7 @@ class SocketStream : public Stream {
     ~SocketStream() override { ASSERT(socket_ < 0); }
 
     Task<Result<void>> send(Bytes head, Bytes body, bool more, Instant deadline) override;
+    Task<Result<std::size_t>> send_some(Bytes bytes, bool more, Instant patience) override;
     Task<Result<std::uint64_t>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) override;
     Task<void> close(CloseHow how) override;
     void interrupt() noexcept override;
@@ -82,6 +83,20 @@ Task<Result<void>> SocketStream::send(Bytes head, Bytes body, bool more, Instant
         if (!writable) co_return writable;
     }
     co_return {};
+}
+
+Task<Result<std::size_t>> SocketStream::send_some(Bytes bytes, bool more, Instant patience) {
+    std::size_t total = 0;
+    while (total < bytes.size()) {
+        auto sent = ring_.send_now(socket_, bytes.subspan(total), {}, more ? MSG_MORE : 0);
+        if (sent < 0 && sent != -EAGAIN && sent != -EINTR) co_return error_of(static_cast<int>(sent));
+        if (sent > 0) total += static_cast<std::size_t>(sent);
+        if (sent == -EINTR || total == bytes.size()) continue;
+        auto writable = co_await wait_writable(patience);
+        if (!writable && writable.error().code == Code::timeout) break;
+        if (!writable) co_return writable.error();
+    }
+    co_return total;
 }
 
 Task<Result<std::uint64_t>> SocketStream::send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) {

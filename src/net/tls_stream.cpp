@@ -43,6 +43,7 @@ class TlsStream final : public Stream {
     Task<Result<void>> until_readable(Instant deadline) override;
     Task<Result<std::size_t>> discard(std::size_t count, Instant deadline) override;
     Task<Result<void>> send(Bytes head, Bytes body, bool more, Instant deadline) override;
+    Task<Result<std::size_t>> send_some(Bytes bytes, bool more, Instant patience) override;
     Task<Result<std::uint64_t>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) override;
     Task<void> close(CloseHow how) override;
     void interrupt() noexcept override { plain_->interrupt(); }
@@ -239,6 +240,12 @@ Task<Result<void>> TlsStream::send(Bytes head, Bytes body, bool more, Instant de
     if (sealed) sealed = co_await seal(body, deadline);
     if (!sealed) co_return sealed;
     co_return co_await flush(more, deadline);
+}
+
+Task<Result<std::size_t>> TlsStream::send_some(Bytes bytes, bool more, Instant patience) {
+    auto sent = co_await send(bytes, {}, more, patience);
+    if (!sent) co_return sent.error();
+    co_return bytes.size();
 }
 
 Task<Result<std::uint64_t>> TlsStream::send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) {

@@ -11,7 +11,8 @@ namespace {
 // One slice at a time, so that connections share the shard fairly; as long as nginx (sendfile_max_chunk) makes them.
 constexpr std::uint64_t slice_bytes = 2 * MiB;
 constexpr Duration buffer_wait = seconds(60);
-constexpr Duration follow_wait = seconds(180);  // longer than a fetch can go without progress
+constexpr Duration buffer_patience = milliseconds(50);  // a chunk in this time is 5 MB/s; a slower client may not keep a buffer
+constexpr Duration follow_wait = seconds(180);          // longer than a fetch can go without progress
 constexpr Duration ended_wait =
     seconds(10);  // of a client that sent FIN: it may have half-closed, or be gone; the next byte tells
 
@@ -53,6 +54,8 @@ class BodySender {
     Task<Result<void>> send_stored(HotRef blob);
     Task<Result<void>> send_file(HotBlob& blob);
     Task<Result<std::uint64_t>> bring_in(BlobFile& file);
+    bool passes_memory_by(const BlobFile& file) const;
+    Task<Result<void>> send_past_memory(BlobFile& file);
     Task<Result<void>> send_following(Follower& follower);
     Task<Result<void>> send_from_fetch(Follower& follower, std::uint64_t available);
     Task<Result<std::uint64_t>> bring_in(const FetchProgress& fetch, std::uint64_t length);
@@ -72,6 +75,7 @@ class BodySender {
     std::uint64_t length_ = 0;  // of the whole blob, as the head promised
     ServedFrom from_fetch_ = ServedFrom::follow;
     ClientPace pace_;
+    bool keeps_up_ = true;          // took every chunk that was sent out of a buffer
     bool sent_unverified_ = false;  // bytes of a fetch whose digest is not known yet
 };
 
@@ -120,12 +124,19 @@ Task<Result<void>> BodySender::send_stored(HotRef blob) {
 }
 
 /// What is in memory leaves by sendfile, in long slices. What is not is first brought in through the ring, chunk by chunk, so that the shard never waits for the disk; no
-/// buffer is held while the client takes its time.
+/// buffer is held while the client takes its time. What nobody wanted for long goes from the disk to the client through a buffer alone.
 Task<Result<void>> BodySender::send_file(HotBlob& blob) {
     auto& file = *blob.file;
     auto& loop = call_.cache.loop();
+    BlobReader reading(file);
     while (offset_ < end_) {
         co_await BulkTurn{};
+        if (passes_memory_by(file)) {
+            auto done = co_await send_past_memory(file);
+            if (!done) co_return done;
+            blob.used = loop.time();
+            continue;
+        }
         bool doubted = file.doubt().holds(loop.time());
         auto slice = std::min(doubted ? chunk_bytes - offset_ % chunk_bytes : slice_bytes, end_ - offset_);
         bool here = file.verified(offset_, slice) && loop.ring().resident(file.file(), offset_, slice, doubted);
@@ -138,6 +149,32 @@ Task<Result<void>> BodySender::send_file(HotBlob& blob) {
         if (!done) co_return done;
         blob.used = loop.time();
     }
+    co_return Result<void>();
+}
+
+/// A chunk that was verified since the file was opened is wanted again: it is worth the page cache. One in memory is verified there.
+bool BodySender::passes_memory_by(const BlobFile& file) const {
+    if (!keeps_up_ || call_.exchange.stream().is_tls() || !file.suits_direct_read() || file.verified(offset_, 1)) return false;
+    auto begin = offset_ / chunk_bytes * chunk_bytes;
+    auto& loop = call_.cache.loop();
+    return !loop.ring().resident(file.file(), begin, std::min(chunk_bytes, file.size() - begin), file.doubt().holds(loop.time()));
+}
+
+/// One chunk from the disk to the client through a buffer. A client that does not take it at once gets the rest by way of the page cache.
+Task<Result<void>> BodySender::send_past_memory(BlobFile& file) {
+    auto& loop = call_.cache.loop();
+    auto buffer = co_await call_.cache.buffers().take(loop.time() + buffer_wait);
+    if (!buffer) co_return Error{Fault::client, Code::busy};
+    auto chunk = co_await file.read_chunk(offset_ / chunk_bytes, buffer, ReadVia::disk);
+    if (!chunk) co_return chunk.error();
+    auto wanted = chunk->subspan(offset_ % chunk_bytes);
+    wanted = wanted.first(std::min<std::uint64_t>(wanted.size(), end_ - offset_));
+    co_await BulkTurn{};
+    bool more = offset_ + wanted.size() < end_;
+    auto taken = co_await call_.exchange.stream().send_some(wanted, more, loop.time() + buffer_patience);
+    if (!taken) co_return taken.error();
+    sent(*taken, ServedFrom::hit);
+    keeps_up_ = *taken == wanted.size();
     co_return Result<void>();
 }
 

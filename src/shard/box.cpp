@@ -94,6 +94,7 @@ Result<std::unique_ptr<Box>, std::string> Box::open(const Config& config, Option
     }
     auto store_opening = store_options(config.store);
     store_opening.ledger_map_bytes = box->options_.ledger_map_bytes;
+    store_opening.memory_bytes = box->options_.memory_bytes;
     auto store = Store::open(store_opening);
     if (!store) return store.error();
     box->store_ = *std::move(store);

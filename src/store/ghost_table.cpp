@@ -33,7 +33,7 @@ void GhostTable::remember(const Digest& digest, std::uint64_t bytes) noexcept {
     Name* place = find(bucket, key);
     if (!place)
         place = std::min_element(std::begin(bucket.names), std::end(bucket.names),
-                                 [](const Name& a, const Name& b) { return a.evicted_at < b.evicted_at; });
+                                 [](const Name& a, const Name& b) { return a.happened_at < b.happened_at; });
     *place = {key, clock_};
 }
 
@@ -42,14 +42,14 @@ bool GhostTable::take(const Digest& digest) noexcept {
     const std::uint64_t key = key_of(digest);
     Name* name = find(buckets_[key & bucket_mask_], key);
     if (!name) return false;
-    const bool recent = clock_ - name->evicted_at <= bytes_remembered_;
+    const bool recent = clock_ - name->happened_at <= bytes_remembered_;
     *name = {};
     return recent;
 }
 
 GhostTable::Name* GhostTable::find(Bucket& bucket, std::uint64_t key) noexcept {
     for (Name& name : bucket.names)
-        if (name.key == key && name.evicted_at != 0) return &name;
+        if (name.key == key && name.happened_at != 0) return &name;
     return nullptr;
 }
 

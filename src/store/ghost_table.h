@@ -1,7 +1,7 @@
 #pragma once
-// Remembers the names of blobs that were evicted on trial, for as long as a given amount of other bytes is evicted the same
-// way. A fixed table: a name takes 16 bytes, and where a bucket is full the oldest name in it is forgotten early. Two
-// digests that agree in 64 bits pass for each other, which costs one blob its trial and nothing else.
+// Remembers the names of blobs to which something happened (evicted on trial; opened), for as long as it happens to others of a given
+// amount of bytes. A fixed table: a name takes 16 bytes, and where a bucket is full the oldest name in it is forgotten early. Two digests
+// that agree in 64 bits pass for each other, which costs one blob its trial, or another its place in the page cache, and nothing else.
 
 #include "entrepot/oci/digest.h"
 
@@ -17,15 +17,15 @@ class GhostTable {
     GhostTable(std::uint32_t entries_max, std::uint64_t bytes_remembered);
 
     void set_bytes_remembered(std::uint64_t bytes) noexcept { bytes_remembered_ = bytes; }
-    /// A blob of `bytes` was evicted.
+    /// It happened to a blob of `bytes`.
     void remember(const Digest& digest, std::uint64_t bytes) noexcept;
-    /// True if the blob was evicted within the last bytes_remembered; its name is then given up.
+    /// True if it happened to the blob within the last bytes_remembered; its name is then given up.
     bool take(const Digest& digest) noexcept;
 
   private:
     struct Name {
         std::uint64_t key;
-        std::uint64_t evicted_at;  // on clock_; 0: empty, as calloc leaves it
+        std::uint64_t happened_at;  // on clock_; 0: empty, as calloc leaves it
     };
     static constexpr std::size_t names_per_bucket = 8;  // two cache lines
     struct Bucket {
@@ -38,7 +38,7 @@ class GhostTable {
     Name* find(Bucket& bucket, std::uint64_t key) noexcept;
 
     std::uint64_t bytes_remembered_;
-    std::uint64_t clock_ = 1;  // bytes evicted so far, plus one
+    std::uint64_t clock_ = 1;  // bytes so far, plus one
     std::uint64_t bucket_mask_;
     std::unique_ptr<Bucket[], Free> buckets_;
 };

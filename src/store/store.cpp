@@ -49,7 +49,7 @@ Result<std::unique_ptr<Store>, std::string> Store::open(const Options& options) 
     return std::unique_ptr<Store>(std::move(store));
 }
 
-Warehouse::Warehouse(const Options& options) : options_(options) {}
+Warehouse::Warehouse(const Options& options) : options_(options), opened_(opened_names_max, options.memory_bytes) {}
 
 Warehouse::~Warehouse() {
     ASSERT(!started_);
@@ -299,9 +299,10 @@ Task<Result<void>> Warehouse::save_trials() {
 Task<Result<BlobRef>> Warehouse::open(const Digest& digest_given) {
     auto digest = digest_given;
     auto find = [this, &digest] { return find_and_pin(digest); };
-    auto entry = co_await call_owner(find);
+    auto found = co_await call_owner(find);
+    auto* entry = found.entry;
     if (!entry) co_return Error{Fault::storage, Code::not_found};
-    auto blob = co_await open_pinned(digest, *entry);
+    auto blob = co_await open_pinned(digest, found);
     if (blob) co_return blob;
     // The file is not what the ledger says: out of sight with both, upstream has it again. Unless it was discarded and perhaps stored anew while we looked: our pin keeps
     // the entry from becoming another blob's, so that only the one we opened goes.
@@ -313,12 +314,15 @@ Task<Result<BlobRef>> Warehouse::open(const Digest& digest_given) {
     co_return Error{Fault::storage, Code::not_found};
 }
 
-EvictionEntry* Warehouse::find_and_pin(const Digest& digest) noexcept {
+Warehouse::Found Warehouse::find_and_pin(const Digest& digest) noexcept {
     auto* entry = table_.find(digest);
-    return entry && entry->pin() ? entry : nullptr;
+    if (!entry || !entry->pin()) return {};
+    bool opened_lately = opened_.take(digest);
+    opened_.remember(digest, entry->bytes);
+    return {entry, opened_lately};
 }
 
-Task<Result<BlobRef>> Warehouse::open_pinned(const Digest& digest, EvictionEntry& entry) {
+Task<Result<BlobRef>> Warehouse::open_pinned(const Digest& digest, Found found) {
     auto record = ledger_->find_blob(digest);
     if (!record) co_return Error{Fault::storage, Code::corrupt};
     if (!record->verified()) {
@@ -329,7 +333,24 @@ Task<Result<BlobRef>> Warehouse::open_pinned(const Digest& digest, EvictionEntry
     }
     auto file = co_await open_stored(digest, *record);
     if (!file) co_return file.error();
-    co_return std::make_shared<BlobFile>(digest, *file, record->size, std::move(record->sums), &entry, false);
+    auto direct = co_await open_directly(digest, *record, *file, found.opened_lately);
+    co_return std::make_shared<BlobFile>(digest, *file, record->size, std::move(record->sums), found.entry, false,
+                                         std::move(direct));
+}
+
+/// Nothing where it would not pay: for what is wanted again and shall stay in memory, for what fits into one chunk, and for what begins in memory and so is probably there
+/// as a whole.
+Task<DirectFile> Warehouse::open_directly(const Digest& digest, const BlobRecord& record, int file, bool opened_lately) {
+    if (options_.memory_bytes == 0 || opened_lately || record.size <= chunk_bytes) co_return DirectFile();
+    if (Loop::current().ring().resident(file, 0, chunk_bytes, false)) co_return DirectFile();
+    auto open = direct_files_.fetch_add(1, std::memory_order_relaxed);
+    int direct = -EMFILE;
+    auto name = digest.hex();
+    if (open < direct_files_max)
+        direct = co_await open_file(volume_of(record.volume)->blobs(digest.algorithm()), name.c_str(), O_RDONLY | O_DIRECT);
+    if (direct >= 0) co_return DirectFile(direct, direct_files_);
+    direct_files_.fetch_sub(1, std::memory_order_relaxed);
+    co_return DirectFile();
 }
 
 /// Code::corrupt when the file is gone or has another size than its record says.

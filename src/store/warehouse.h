@@ -15,6 +15,7 @@
 #include "entrepot/store/store.h"
 #include "store/blob_table.h"
 #include "store/capacity.h"
+#include "store/ghost_table.h"
 #include "store/partials.h"
 #include "store/volume.h"
 
@@ -31,6 +32,9 @@ class Warehouse final : public Store {
     static constexpr std::size_t verifiers_max = 4;           ///< whole-blob verifications at a time
     static constexpr std::size_t touches_in_flight_max = 64;  ///< hints on their way to the owner; more are dropped
     static constexpr std::size_t touched_digests_max = 512;   ///< of one hint
+    static constexpr unsigned direct_files_max =
+        256;  ///< open at a time, of those the process keeps in reserve; further blobs are read through memory
+    static constexpr std::uint32_t opened_names_max = 1u << 16;
 
     explicit Warehouse(const Options& options);
     ~Warehouse() override;
@@ -74,6 +78,11 @@ class Warehouse final : public Store {
         EvictionEntry* entry;
         Volume* volume;  // nullptr: its volume is lost, only the record goes
     };
+    /// An entry that is ours while we hold its pin; nullptr: not stored.
+    struct Found {
+        EvictionEntry* entry = nullptr;
+        bool opened_lately = false;
+    };
     struct Quarantined {
         std::string name;
         Volume* volume;
@@ -109,8 +118,9 @@ class Warehouse final : public Store {
     void set_capacity_limit();
     void load_entries();
     void run_touch(TouchHint& hint) noexcept;
-    EvictionEntry* find_and_pin(const Digest& digest) noexcept;
-    Task<Result<BlobRef>> open_pinned(const Digest& digest, EvictionEntry& entry);
+    Found find_and_pin(const Digest& digest) noexcept;
+    Task<Result<BlobRef>> open_pinned(const Digest& digest, Found found);
+    Task<DirectFile> open_directly(const Digest& digest, const BlobRecord& record, int file, bool opened_lately);
     Task<Result<int>> open_stored(const Digest& digest, const BlobRecord& record);
     Task<Result<BlobRecord>> verify_stored(const Digest& digest);
     Task<Result<BlobRecord>> sum_stored(const Digest& digest, BlobRecord record);
@@ -191,11 +201,13 @@ class Warehouse final : public Store {
     Counters counters_;
     std::function<Task<void>()> relief_;
     std::atomic<std::size_t> touches_in_flight_{0};
+    std::atomic<unsigned> direct_files_{0};
     std::atomic<bool> leaves_strays_{false};  // a removal failed or may not be durable: the next start looks for strays
 
     // Owner's loop only.
     std::unique_ptr<Eviction> eviction_;
     BlobTable table_;
+    GhostTable opened_;                               // names of blobs by when they were opened last
     std::unordered_set<Digest, DigestHash> writing_;  // a writer has it
     std::unordered_set<Digest, DigestHash> busy_;     // on its way out, or being adopted
     std::unordered_set<Digest, DigestHash> summing_;  // stored, being verified for the first time

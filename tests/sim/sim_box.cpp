@@ -48,6 +48,7 @@ SimBox::~SimBox() { ASSERT(!box_); }
 void SimBox::open(const Setup& setup) {
     Box::Options options;
     options.shard.buffers = setup.buffers;
+    options.memory_bytes = 4 * MiB;
     options.shard.cache.hot.entries_max = 16;
     auto opened = Box::open(config_of(setup), options);
     if (!opened) {

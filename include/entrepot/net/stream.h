@@ -78,6 +78,8 @@ class Stream {
     virtual Task<Result<std::size_t>> discard(std::size_t count, Instant deadline) = 0;
     /// Sends all of head and body, in one piece where possible. `more`: further bytes follow at once (MSG_MORE).
     virtual Task<Result<void>> send(Bytes head, Bytes body, bool more, Instant deadline) = 0;
+    /// Sends what the peer takes until `patience`, and yields how much; that it took less, or nothing, is no error. TLS sends all or fails: a record that was sealed must leave.
+    virtual Task<Result<std::size_t>> send_some(Bytes bytes, bool more, Instant patience) = 0;
     /// Sends a range of a file. The caller made sure that the range is in memory (Ring::resident); a plain stream uses sendfile(2). Yields how many bytes were handed to the
     /// kernel: fewer, perhaps none, when the peer made us wait for longer than pages may be trusted to stay in memory; then the caller looks again. `deadline` bounds each
     /// wait for the peer, not the whole.

@@ -18,6 +18,7 @@ class Box {
     struct Options {
         Duration drain_timeout = std::chrono::seconds(30);  ///< how long running answers may take after stop()
         std::uint64_t ledger_map_bytes = 64 * GiB;          ///< address space; valgrind and address limits leave less
+        std::uint64_t memory_bytes = 0;                     ///< Store::Options::memory_bytes
         ShardOptions shard;
         UpstreamTable::Options upstream;
     };

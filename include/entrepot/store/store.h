@@ -25,6 +25,8 @@ class Store {
         Duration partial_age_max = std::chrono::hours(24);
         std::uint64_t unknown_length_bytes = 64 * MiB;  ///< reserved at a time when upstream tells no length
         std::uint64_t ledger_map_bytes = 64 * GiB;      ///< address space, not disk
+        /// Of the machine. A cold blob that is opened again before others of so many bytes were is worth the page cache; others are read past it. 0: none are.
+        std::uint64_t memory_bytes = 0;
     };
     struct Counters {  ///< read from any thread
         std::atomic<std::uint64_t> bytes{0}, capacity_bytes{0}, blobs{0}, evictions{0}, evicted_bytes{0}, quarantined{0},
