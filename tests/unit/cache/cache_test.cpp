@@ -40,7 +40,7 @@ struct Box : CacheBox {
 
 TEST_CASE("cache: the first fetches, those who come meanwhile follow, those who come later hit") {
     Box box;
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_bytes = 10;
     box.upstreams.answer = [&](auto& request) {
         auto offer = image_offer(request);
@@ -149,7 +149,7 @@ TEST_CASE("cache: one repository under two credentials is two sources") {
 
 TEST_CASE("cache: another repository joins a running fetch only after upstream confirmed it") {
     Box box;
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_bytes = 10;
     box.upstreams.answer = [&](auto& request) {
         if (request.repository == "library/foreign") return refusal(Code::not_found, 404);
@@ -174,7 +174,7 @@ TEST_CASE("cache: another repository joins a running fetch only after upstream c
 
 TEST_CASE("cache: a fetch that ends while another repository asks for leave is not fetched again") {
     Box box;
-    auto fetching = std::make_shared<Gate>(), asking = std::make_shared<Gate>();
+    auto fetching = std::make_shared<FlowGate>(), asking = std::make_shared<FlowGate>();
     fetching->open_bytes = 10;
     asking->open_head = false;
     box.upstreams.answer = [&](auto& request) {
@@ -392,7 +392,7 @@ TEST_CASE("cache: a length that upstream tells by no means is the manifest's, on
 
 TEST_CASE("cache: a document that drips holds no transfer buffer") {
     Box box;
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_bytes = 5;
     box.upstreams.answer = [&](auto& request) {
         auto offer = request.kind == UpstreamKind::tags ? whole(R"({"tags":[]})", request) : image_offer(request);
@@ -411,7 +411,7 @@ TEST_CASE("cache: a document that drips holds no transfer buffer") {
 
 TEST_CASE("cache: a manifest that is on its way as a blob is kept as a manifest once it is here") {
     Box box;
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_bytes = 5;
     box.upstreams.answer = [&](auto& request) {
         if (request.kind != UpstreamKind::blob) return image_offer(request);

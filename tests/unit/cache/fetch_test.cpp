@@ -79,7 +79,7 @@ TEST_CASE("fetch: a blob arrives, is stored, and its source is granted it") {
 TEST_CASE("fetch: followers see bytes while upstream holds the rest, never the last 64 KiB before the digest matched") {
     FetchBox box;
     auto blob = content(1'000'000);
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     box.upstreams.answer = gated(blob, gate);
     RunningFetch fetch(box, digest_of(blob), box.source());
     auto& follower = fetch.follow();
@@ -106,7 +106,7 @@ TEST_CASE("fetch: followers see bytes while upstream holds the rest, never the l
 TEST_CASE("fetch: many downloads that trickle in share few buffers") {
     constexpr std::size_t downloads = 12;
     FetchBox box(2);
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     std::vector<std::string> blobs;
     for (unsigned i = 0; i < downloads; ++i) blobs.push_back(content(200'000 + i));
     box.upstreams.answer = [&](auto& request) {
@@ -135,7 +135,7 @@ TEST_CASE("fetch: many downloads that trickle in share few buffers") {
 TEST_CASE("fetch: a follower that waits can be given less patience, for that wait alone") {
     FetchBox box;
     auto blob = content(500'000);
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     box.upstreams.answer = gated(blob, gate);
     RunningFetch fetch(box, digest_of(blob), box.source());
     auto& follower = fetch.follow();
@@ -159,7 +159,7 @@ TEST_CASE("fetch: a follower that waits can be given less patience, for that wai
 TEST_CASE("fetch: a blob of 64 KiB or less is not seen before its digest matched") {
     FetchBox box;
     auto blob = content(held_back);
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_bytes = blob.size() - 1;
     box.upstreams.answer = gated(blob, gate);
     RunningFetch fetch(box, digest_of(blob), box.source());
@@ -380,7 +380,7 @@ TEST_CASE("fetch: at shutdown a resume is not tried again and again") {
 TEST_CASE("fetch: without a length every byte may be the last, and followers learn the length at the end") {
     FetchBox box;
     auto blob = content(500'000);
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_bytes = 400'000;
     box.upstreams.answer = [&](auto& request) {
         auto offer = whole(blob, request);
@@ -409,7 +409,7 @@ TEST_CASE("fetch: when upstream tells no length the manifest's is good enough to
     FetchBox box;
     auto blob = content(500'000);
     box.apply(PutGrant{"", box.source().ledger_name, digest_of(blob), blob.size()});
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_bytes = 490'000;
     box.upstreams.answer = [&](auto& request) {
         auto offer = whole(blob, request);
@@ -560,7 +560,7 @@ TEST_CASE("fetch: a blob that cannot be published was still delivered whole") {
 TEST_CASE("fetch: a follower that leaves early stops nobody, and without followers the blob is stored all the same") {
     FetchBox box;
     auto blob = content(700'000);
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_bytes = 300'000;
     box.upstreams.answer = gated(blob, gate);
     RunningFetch fetch(box, digest_of(blob), box.source());
@@ -580,7 +580,7 @@ TEST_CASE("fetch: a follower that leaves early stops nobody, and without followe
 TEST_CASE("fetch: a follower's wait ends at its deadline when upstream is silent") {
     FetchBox box;
     auto blob = content(700'000);
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_head = false;
     box.upstreams.answer = gated(blob, gate);
     RunningFetch fetch(box, digest_of(blob), box.source());
@@ -603,7 +603,7 @@ TEST_CASE("fetch: followers on another loop see every step to the end") {
     FetchBox box;
     SecondLoop second;
     auto blob = content(3'000'000);
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_bytes = 0;
     box.upstreams.answer = [&](auto& request) {
         auto offer = whole(blob, request);

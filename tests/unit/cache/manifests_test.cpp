@@ -71,7 +71,7 @@ TEST_CASE("inspect_manifest: the bytes decide the digest, whatever the headers c
 
 TEST_CASE("manifests: everybody who asks for one reference meanwhile shares one request, others have their own") {
     ManifestsBox box;
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_head = false;
     box.upstreams.answer = [&](auto&) {
         auto offer = manifest_offer(manifest);

@@ -49,7 +49,7 @@ struct TagsBox : FetchBox {
 
     std::string current = old_manifest;
     std::optional<Offer> refused, head_refused;
-    std::shared_ptr<Gate> gate;
+    std::shared_ptr<FlowGate> gate;
     Manifests manifests{*tools};
     Tags tags{*tools, manifests,
               [this](Source source, ManifestContent content) { return manifests.keep(std::move(source), std::move(content)); }};
@@ -136,7 +136,7 @@ TEST_CASE("tags: a tag that was checked in the future is asked again") {
 TEST_CASE("tags: a hundred who wait for a tag share one question") {
     TagsBox box;
     box.know(old_manifest, seconds(100));
-    box.gate = std::make_shared<Gate>();
+    box.gate = std::make_shared<FlowGate>();
     box.gate->open_head = false;
     std::vector<Task<Fetched<TagAnswer>>> waiting;
     for (int i = 0; i < 100; ++i) waiting.push_back(box.tags.resolve(box.source(), "latest"));
@@ -269,7 +269,7 @@ TEST_CASE("tags: two rules over one source share the question, and each makes of
     TagsBox box;
     box.know(old_manifest, seconds(100));
     box.refused = refusal(Code::bad_status, 500);
-    box.refused->gate = box.gate = std::make_shared<Gate>();
+    box.refused->gate = box.gate = std::make_shared<FlowGate>();
     box.gate->open_head = false;
     auto strict = box.source(), lenient = box.source();
     strict.stale.server_error = Duration(0);
@@ -292,7 +292,7 @@ TEST_CASE("tags: two rules over one source share the question, and each makes of
 TEST_CASE("tags: whose rule allows no old answer waits for a mute upstream as long as it takes") {
     TagsBox box;
     box.know(old_manifest, seconds(100));
-    box.gate = std::make_shared<Gate>();
+    box.gate = std::make_shared<FlowGate>();
     box.gate->open_head = false;
     auto source = box.source();
     source.stale.network = Duration(0);
@@ -315,7 +315,7 @@ TEST_CASE("tags: what must be known now is asked, fresh or not, joins a running 
     CHECK(box.heads() == 1);
     box.loop().run(box.tags.close());
     box.current = new_manifest;
-    box.gate = std::make_shared<Gate>();
+    box.gate = std::make_shared<FlowGate>();
     box.gate->open_head = false;
     auto first = box.tags.refresh_now(box.source(), "latest"), second = box.tags.refresh_now(box.source(), "latest");
     box.loop().run_until([&] { return box.upstreams.requests.size() == 2; });
@@ -392,7 +392,7 @@ TEST_CASE("tags: after a restart ten thousand old tags are asked for few at a ti
     for (int i = 0; i < count; ++i) changes.push_back(PutTag{box.source().ledger_name, fmt::format("t{}", i), record});
     changes.push_back(PutGrant{"", box.source().ledger_name, record.digest});
     REQUIRE(box.loop().run(box.store->ledger().apply(std::move(changes))));
-    box.gate = std::make_shared<Gate>();
+    box.gate = std::make_shared<FlowGate>();
     box.gate->open_head = false;
     std::vector<Task<Fetched<TagAnswer>>> waiting;
     for (int i = 0; i < count; ++i) waiting.push_back(box.tags.resolve(box.source(), fmt::format("t{}", i)));
@@ -451,7 +451,7 @@ TEST_CASE("tags: names that do not exist cost bounded memory, and what is known 
 TEST_CASE("tags: a mute upstream holds up the askers of its first second only; the answer that comes at last counts") {
     TagsBox box;
     box.know(old_manifest, seconds(100));
-    box.gate = std::make_shared<Gate>();
+    box.gate = std::make_shared<FlowGate>();
     box.gate->open_head = false;
     box.current = new_manifest;
     auto begun = now();

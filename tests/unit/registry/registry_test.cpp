@@ -137,7 +137,7 @@ TEST_CASE("registry: a manifest by tag and by digest, cold and hot, with what th
 
 TEST_CASE("registry: while the answer is not here yet, what the client accepts is judged on a copy") {
     Box box;
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_head = false;
     box.upstreams.answer = [&](auto& request) {
         auto offer = image_offer(request);
@@ -410,7 +410,7 @@ TEST_CASE("registry: a request that nobody could read is counted as well") {
 
 TEST_CASE("registry: a client that is gone does not wait for a fetch that stands still; who only finished asking does") {
     Box box;
-    auto gate = std::make_shared<Gate>();
+    auto gate = std::make_shared<FlowGate>();
     gate->open_bytes = layer.size() - 1;
     box.upstreams.answer = [&](auto& request) {
         auto offer = image_offer(request);

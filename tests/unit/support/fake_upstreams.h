@@ -14,7 +14,7 @@
 namespace entrepot {
 
 /// How far a body may flow; the test opens it further. Shared by the test and the exchange.
-struct Gate {
+struct FlowGate {
     std::size_t open_bytes = 0;
     bool open_head = true;
     Condition changed;
@@ -40,7 +40,7 @@ struct Offer {
     Error break_error{Fault::upstream, Code::wrong_length};
     std::size_t piece_bytes = SIZE_MAX;  ///< of one read at most
     std::size_t endpoint = 0;
-    std::shared_ptr<Gate> gate;              ///< none: all of it flows
+    std::shared_ptr<FlowGate> gate;          ///< none: all of it flows
     std::optional<UpstreamFailure> failure;  ///< in place of an answer
 };
 
@@ -70,7 +70,7 @@ inline Offer whole(std::string body, const UpstreamRequest& request) {
 }
 
 /// For FakeUpstreams::answer: `body` as whole() gives it, as far as `gate` lets it flow. The body must outlive the answers.
-inline auto gated(const std::string& body, std::shared_ptr<Gate> gate) {
+inline auto gated(const std::string& body, std::shared_ptr<FlowGate> gate) {
     return [&body, gate = std::move(gate)](const UpstreamRequest& request) {
         auto offer = whole(body, request);
         offer.gate = gate;
