@@ -176,6 +176,14 @@ TEST_CASE("api: entity tags are one, or a star; a GET that has the newest is tol
         CHECK(code(answer) == "PreconditionInvalid");
         CHECK(client.at_end());  // its body was not read
     }
+    for (auto tags : {"\"v7\"", "\"other\"", "*, \"other\"", "W/\"v7\""}) {
+        CAPTURE(tags);
+        RawClient client(box.loop, *box.port);
+        auto answer = box.ask(client, "PUT /things/a", "{}",
+                              std::string("Content-Type: application/json\r\nIf-None-Match: ") + tags + "\r\n");
+        CHECK(answer.status == 400);
+        CHECK(code(answer) == "PreconditionInvalid");
+    }
     RawClient client(box.loop, *box.port);
     auto answer = client.ask("GET /things/a", "If-None-Match: \"v6\", \"v7\"\r\n");
     CHECK(answer.status == 304);
