@@ -78,7 +78,11 @@ bool is_private_host(std::string_view host) noexcept {
     if (host.empty() || host.size() >= text.size()) return false;
     std::memcpy(text.data(), host.data(), host.size());
     std::array<std::uint8_t, 16> address{};
-    if (inet_pton(AF_INET, text.data(), address.data()) == 1) return is_private_v4(address.data());
+    // Not inet_pton: what turns names into addresses takes "127.1" and "0x7f.1" as well.
+    if (in_addr v4{}; inet_aton(text.data(), &v4) == 1) {
+        std::memcpy(address.data(), &v4, sizeof v4);
+        return is_private_v4(address.data());
+    }
     return inet_pton(AF_INET6, text.data(), address.data()) == 1 && is_private_v6(address);
 }
 

@@ -23,7 +23,8 @@ struct Endpoint {
 Result<Endpoint, std::string> parse_endpoint(std::string_view url);
 
 /// Whether `host` says by itself that it is on this machine or a private network: "localhost", or the literal of a loopback,
-/// private, shared (RFC 6598), link-local, unspecified or unique-local address, IPv4 mapped into IPv6 included. Names are
+/// private, shared (RFC 6598), link-local, unspecified or unique-local address, in every spelling that a resolver takes
+/// ("127.1", "0x7f000001"), IPv4 mapped into IPv6 included. Names are
 /// judged by their addresses when they are resolved, not here.
 bool is_private_host(std::string_view host) noexcept;
 
