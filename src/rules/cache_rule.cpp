@@ -86,6 +86,28 @@ std::string complaint_about_pullers(const RuleText& rule) {
     return complaint_about_list(rule, "pull", pull, rule_pullers_max, is_account_name, "is no account name");
 }
 
+// A pattern that no repository of the source can match: who wrote it believes that it allows or, worse, denies something. "" when it may match.
+std::string fault_of_reach(std::string_view pattern, std::string_view written_server) {
+    const auto login_server = canonical_login_server(written_server);
+    const auto first = pattern.substr(0, pattern.find('/'));
+    if (first == login_server || first == written_server)
+        return fmt::format("names the login server, of which paths have nothing; write \"{}\"",
+                           first.size() + 1 < pattern.size() ? pattern.substr(first.size() + 1) : "**");
+    if (login_server != "docker.io" || first.size() != pattern.size() || first == "**") return {};
+    return fmt::format("matches nothing on Docker Hub, where every path has two parts; write \"{}{}\"", official_prefix, pattern);
+}
+
+std::string complaint_about_patterns(const RuleText& rule, std::string_view list, const std::vector<std::string>& entries) {
+    if (entries.size() > rule_patterns_max)
+        return fmt::format("cache rule \"{}\": {} has more than {} entries", rule.name, list, rule_patterns_max);
+    const auto login_server = std::string_view(rule.source).substr(0, rule.source.find('/'));
+    for (const std::string& entry : entries) {
+        if (const auto pattern = RepositoryPattern::parse(entry); !pattern) return complaint(rule, list, entry, pattern.error());
+        if (const auto fault = fault_of_reach(entry, login_server); !fault.empty()) return complaint(rule, list, entry, fault);
+    }
+    return {};
+}
+
 // What a rule asks for besides the mapping.
 std::string complaint_about_policies(const RuleText& rule) {
     if (rule.tag_ttl < Duration::zero() || rule.tag_ttl > tag_ttl_max)
@@ -101,12 +123,7 @@ std::string complaint_about_policies(const RuleText& rule) {
                                                 "is no platform like linux/amd64 or linux/arm64/v8");
     if (!platforms.empty()) return platforms;
     for (const auto& [list, entries] : {std::pair("allow", &rule.allow), std::pair("deny", &rule.deny)}) {
-        if (entries->size() > rule_patterns_max)
-            return fmt::format("cache rule \"{}\": {} has more than {} entries", rule.name, list, rule_patterns_max);
-        for (const std::string& entry : *entries) {
-            if (const auto pattern = RepositoryPattern::parse(entry); !pattern)
-                return complaint(rule, list, entry, pattern.error());
-        }
+        if (auto found = complaint_about_patterns(rule, list, *entries); !found.empty()) return found;
     }
     return complaint_about_pullers(rule);
 }

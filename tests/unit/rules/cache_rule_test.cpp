@@ -197,6 +197,15 @@ TEST_CASE("cache rule: policies are checked, each refusal names the list and the
     CHECK(with([](RuleText& rule) { rule.allow = {"library/*", "team/**", "a-b/*/c"}; }).empty());
     CHECK(says([](RuleText& rule) { rule.deny = {"Library/x"}; }, "deny \"Library/x\" "));
     CHECK(says([](RuleText& rule) { rule.allow = {"/x"}; }, "allow \"/x\" "));
+    // A deny that can never match would be believed to hold.
+    CHECK(
+        says([](RuleText& rule) { rule.deny = {"docker.io/library/x"}; }, "deny \"docker.io/library/x\" names the login server"));
+    CHECK(says([](RuleText& rule) { rule.deny = {"docker.io"}; }, "write \"**\""));
+    CHECK(says([](RuleText& rule) { rule.deny = {"ubuntu"}; }, "write \"library/ubuntu\""));
+    CHECK(says([](RuleText& rule) { rule.allow = {"*"}; }, "write \"library/*\""));
+    CHECK(says([](RuleText& rule) { rule.source = "index.docker.io/*", rule.deny = {"index.docker.io/x/y"}; }, "write \"x/y\""));
+    CHECK(with([](RuleText& rule) { rule.allow = {"**", "*/*"}; }).empty());
+    CHECK(with([](RuleText& rule) { rule.source = "quay.io/*", rule.deny = {"alone", "*", "docker.io/x"}; }).empty());
     CHECK(with([](RuleText& rule) { rule.pull = {"anonymous"}; }).empty());
     CHECK(says([](RuleText& rule) { rule.pull = {"anonymous", "bob"}; }, "everybody, beside others"));
     CHECK(says([](RuleText& rule) { rule.pull = {"b b"}; }, "is no account name"));
