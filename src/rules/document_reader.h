@@ -33,13 +33,13 @@ class DocumentReader {
         if (!found) return;
         if (found->is_null()) value.clear();
         else if (is_text(*found)) value = found->get<std::string>();
-        else refuse(member, "must be a text");
+        else refuse(member, found->is_string() ? too_long() : "must be a text");
     }
     bool required_text(std::string_view member, std::string& value) {
         const auto* found = find(member);
         const bool sound = found && is_text(*found);
         if (sound) value = found->get<std::string>();
-        else refuse(member, found ? "must be a text" : "is missing");
+        else refuse(member, !found ? "is missing" : found->is_string() ? too_long() : "must be a text");
         return sound;
     }
     template <typename Value, typename Read>
@@ -59,7 +59,7 @@ class DocumentReader {
         if (!found) return;
         if (found->is_null()) return values.clear();
         const bool sound = found->is_array() && std::all_of(found->begin(), found->end(), is_text);
-        if (!sound) return refuse(member, "must be a list of texts");
+        if (!sound) return refuse(member, fmt::format("must be a list of texts of at most {} bytes", text_bytes_max));
         if (found->size() > count_max) return refuse(member, fmt::format("has more than {} entries", count_max));
         values = found->get<std::vector<std::string>>();
     }
@@ -96,6 +96,7 @@ class DocumentReader {
 
   private:
     static constexpr std::size_t text_bytes_max = 4096;
+    static std::string too_long() { return fmt::format("is longer than {} bytes", text_bytes_max); }
     static bool is_text(const nlohmann::json& value) {
         return value.is_string() && value.get_ref<const std::string&>().size() <= text_bytes_max;
     }

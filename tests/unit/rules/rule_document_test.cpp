@@ -93,7 +93,7 @@ TEST_CASE("rule document: each refusal names the member") {
         {R"({"stale":{"other":"never"}})", "there is no member \"stale.other\""},
         {R"({"stale":"never"})", "\"stale\" must be an object"},
         {R"({"platforms":"linux/amd64"})", "\"platforms\" must be a list of texts"},
-        {R"({"allow":[1]})", "\"allow\" must be a list of texts"},
+        {R"({"allow":[1]})", "\"allow\" must be a list of texts of at most 4096 bytes"},
         {R"({"etag":"x"})", "there is no member \"etag\""},
         {R"({"Sourcerepository":"x"})", "there is no member \"Sourcerepository\""},
     };
@@ -109,6 +109,9 @@ TEST_CASE("rule document: each refusal names the member") {
     const auto refused = patch_rule(rule, many, ReadOnlyMembers::refused);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().find("more than 64 entries") != std::string::npos);
+    const auto long_source = patch_rule(rule, {{"sourceRepository", std::string(4097, 'a')}}, ReadOnlyMembers::refused);
+    REQUIRE_FALSE(long_source);
+    CHECK(long_source.error().find("is longer than 4096 bytes") != std::string::npos);
 }
 
 TEST_CASE("rule document: a credential set takes one pair or two, and never shows what is no reference") {
