@@ -27,7 +27,10 @@ class Command {
     Command(CLI::App& app) : app_(app) {}
 
     Command& required(const char* names, std::string& into, const char* type, const char* help) {
-        app_.add_option(names, into, help)->type_name(type)->required();
+        const auto filled = [](const std::string& text) {
+            return text.empty() ? std::string("must not be empty") : std::string();
+        };
+        app_.add_option(names, into, help)->type_name(type)->required()->check(CLI::Validator(filled, ""));
         return *this;
     }
     Command& optional(const char* names, std::optional<std::string>& into, const char* type, const char* help) {

@@ -24,8 +24,9 @@ std::string tag_state(const Json& tag) {
 }
 
 std::string manifest_state(const Json& manifest) {
-    if (!manifest.is_object()) return "not stored";
-    const bool present = scalar_text(at(manifest, "present")) != "no";
+    const bool present = manifest.is_object() && scalar_text(at(manifest, "present")) != "no";
+    // Of a digest that somebody names nothing need ever have been here; what a tag led to once has a type.
+    if (!present && text_at(manifest, "mediaType").empty()) return "not stored";
     return fmt::format("{}{}, {}, {} bytes", present ? "" : "gone: ", text_at(manifest, "digest"), text_at(manifest, "mediaType"),
                        number_at(manifest, "size"));
 }

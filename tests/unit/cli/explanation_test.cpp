@@ -51,6 +51,10 @@ TEST_CASE("explanation: nothing stored, nobody may, no rule") {
     CHECK(mentions(text, "Manifest      not stored\n"));
     CHECK(mentions(text, "May pull      nobody\n"));
     CHECK(mentions(text, "none: anonymous\n"));
+    nothing["stored"]["manifest"] = Json{{"digest", "sha256:bb"}, {"mediaType", nullptr}, {"size", 0}, {"present", false}};
+    CHECK(mentions(explanation_text(nothing, true), "Manifest      not stored\n"));
+    nothing["stored"]["manifest"] = Json{{"digest", "sha256:bb"}, {"mediaType", "a/b"}, {"size", 7u}, {"present", false}};
+    CHECK(mentions(explanation_text(nothing, true), "Manifest      gone: sha256:bb, a/b, 7 bytes\n"));
     const auto no_rule = explanation_text(Json::parse(R"({"reference":"a","rule":null,"reason":"no rule covers it"})"), true);
     CHECK(mentions(no_rule, "Rule        none\n"));
     CHECK(mentions(no_rule, "Why         no rule covers it\n"));
