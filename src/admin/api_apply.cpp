@@ -131,7 +131,7 @@ Task<ApiReply> export_document(ApiCall& call) {
         JsonDocument document;
         document[std::string(rules_member)] = JsonDocument::array();
         document[std::string(sets_member)] = JsonDocument::array();
-        for (auto& rule : rules) document[std::string(rules_member)].push_back(rule_document(rule->text()));
+        for (auto& rule : rules) document[std::string(rules_member)].push_back(rule_document(*rule));
         for (auto& set : sets) document[std::string(sets_member)].push_back(credential_set_document(set, {}));
         return ApiReply::document(document);
     };

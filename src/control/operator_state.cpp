@@ -195,7 +195,7 @@ Result<void, std::string> OperatorState::adopt(RuleText text) {
     // Under the name of one of the file's it could not be told from that one; it stays in the ledger until the file lets go of the name.
     auto name = text.name;
     if (book_.find(name)) made_at_run_time_ -= weight_of(text);
-    else idle_.emplace(std::move(name), Idle{std::move(text), std::move(problem)});
+    else idle_.emplace(std::move(name), Idle{std::make_shared<const RuleText>(std::move(text)), std::move(problem)});
     return report;
 }
 
@@ -238,7 +238,7 @@ void OperatorState::adopt_what_was_made_at_run_time(const OperatorState& before,
     for (auto& rule : before.book_.list()) {
         if (rule->origin() == RuleOrigin::api) take(rule->text());
     }
-    for (auto& [name, idle] : before.idle_) take(idle.text);
+    for (auto& [name, idle] : before.idle_) take(*idle.text);
 }
 
 template <typename Value>
@@ -371,7 +371,7 @@ std::vector<std::string> OperatorState::notes_about(const CacheRule& rule) const
 
 void OperatorState::take_rule(const std::string& name, Staged& staged) {
     if (auto idle = idle_.find(name); idle != idle_.end()) {
-        made_at_run_time_ -= weight_of(idle->second.text);
+        made_at_run_time_ -= weight_of(*idle->second.text);
         staged.undo.emplace_back([this, name, before = std::move(idle->second)] { idle_.emplace(name, before); });
         idle_.erase(idle);
         return;
@@ -449,7 +449,7 @@ Result<void, Refusal> OperatorState::check_users_of(const std::string& name) con
 const RuleText* OperatorState::find_rule(std::string_view name) const {
     if (auto rule = book_.find(name)) return &rule->text();  // the book keeps it alive
     auto idle = idle_.find(name);
-    return idle == idle_.end() ? nullptr : &idle->second.text;
+    return idle == idle_.end() ? nullptr : idle->second.text.get();
 }
 
 const CredentialSet* OperatorState::find_credential_set(std::string_view name) const {
@@ -472,7 +472,7 @@ std::vector<const Account*> OperatorState::accounts_after(std::string_view after
 std::vector<const RuleText*> OperatorState::rules_after(std::string_view after, std::size_t count_max) const {
     std::vector<const RuleText*> found = book_.after(after, count_max);
     auto idle = idle_.upper_bound(after);
-    for (std::size_t i = 0; i < count_max && idle != idle_.end(); ++i, ++idle) found.push_back(&idle->second.text);
+    for (std::size_t i = 0; i < count_max && idle != idle_.end(); ++i, ++idle) found.push_back(idle->second.text.get());
     std::sort(found.begin(), found.end(), [](auto* a, auto* b) { return a->name < b->name; });
     if (found.size() > count_max) found.resize(count_max);
     return found;
@@ -485,9 +485,15 @@ std::vector<const CredentialSet*> OperatorState::credential_sets_after(std::stri
     return found;
 }
 
-RuleList OperatorState::rules_made_at_run_time() const {
-    auto rules = book_.list();
-    std::erase_if(rules, [](auto& rule) { return rule->origin() != RuleOrigin::api; });
+std::vector<std::shared_ptr<const RuleText>> OperatorState::rules_made_at_run_time() const {
+    std::vector<std::shared_ptr<const RuleText>> rules;
+    for (auto& rule : book_.list()) {
+        if (rule->origin() == RuleOrigin::api) rules.emplace_back(rule, &rule->text());
+    }
+    auto taking_part = static_cast<std::ptrdiff_t>(rules.size());  // which the book has by name
+    for (auto& [name, idle] : idle_) rules.push_back(idle.text);
+    std::inplace_merge(rules.begin(), rules.begin() + taking_part, rules.end(),
+                       [](auto& a, auto& b) { return a->name < b->name; });
     return rules;
 }
 

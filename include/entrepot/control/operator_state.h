@@ -49,8 +49,10 @@ class OperatorState {
     std::vector<const RuleText*> rules_after(std::string_view after, std::size_t count_max) const;
     std::vector<const CredentialSet*> credential_sets_after(std::string_view after, std::size_t count_max) const;
     std::vector<const Account*> accounts_after(std::string_view after, std::size_t count_max) const;
-    /// Those that take part, by name.
-    RuleList rules_made_at_run_time() const;
+    /// All of them by name, those that take no part as well: they are the operator's all the same.
+    std::vector<std::shared_ptr<const RuleText>> rules_made_at_run_time() const;
+    /// What the file's options and the credential sets say against a rule by itself, whatever stands beside it.
+    Result<void, Refusal> check(const CacheRule& rule) const;
     /// Why a rule made at run time takes no part; "" when it does.
     std::string problem_of(std::string_view rule) const;
 
@@ -62,7 +64,7 @@ class OperatorState {
 
   private:
     struct Idle {  ///< takes no part
-        RuleText text;
+        std::shared_ptr<const RuleText> text;
         std::string problem;
     };
     template <typename Value>

@@ -199,6 +199,10 @@ TEST_CASE("operator state: what was kept comes back, and what the file forbids b
     CHECK(stricter.problem_of("other").empty());
     CHECK(names(stricter) == "first other wide ");
     CHECK(stage(stricter, put_rule("first", "c/*", "quay.io/x/*", "login")) == "");  // mended
+    std::string
+        exported;  // what waits aside is the operator's all the same: an export without it, applied with prune, would delete it
+    for (const auto& rule : stricter.rules_made_at_run_time()) exported += rule->name + " ";
+    CHECK(exported == "first other ");
     CHECK(stricter.book().find("first"));
     CHECK(stage(stricter, remove<RuleText>("first")) == "");
     CHECK(names(stricter) == "other wide ");
