@@ -94,6 +94,7 @@ JsonDocument plan_document(const Outcome& outcome, bool applied) {
     }
     document["notes"] = outcome.notes;
     document["applied"] = applied;
+    document["etag"] = outcome.state_etag;
     return document;
 }
 

@@ -35,6 +35,7 @@ Outcome<void> apply(Session& session, const ApplyOptions& options) {
     auto document = apply_document(*text, options.file == "-" ? "standard input" : options.file);
     if (!document) return document.error();
     auto query = Query().flag("prune", options.prune);
+    Condition condition;
     if (options.prune && !options.dry_run && !options.yes) {
         // What --prune deletes stands in no file that the user looks at, so it is said first.
         auto would = session.api().post("/api/v1/apply", *document, {}, Query(query).flag("dryRun", true));
@@ -44,8 +45,10 @@ Outcome<void> apply(Session& session, const ApplyOptions& options) {
             auto agreed = session.confirm(false, "Do this, deletions included?");
             if (!agreed) return agreed;
         }
+        // What was agreed to is this plan: what somebody else made meanwhile stands in no line of it, and would be deleted unseen.
+        condition = Condition::unchanged(text_at(*would, "etag"));
     }
-    auto answer = session.api().post("/api/v1/apply", *document, {}, query.flag("dryRun", options.dry_run));
+    auto answer = session.api().post("/api/v1/apply", *document, condition, query.flag("dryRun", options.dry_run));
     if (!answer) return answer.error().failure;
     return show_plan(session, *answer, at(*answer, "plan"), !options.dry_run);
 }

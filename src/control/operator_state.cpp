@@ -276,7 +276,13 @@ Result<OperatorState::Staged, Refusal> OperatorState::stage(const Batch& batch, 
     if (!batch.state_etag.empty() && batch.state_etag != etag())
         return refusal(Refusal::Kind::changed, "Changed",
                        "rules or credential sets have changed since they were read; read them again and repeat");
-    if (!batch.compose) return stage(batch.changes, wall);
+    auto etag_before = etag();
+    auto staged = batch.compose ? stage_composed(batch, wall) : stage(batch.changes, wall);
+    if (staged) staged->outcome.state_etag = batch.dry_run ? etag_before : etag();
+    return staged;
+}
+
+Result<OperatorState::Staged, Refusal> OperatorState::stage_composed(const Batch& batch, std::int64_t wall) {
     auto changes = batch.compose(*this);
     if (!changes) return changes.error();
     return stage(*changes, wall);
@@ -366,6 +372,16 @@ std::vector<std::string> OperatorState::notes_about(const CacheRule& rule) const
     if (text.pull.empty() && !text.anonymous())
         notes.emplace_back(
             "has credentials, and nobody may pull through it: name accounts in pull, or \"anonymous\" for everybody");
+    std::vector<std::string> strangers;
+    for (auto& name : text.pull) {
+        if (name != anonymous_puller && !accounts_.contains(name)) strangers.push_back(fmt::format("\"{}\"", name));
+    }
+    if (strangers.empty()) return notes;
+    auto more =
+        strangers.size() > users_named_max ? fmt::format(" and {} more", strangers.size() - users_named_max) : std::string();
+    strangers.resize(std::min(strangers.size(), users_named_max));
+    notes.push_back(fmt::format("lets {}{} pull, and there is no account of that name: whoever is created by it may pull",
+                                fmt::join(strangers, ", "), more));
     return notes;
 }
 

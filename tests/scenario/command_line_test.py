@@ -52,7 +52,7 @@ def test_every_command_has_help_with_an_example():
 
 def test_wrong_usage_is_two_and_one_line_that_names_the_help():
     wrong = [["cache"], ["cache", "nothing"], ["cache", "create"], ["cache", "create", "-n", "hallo"], ["cache", "list", "-o", "xml"], ["cache", "list", "extra"],
-             ["cache", "show"], ["cache", "show", "-n", "a", "-n", "b"], ["cache", "show", "-n"], ["cache", "explain"], ["cache", "explain", "a", "--style", "path"],
+             ["cache", "show"], ["cache", "show", "-n", "a", "-n", "b"], ["cache", "show", "-n"], ["cache", "show", "-n", ""], ["cache", "explain", ""], ["cache", "explain"], ["cache", "explain", "a", "--style", "path"],
              ["credential-set", "create", "-n", "hallo", "-l", "docker.io", "-u", "env:A"], ["apply"], ["status", "--timeout"], ["export", "-g", "group"],
              ["account", "create"], ["token", "create"]]
     with Rows() as rows:
@@ -214,6 +214,34 @@ def test_a_file_is_applied_as_a_whole_and_prune_deletes_the_rest(cache, director
     assert succeeds(cache, "export", "-o", "json").out == before
     assert "2 created, 1 changed, 1 deleted, 0 unchanged" in succeeds(cache, "apply", path, "--prune", "-y").out
     assert [rule["name"] for rule in succeeds(cache, "export", "-o", "json").json()["cacheRules"]] == ["docker-hub", "quay-rule"]
+
+
+def test_what_somebody_else_makes_while_prune_asks_is_not_deleted_unseen(cache, directory):
+    succeeds(cache, "cache", "create", "-n", "to-be-gone", "-s", "ghcr.io/*", "-t", "ghcr/*")
+    path = f"{directory}/rules.toml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('[[cache_rule]]\nname = "docker-hub"\nsource = "docker.io/*"\ntarget = "hub/*"\n')
+    asked = OnTerminal(cache, "apply", path, "--prune").until("deletions included?")
+    succeeds(cache, "cache", "create", "-n", "somebody-elses", "-s", "quay.io/*", "-t", "quay/*")
+    asked.types("y\n").ends()
+    assert asked.status == 1 and "(Changed)" in asked.shown, asked.shown
+    assert [rule["name"] for rule in succeeds(cache, "export", "-o", "json").json()["cacheRules"]] == ["somebody-elses", "to-be-gone"]
+    OnTerminal(cache, "apply", path, "--prune").until("somebody-elses").until("deletions included?").types("y\n").ends()
+    assert [rule["name"] for rule in succeeds(cache, "export", "-o", "json").json()["cacheRules"]] == ["docker-hub"]
+
+
+def test_what_the_file_forbids_by_now_is_exported_and_no_prune_takes_it(make_cache, make_upstream):
+    upstream = make_upstream(login_server="a.test")
+    cache = make_cache(upstream, rules=[], server={"default_rules": False})
+    succeeds(cache, "cache", "create", "-n", "by-hand", "-s", "a.test/x/*", "-t", "m/*")
+    cache.stop()
+    cache.settings.rules = [{"name": "file-rule", "source": "a.test/*", "target": "m/*"}]
+    cache.start()
+    assert succeeds(cache, "cache", "show", "-n", "by-hand", "-o", "json").json()["provisioningState"] == "Failed"
+    exported = succeeds(cache, "export").out
+    assert 'name = "by-hand"' in exported and "file-rule" not in exported, exported
+    assert "0 created, 0 changed, 0 deleted, 1 unchanged" in succeeds(cache, "apply", "-", "--prune", "-y", stdin=exported).out
+    assert succeeds(cache, "cache", "show", "-n", "by-hand", "-o", "json").json()["targetRepository"] == "m/*"
 
 
 def fails_after_plan(cache, *words):

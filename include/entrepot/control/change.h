@@ -68,6 +68,7 @@ struct Outcome {
     static constexpr std::size_t notes_max = 100;
     std::vector<Step> steps;         ///< one for each change, in their order
     std::vector<std::string> notes;  ///< what is allowed and worth knowing, a sentence each
+    std::string state_etag;          ///< of the state after it; of a dry run: for which it holds
 };
 
 }  // namespace entrepot

@@ -75,6 +75,7 @@ class OperatorState {
     Result<void, Refusal> add_to(Plan& plan, const Change<Value>& change, const Value* before, std::int64_t wall,
                                  Staged& staged) const;
     Result<Staged, Refusal> stage(const std::vector<AnyChange>& changes, std::int64_t wall);
+    Result<Staged, Refusal> stage_composed(const Batch& batch, std::int64_t wall);
     Result<void, Refusal> make_true(const Plan& plan, Staged& staged);
     Result<void, Refusal> add_rule(const RuleText& text, Staged& staged);
     Result<void, Refusal> check(const CacheRule& rule) const;

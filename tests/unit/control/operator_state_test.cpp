@@ -1,6 +1,7 @@
 #include "entrepot/control/operator_state.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <string>
 
@@ -198,16 +199,60 @@ TEST_CASE("operator state: what was kept comes back, and what the file forbids b
     CHECK(stricter.problem_of("first").find("\"wide\"") != std::string::npos);
     CHECK(stricter.problem_of("other").empty());
     CHECK(names(stricter) == "first other wide ");
-    CHECK(stage(stricter, put_rule("first", "c/*", "quay.io/x/*", "login")) == "");  // mended
     std::string
         exported;  // what waits aside is the operator's all the same: an export without it, applied with prune, would delete it
     for (const auto& rule : stricter.rules_made_at_run_time()) exported += rule->name + " ";
     CHECK(exported == "first other ");
+    CHECK(stage(stricter, put_rule("first", "c/*", "quay.io/x/*", "login")) == "");  // mended
     CHECK(stricter.book().find("first"));
     CHECK(stage(stricter, remove<RuleText>("first")) == "");
     CHECK(names(stricter) == "other wide ");
     CHECK_FALSE(stricter.restore("rule/broken", "{"));
     CHECK(stricter.restore("something-of-a-newer-version/x", "?"));
+}
+
+TEST_CASE("operator state: a rule that names an account that is not there is worth a note") {
+    OperatorState state(config_of());
+    const auto notes_of = [&](std::vector<std::string> pull) {
+        Change<RuleText> change{"first", {}, {}};
+        change.edit = [pull](const RuleText*) -> Result<std::optional<RuleText>, std::string> {
+            RuleText rule;
+            rule.target = "a";
+            rule.source = "quay.io/x/a";
+            rule.pull = pull;
+            return std::optional(rule);
+        };
+        Batch batch;
+        batch.changes.emplace_back(change);
+        auto staged = state.stage(batch, wall);
+        REQUIRE(staged);
+        return fmt::format("{}", fmt::join(staged->outcome.notes, "\n"));
+    };
+    CHECK(notes_of({}) == "");
+    CHECK(notes_of({"anonymous"}) == "");
+    CHECK(notes_of({"alice"}).find("lets \"alice\" pull, and there is no account") != std::string::npos);
+    CHECK(notes_of({"a1", "a2", "a3", "a4", "a5", "a6", "a7"}).find("\"a5\" and 2 more pull") != std::string::npos);
+}
+
+TEST_CASE("operator state: a plan says for which state it holds, and what was done which came of it") {
+    OperatorState state(config_of());
+    Batch batch;
+    batch.dry_run = true;
+    batch.changes.push_back(put_rule("first", "a", "quay.io/x/a"));
+    const auto before = state.etag();
+    auto would = state.stage(batch, wall);
+    REQUIRE(would);
+    CHECK(would->outcome.state_etag == before);
+    OperatorState::undo(*would);
+    batch.dry_run = false;
+    batch.state_etag = would->outcome.state_etag;
+    auto done = state.stage(batch, wall);
+    REQUIRE(done);
+    CHECK(done->outcome.state_etag == state.etag());
+    CHECK(state.etag() != before);
+    auto again = state.stage(batch, wall);
+    REQUIRE_FALSE(again);
+    CHECK(again.error().code == "Changed");
 }
 
 TEST_CASE("operator state: a copy is independent") {
