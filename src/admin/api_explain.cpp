@@ -1,5 +1,6 @@
 // GET and POST /api/v1/explain: which rule takes a reference, where it leads, what of it is here; also with a rule that does not exist yet. Changes nothing.
 
+#include "admin/api_change.h"
 #include "admin/handlers.h"
 #include "entrepot/admin/admin.h"
 #include "entrepot/admin/api_fields.h"
@@ -27,7 +28,7 @@ struct Asked {
 
 /// What a rule leads to; of one that does not exist yet as far as it can be known.
 struct Way {
-    std::optional<Source> source;  ///< none: its upstream is not known yet
+    std::optional<Source> source;  ///< none: its upstream or its identity is not known before a rule names it
     Holder holder;
     std::vector<std::string> endpoints;
 };
@@ -63,23 +64,31 @@ Result<RuleTable, std::string> table_with(const RuleTable& rules, const RuleText
     return *std::move(table);
 }
 
+/// What would refuse the rule by itself; what it would meet is the table's to say.
+std::optional<ApiError> objection_to(const Control& control, const RuleText& what_if) {
+    auto parsed = CacheRule::parse(what_if);
+    if (!parsed) return ApiError(400, "RuleInvalid", parsed.error());
+    auto checked = control.state().check(*parsed);
+    return checked ? std::nullopt : std::optional(api_error(checked.error()));
+}
+
 Way way_of(const Routing& routing, const Control& control, const CacheRule& rule, const std::string& repository, bool exists) {
     Way way;
-    auto* upstream = routing.find_upstream(rule.login_server());
-    CredentialPointer credential;
+    auto* upstream = control.find_upstream(rule.login_server());
+    // An identity begins with the rule that names it: without it upstream would be asked by nobody's rights, which is another question.
+    bool may_ask = upstream && rule.text().identity.empty();
     if (exists) {
         way.source = routing.find_source(rule.name(), repository)->source;
-    } else {
-        if (!rule.credential_set().empty()) credential = control.find_credential(rule.credential_set());
-        if (upstream) {
-            way.source = make_source(*upstream, credential, repository, rule.tag_ttl());
-            way.source->stale = rule.text().stale;
-            way.source->freshness = rule.freshness();
-        }
+    } else if (may_ask) {
+        auto credential = rule.credential_set().empty() ? nullptr : control.find_credential(rule.credential_set());
+        way.source = make_source(*upstream, std::move(credential), repository, rule.tag_ttl());
+        way.source->stale = rule.text().stale;
+        way.source->freshness = rule.freshness();
     }
     way.endpoints = upstream ? upstream->endpoints : endpoints_of(rule.login_server());
     way.holder = way.source ? Holder{way.source->scope(), way.source->ledger_name}
-                            : Holder{"", fmt::format("{}/{}", rule.login_server(), repository)};
+                            : Holder{credential_name_of(rule.text(), rule.login_server()),
+                                     fmt::format("{}/{}", rule.login_server(), repository)};
     return way;
 }
 
@@ -133,9 +142,13 @@ void add_rule(Json& document, const CacheRule* rule, const RuleExplanation& expl
     document["tagTtl"] = rule ? rule_document(rule->text())["tagTtl"] : Json();
 }
 
-Task<Json> probe(Cache& cache, Source source, std::string resource) {
+Task<Json> probe(Cache& cache, std::optional<Source> source, std::string resource) {
     Json document;
-    auto said = co_await cache.probe(std::move(source), std::move(resource));
+    document["digest"] = nullptr;
+    document["error"] =
+        "upstream was not asked: its login server or its identity is known once a rule names it; create the rule first";
+    if (!source) co_return document;
+    auto said = co_await cache.probe(*std::move(source), std::move(resource));
     document["digest"] = said ? text_or_null(*said) : Json();
     document["error"] = said ? Json() : Json(said.error().why);
     co_return document;
@@ -149,6 +162,8 @@ Task<ApiReply> explain(ApiCall& call, Asked asked) {
     auto routing = control.routing();
     auto& subject = asked.subject;
     std::optional<RuleTable> table;
+    auto objection = asked.what_if ? objection_to(control, *asked.what_if) : std::nullopt;
+    if (objection) co_return *std::move(objection);
     // Every rule is looked at, and a table with one more is built anew: on a lane.
     auto build = [&]() -> Result<RuleExplanation, std::string> {
         if (asked.what_if) {
@@ -185,7 +200,10 @@ Task<ApiReply> explain(ApiCall& call, Asked asked) {
     document["considered"] = Json::array();
     for (auto& one : explained->considered) document["considered"].push_back({{"rule", one.rule}, {"verdict", one.verdict}});
     document["probe"] = nullptr;
-    if (asked.probe && refusal.empty() && way.source) document["probe"] = co_await probe(cache, *way.source, subject.resource());
+    if (asked.probe && rule && refusal.empty()) {
+        auto probing = probe(cache, way.source, subject.resource());
+        document["probe"] = co_await probing;
+    }
     co_return ApiReply::document(std::move(document));
 }
 

@@ -107,6 +107,8 @@ Result<const UpstreamSpec*, std::string> Control::upstream_of(std::string_view l
     return upstreams_.add(spec_of(config_.upstream_of(login_server)));
 }
 
+const UpstreamSpec* Control::find_upstream(std::string_view login_server) const noexcept { return upstreams_.find(login_server); }
+
 Task<Result<Outcome, Refusal>> Control::change(Batch batch) {
     Waiting waiting{std::move(batch), std::nullopt, {}};
     waiting_.push_back(&waiting);

@@ -429,7 +429,6 @@ void OperatorState::replace_account(const std::string& name, const std::optional
     });
 }
 
-/// What the file's options and the credential sets say about a rule.
 Result<void, Refusal> OperatorState::check(const CacheRule& rule) const {
     auto objection = limits_.objection_to(rule);
     if (!objection.empty()) return refusal(Refusal::Kind::conflict, "SourceNotAllowed", std::move(objection));

@@ -2,6 +2,7 @@
 
 import time
 
+from harness.api import Api
 from harness.command import entrepot, fails, one_line, succeeds
 from harness.upstream import Answer
 
@@ -62,6 +63,27 @@ def test_explain_knows_what_would_be(make_cache, make_upstream):
     assert "docker-hub" in fails(cache, "cache", "explain", "hub/a", "--with-rule", "quay.io/*=>hub/inner/*")
     really = explained(cache, "mirror/podman/hello")
     assert (really["rule"], really["sourceRepository"]) == ("docker-hub", "docker.io/mirror/podman/hello"), "the default login server's"
+
+
+def test_what_would_be_is_what_creating_would_make_of_it(make_cache, make_upstream):
+    """The file's upstreams, options and credential sets hold for a rule that does not exist yet."""
+    quay = make_upstream(login_server="quay.io")
+    image = quay.offers_image(repository="team/app", tag="latest")
+    cache = make_cache(quay, rules=[], server={"default_rules": False, "docker_hub_anonymous": False})
+    would = explained(cache, "m/team/app", "--with-rule", "quay.io/*=>m/*", "--probe")
+    assert would["endpoints"] == [quay.url] and would["probe"]["digest"] == image.manifest.digest, would
+    assert len(quay.seen()) == 1
+    for rule, source, word in (("off", "docker.io/*", "docker_hub_anonymous"), ("private", "127.1:5000/*", "allow_private")):
+        said = fails(cache, "cache", "explain", "m/team/app", "--with-rule", f"{source}=>m/*").replace("what-if", f"rule-{rule}")
+        assert word in said and said == fails(cache, "cache", "create", "-n", f"rule-{rule}", "-s", source, "-t", "m/*"), said
+    status, _, document = Api(cache).described().ask("POST", "/api/v1/explain", {"reference": "m/x", "rule": {
+        "sourceRepository": "quay.io/*", "targetRepository": "m/*", "credentialSet": "absent"}})
+    assert (status, document["error"]["code"]) == (409, "CredentialSetNotFound"), document
+    for unknown in ({"sourceRepository": "never.test/*"}, {"sourceRepository": "quay.io/*", "identity": "system"}):
+        asked = {"reference": "m/x", "probe": True, "rule": {"targetRepository": "m/*", **unknown}}
+        status, _, document = Api(cache).described().ask("POST", "/api/v1/explain", asked)
+        assert status == 200 and "was not asked" in document["probe"]["error"], document
+    assert len(quay.seen()) == 1, "nobody's rights are not the identity's"
 
 
 def test_sync_takes_a_moved_tag_at_once(make_cache, make_upstream):

@@ -47,6 +47,8 @@ class Control {
     CredentialPointer find_credential(std::string_view set) const;
     /// How a login server is reached, whether or not a rule has named it so far.
     Result<const UpstreamSpec*, std::string> upstream_of(std::string_view login_server);
+    /// The same without making it known: null when neither a rule nor the file has named it.
+    const UpstreamSpec* find_upstream(std::string_view login_server) const noexcept;
 
   private:
     struct Waiting {

@@ -78,7 +78,6 @@ class OperatorState {
     Result<Staged, Refusal> stage_composed(const Batch& batch, std::int64_t wall);
     Result<void, Refusal> make_true(const Plan& plan, Staged& staged);
     Result<void, Refusal> add_rule(const RuleText& text, Staged& staged);
-    Result<void, Refusal> check(const CacheRule& rule) const;
     Result<void, Refusal> check_users_of(const std::string& set) const;
     std::vector<std::string> notes_about(const CacheRule& rule) const;
     void take_rule(const std::string& name, Staged& staged);
