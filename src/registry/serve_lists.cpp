@@ -4,6 +4,7 @@
 #include "entrepot/oci/catalog.h"
 #include "entrepot/oci/referrers.h"
 #include "entrepot/oci/tags_list.h"
+#include "entrepot/rules/rule_policy.h"
 #include "registry/admission.h"
 #include "registry/reply.h"
 
@@ -96,6 +97,7 @@ bool may_see(const Routing& routing, const Ledger& ledger, const std::string& na
     auto login_server = std::string_view(name).substr(0, slash), repository = std::string_view(name).substr(slash + 1);
     for (auto& found : routing.find_all_by_source(login_server, repository, rules_of_one_source_max)) {
         if (!may_pull(found.rule->text(), target_repository(*found.rule, repository), visitor)) continue;
+        if (!why_not_repository(*found.rule, repository).empty()) continue;
         for (auto& tag : ledger.list_tags(name, "", tags_of_one_name_max)) {
             if (is_known_to(ledger, found.source, tag)) return true;
         }

@@ -182,6 +182,11 @@ def test_the_catalog_names_only_what_the_visitor_may_pull(make_cache, make_upstr
     assert cache.get("/v2/_catalog", basic("alice", "wrong")).status == 401
     page = cache.get("/v2/_catalog?n=1", {})
     assert json.loads(page.body)["repositories"] == [opened] and page.header("link") is None, "no page follows that he could not see"
+    # With the same rights upstream, for everybody, and with what is Alice's left out.
+    rule = {"sourceRepository": f"{upstream.login_server}/*", "targetRepository": "most/*", "credentialSet": "atenant", "pull": ["anonymous"], "deny": ["team/**"]}
+    assert change(cache, "PUT", "/api/v1/cache-rules/most-of-it", rule, {"If-None-Match": "*"})[0] == 201
+    assert cache.get("/v2/most/team/app/manifests/1", accept).status == 404
+    assert catalog({}) == [opened], "what a rule denies is not named through it"
 
 
 def test_G06_what_is_cached_and_what_is_not_take_the_same_time_for_strangers(make_cache, make_upstream, directory):
