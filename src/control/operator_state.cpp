@@ -59,9 +59,11 @@ std::uint64_t weight_of(const Value& value) {
 template <typename Value>
 std::optional<Refusal> unmet(const Precondition& when, std::string_view name, const Value* before) {
     auto noun = noun_of(Value());
+    constexpr bool is_account = std::is_same_v<Value, Account>;
     if (when.must_not_exist && before)
         return refusal(Refusal::Kind::conflict, "AlreadyExists",
-                       fmt::format("there is a {} \"{}\" already; choose another name, or ask to replace it", noun, name));
+                       fmt::format("there is {} {} \"{}\" already; choose another name, or {}", is_account ? "an" : "a", noun,
+                                   name, is_account ? "update that one" : "ask to replace it"));
     if (when.must_exist && !before)
         return refusal(Refusal::Kind::not_found, "NotFound", fmt::format("there is no {} \"{}\"", noun, escaped(name, 100)));
     if (when.etag.empty() || (before && when.etag == etag_of(*before))) return std::nullopt;

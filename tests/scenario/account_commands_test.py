@@ -30,7 +30,8 @@ def test_an_account_pulls_what_a_rule_lets_it(make_cache, make_upstream):
     succeeds(cache, "cache", "create", "-n", "docker-hub", "-s", "docker.io/*", "-t", "hub/*", "--pull", "alice")
     assert status_of_pull(cache, "alice", PASSWORD) == 200
     assert status_of_pull(cache, "alice", "wrong-password") == 401
-    fails(cache, "account", "create", "-n", "alice", "--password-stdin", stdin="another-password\n")
+    taken = fails(cache, "account", "create", "-n", "alice", "--password-stdin", stdin="another-password\n")
+    assert taken == 'entrepot: there is an account "alice" already; choose another name, or update that one (AlreadyExists)', taken
     changed = f"{cache.directory}/alice.pass"
     with open(changed, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
         file.write("another-password\n")
