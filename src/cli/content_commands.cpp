@@ -34,11 +34,17 @@ Answered<Json> sync_all(Session& session, Json request) {
 
 Outcome<void> sync_rule(Session& session, const SyncOptions& options) {
     const auto colon = options.rule.find(':');
+    if (colon == 0 || colon + 1 == options.rule.size())
+        return misused("'{}' is no NAME or NAME:TAG, as in docker-hub or docker-hub:latest", options.rule);
     Json request{{"rule", options.rule.substr(0, colon)}};
     if (colon != options.rule.npos) request["tag"] = options.rule.substr(colon + 1);
     if (options.repository) request["repository"] = *options.repository;
     auto answer = sync_all(session, std::move(request));
-    if (!answer) return answer.error().failure;
+    if (!answer) {
+        auto refusal = answer.error();
+        if (refusal.code == "RepositoryMissing") refusal.failure.text += "; --repository names it";
+        return refusal.failure;
+    }
     const Json& results = at(*answer, "results");
     const Table table = sync_table(results);
     auto shown = session.show(*answer, session.text_of(table), table);

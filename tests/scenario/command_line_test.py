@@ -65,7 +65,8 @@ def test_wrong_usage_is_two_and_one_line_that_names_the_help():
 def test_contradictions_are_wrong_usage_and_ask_nobody():
     wrong = [["cache", "update", "-n", "hallo"], ["cache", "update", "-n", "hallo", "-c", "a", "--remove-cred-set"],
              ["cache", "update", "-n", "hallo", "--identity", "a", "--remove-identity"], ["cache", "create", *RULE, "-c", "a", "--identity", "b"],
-             ["credential-set", "update", "-n", "hallo"], ["cache", "purge"], ["cache", "purge", "-n", "a", "--repository", "b"], ["cache", "purge", "-n", "a", "--tag", "b"],
+             ["credential-set", "update", "-n", "hallo"], ["cache", "sync", "rule-a:"], ["cache", "sync", ":latest"], ["cache", "purge"],
+             ["cache", "purge", "-n", "a", "--repository", "b"], ["cache", "purge", "-n", "a", "--tag", "b"],
              ["cache", "explain", "a", "--with-rule", "docker.io/*"], ["status", "--timeout", "soon"], ["status", "--timeout", "0s"], ["status", "-r", "https://x"],
              ["token", "create", "-n", "a", "--expires", "tomorrow"], ["account", "create", "-n", "a", "--password-stdin", "--password-file", "b"]]
     with Rows() as rows:

@@ -89,6 +89,7 @@ def test_what_would_be_is_what_creating_would_make_of_it(make_cache, make_upstre
 def test_sync_takes_a_moved_tag_at_once(make_cache, make_upstream):
     cache, hub, image = hub_cache(make_cache, make_upstream)
     pull(cache, image)
+    assert fails(cache, "cache", "sync", "docker-hub:latest").endswith("(RepositoryMissing); --repository names it")
     unchanged = succeeds(cache, "cache", "sync", "docker-hub:latest", "--repository", "hub/library/alpine").rows()
     assert unchanged[1][:3] == ["docker.io/library/alpine", "latest", "unchanged"], unchanged
     moved = hub.offers_image(repository="library/alpine", tag="latest", seed="moved")
