@@ -50,6 +50,43 @@ void add(PurgeCount& count, const Stored& stored) {
     count.bytes += stored.bytes;
 }
 
+/// Whoever else was granted content of the repository, by other rights. A tag's record is one for all of them.
+std::vector<Holder> holders_beside(const Ledger& ledger, const std::vector<Holder>& purged, const std::string& repository) {
+    auto beside = ledger.list_holders(repository);
+    std::erase_if(beside, [&](auto& holder) {
+        bool is_purged = std::any_of(purged.begin(), purged.end(),
+                                     [&](auto& one) { return one.scope == holder.scope && one.repository == holder.repository; });
+        return holder.repository != repository || is_purged;
+    });
+    return beside;
+}
+
+bool granted_to_any(const Ledger& ledger, const std::vector<Holder>& holders, const Digest& digest) {
+    return std::any_of(holders.begin(), holders.end(),
+                       [&](auto& holder) { return ledger.granted(holder.scope, holder.repository, digest); });
+}
+
+/// Tags of one repository that its purged holders are about to lose.
+struct LeavingTags {
+    std::vector<LedgerChange> changes;
+    std::size_t count =
+        0;  ///< also of those whose record stays, since somebody else was given what it points to: with their grant the purged lose the tag
+    std::string last;  ///< behind which the next page goes on; empty: there is none
+};
+
+LeavingTags list_leaving_tags(const Ledger& ledger, const PurgeOrder& order, const Holder& holder, const std::string& last,
+                              std::size_t count_max) {
+    LeavingTags leaving;
+    auto beside = holders_beside(ledger, order.holders, holder.repository);
+    for (auto& [tag, record] : ledger.list_tag_records(holder.repository, last, count_max)) {
+        leaving.last = tag;
+        bool stays = granted_to_any(ledger, beside, record.digest);
+        if (!stays) leaving.changes.push_back(RemoveTag{holder.repository, tag});
+        if (!stays || granted_to_any(ledger, order.holders, record.digest)) ++leaving.count;
+    }
+    return leaving;
+}
+
 }  // namespace
 
 std::vector<Holder> holders_under(const Ledger& ledger, const std::string& scope, std::string_view source, bool wildcard) {
@@ -107,26 +144,23 @@ Task<Result<void>> Purge::purge_tags(const PurgeOrder& order, PurgeCount& count)
         if (!seen.insert(holder.repository).second) continue;
         std::string last;
         for (;;) {
-            auto list = [&] { return store_.ledger().list_tags(holder.repository, last, tags_a_batch); };
-            auto tags = co_await run_blocking(Lane::resolver, list);
+            auto list = [&] { return list_leaving_tags(store_.ledger(), order, holder, last, tags_a_batch); };
+            auto leaving = co_await run_blocking(Lane::resolver, list);
             if (stopping_) co_return Error{Fault::shutdown, Code::stopping};
-            if (tags.empty()) break;
-            last = tags.back();
-            std::vector<LedgerChange> changes;
-            for (auto& tag : tags) changes.push_back(RemoveTag{holder.repository, tag});
-            auto removed = co_await remove_tags(std::move(changes), order.dry_run, count);
+            if (leaving.last.empty()) break;
+            last = std::move(leaving.last);
+            auto removed = co_await remove_tags(std::move(leaving.changes), order.dry_run);
             if (!removed) co_return removed;
+            count.tags += leaving.count;
         }
     }
     if (!order.dry_run) co_await forget_tags(order);
     co_return Result<void>();
 }
 
-Task<Result<void>> Purge::remove_tags(std::vector<LedgerChange> changes, bool dry_run, PurgeCount& count) {
-    auto tags = changes.size();
+Task<Result<void>> Purge::remove_tags(std::vector<LedgerChange> changes, bool dry_run) {
     Result<void> removed;
-    if (!dry_run) removed = co_await store_.ledger().apply(std::move(changes));
-    if (removed) count.tags += tags;
+    if (!dry_run && !changes.empty()) removed = co_await store_.ledger().apply(std::move(changes));
     co_return removed;
 }
 
@@ -204,6 +238,7 @@ Task<Result<void>> Purge::release_batch(std::vector<GrantedDigest> batch, const 
 
 struct Purge::Plan {
     std::vector<LedgerChange> tags;
+    std::size_t tag_count = 0;
     std::vector<GrantedDigest> digests;
     std::uint64_t kept = 0;  // parts that other images of the repository are made of
 };
@@ -212,8 +247,9 @@ Task<Result<void>> Purge::purge_image(const PurgeOrder& order, const HolderSet& 
     auto plan = co_await plan_image(order, holders);
     if (!plan) co_return plan.error();
     count.kept += plan->kept;
-    auto removed = co_await remove_tags(std::move(plan->tags), order.dry_run, count);
+    auto removed = co_await remove_tags(std::move(plan->tags), order.dry_run);
     if (!removed) co_return removed;
+    count.tags += plan->tag_count;
     if (!order.dry_run) co_await forget_tags(order);
     auto released = co_await release(std::move(plan->digests), holders, order.dry_run, count);
     co_return released;
@@ -226,11 +262,12 @@ Task<Result<Purge::Plan>> Purge::plan_image(const PurgeOrder& order, const Holde
     Plan plan;
     DigestSet image, others;
     std::vector<Digest> roots, other_roots;
+    std::vector<std::pair<std::string, Digest>> tags;
     bool fits = true;
     auto begin = [&] {
         for (auto& [tag, record] : ledger.list_tag_records(repository, "", tags_looked_at_max)) {
             bool goes = order.digest ? record.digest == *order.digest : tag == order.tag;
-            if (goes) plan.tags.push_back(RemoveTag{repository, tag});
+            if (goes) tags.emplace_back(tag, record.digest);
             (goes ? roots : other_roots).push_back(record.digest);
         }
         if (order.digest) roots = {*order.digest};
@@ -257,6 +294,13 @@ Task<Result<Purge::Plan>> Purge::plan_image(const PurgeOrder& order, const Holde
         for (auto& digest : image) {
             if (!others.contains(digest)) plan.digests.push_back(ledger.grants_of(holders, digest));
             else if (ledger.find_blob_head(digest)) ++plan.kept;
+        }
+        auto beside = holders_beside(ledger, order.holders, repository);
+        for (auto& [tag, digest] : tags) {
+            // Where the image itself stays granted, only the record can go.
+            bool stays = !others.contains(digest) && granted_to_any(ledger, beside, digest);
+            if (!stays) plan.tags.push_back(RemoveTag{repository, tag});
+            if (!stays || granted_to_any(ledger, order.holders, digest)) ++plan.tag_count;
         }
         return true;
     };

@@ -10,7 +10,7 @@ import urllib.parse
 from harness.api import Api
 from harness.cache import Settings
 from harness.story import Rows
-from harness.upstream import Basic
+from harness.upstream import Answer, Basic
 
 ALICE, BOB = "correct-horse-battery", "another-horse-staple"
 UPSTREAM_SECRETS = ("lab", "upstream-password-1")
@@ -187,6 +187,30 @@ def test_the_catalog_names_only_what_the_visitor_may_pull(make_cache, make_upstr
     assert change(cache, "PUT", "/api/v1/cache-rules/most-of-it", rule, {"If-None-Match": "*"})[0] == 201
     assert cache.get("/v2/most/team/app/manifests/1", accept).status == 404
     assert catalog({}) == [opened], "what a rule denies is not named through it"
+
+
+def test_a_purge_of_one_tenant_leaves_the_others_what_they_have(make_cache, make_upstream, directory):
+    """Both came by the same repository upstream, each by rights of its own; a tag is remembered once."""
+    upstream = guarded(make_upstream)
+    images = {tag: upstream.offers_image(tag=tag, repository="team/app", seed=tag) for tag in ("1", "2")}
+    cache = tenants(make_cache, upstream, directory)
+    cache_api, alice, bob = Api(cache), basic("alice", ALICE), basic("bobby", BOB)
+    pulls = [(f"/v2/{target}/team/app/{kind}", who) for tag, image in images.items() for target, who in (("a", alice), ("b", bob))
+             for kind in (f"manifests/{tag}", *(f"blobs/{blob.digest}" for blob in image.blobs))]
+
+    def statuses(target):
+        return {cache.get(path, who).status for path, who in pulls if path.startswith(f"/v2/{target}/")}
+
+    end = time.monotonic() + 30     # the ledger is a moment behind the answers
+    while cache_api.must("POST", "/purge?dryRun=true", {"rule": "rule-a"}) != {"tags": 2, "manifests": 0, "blobs": 0, "bytes": 0, "kept": 6}:
+        assert statuses("a") == statuses("b") == {200} and time.monotonic() < end
+        time.sleep(0.05)
+    assert cache_api.must("POST", "/purge", {"repository": "a/team/app", "tag": "1"})["tags"] == 1
+    assert cache_api.must("POST", "/purge", {"rule": "rule-a"})["tags"] == 1
+    assert cache_api.must("POST", "/purge", {"rule": "rule-a"})["tags"] == 0
+    upstream.always("any", Answer(503))
+    assert statuses("b") == {200}, "also of tags, though upstream is away"
+    assert 200 not in statuses("a")
 
 
 def test_G06_what_is_cached_and_what_is_not_take_the_same_time_for_strangers(make_cache, make_upstream, directory):

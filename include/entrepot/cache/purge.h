@@ -49,7 +49,7 @@ class Purge {
     Task<Result<void>> purge_tags(const PurgeOrder& order, PurgeCount& count);
     Task<Result<void>> purge_all(const PurgeOrder& order, const HolderSet& holders, PurgeCount& count);
     Task<Result<void>> purge_image(const PurgeOrder& order, const HolderSet& holders, PurgeCount& count);
-    Task<Result<void>> remove_tags(std::vector<LedgerChange> changes, bool dry_run, PurgeCount& count);
+    Task<Result<void>> remove_tags(std::vector<LedgerChange> changes, bool dry_run);
     Task<Result<void>> release(std::vector<GrantedDigest> granted, const HolderSet& holders, bool dry_run, PurgeCount& count);
     Task<Result<void>> release_batch(std::vector<GrantedDigest> batch, const HolderSet& holders, bool dry_run, PurgeCount& count);
     Task<Result<Plan>> plan_image(const PurgeOrder& order, const HolderSet& holders);
