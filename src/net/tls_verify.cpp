@@ -2,6 +2,7 @@
 
 #include "entrepot/base/bytes.h"
 #include "entrepot/base/log.h"
+#include "entrepot/net/tls.h"
 
 #include <fmt/format.h>
 #include <mbedtls/asn1.h>
@@ -121,7 +122,7 @@ std::string ServerCheck::reason(std::uint32_t flags) const {
     if (flags & MBEDTLS_X509_BADCERT_EXPIRED) add(expired_);
     if (flags & MBEDTLS_X509_BADCERT_FUTURE) add(future_);
     if (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED)
-        add(self_signed_ ? "issuer is not trusted (the certificate is self-signed)" : "issuer is not trusted");
+        add(self_signed_ ? std::string(untrusted_issuer) + " (the certificate is self-signed)" : std::string(untrusted_issuer));
     if (flags & (MBEDTLS_X509_BADCERT_BAD_KEY | MBEDTLS_X509_BADCERT_BAD_PK)) add("a key in the certificate chain is too weak");
     if (flags & MBEDTLS_X509_BADCERT_BAD_MD) add("a certificate is signed with a hash that is too weak");
     if (flags & (MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE)) {

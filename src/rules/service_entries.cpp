@@ -117,6 +117,7 @@ void read_identity(ConfigSection section, IdentityConfig& identity) {
         else section.refuse("key_vault_identity", parsed.error());
     }
     section.optional_path("ca_file", identity.ca_file);
+    section.flag("allow_private", identity.allow_private);
     section.refuse_unknown_keys();
 }
 

@@ -1,10 +1,27 @@
 #include "upstream/services.h"
 
 #include "entrepot/io/blocking.h"
+#include "entrepot/net/tls.h"
 
 #include <fmt/format.h>
 
 namespace entrepot {
+
+namespace {
+
+/// Nobody finds these places among the upstreams: what is wrong with the way to one is mended in the table that names it.
+UpstreamFailure with_advice(UpstreamFailure failure, const Services::Policy& policy, const Origin& origin) {
+    bool is_private = failure.error.code == Code::address_forbidden && !policy.allow_private;
+    bool is_untrusted = failure.error.code == Code::tls_certificate && failure.why.find(untrusted_issuer) != std::string::npos;
+    if ((!is_private && !is_untrusted) || policy.table.empty()) return failure;
+    auto why =
+        is_private
+            ? fmt::format("{} is on a private address; set allow_private of {} if that is meant", origin.text(), policy.table)
+            : fmt::format("{}; if a private authority vouches for it, set ca_file of {}", failure.why, policy.table);
+    return make_failure(failure.error.fault, failure.error.code, why, failure.error.detail);
+}
+
+}  // namespace
 
 UpstreamFailure as_unavailable(const UpstreamFailure& failure, std::string_view what) {
     auto fault = failure.error.fault == Fault::shutdown ? Fault::shutdown : Fault::policy;
@@ -18,15 +35,22 @@ UpstreamFailure as_unavailable(const UpstreamFailure& failure, std::string_view 
 }
 
 Services::Policy Services::authority() const {
-    return {config().identity.ca_file, config().identity.authority != IdentityConfig().authority};
+    auto& identity = config().identity;
+    return {identity.ca_file, identity.allow_private || identity.authority != IdentityConfig().authority, "[identity]"};
 }
 
-Services::Policy Services::key_vault() const { return {config().identity.ca_file, !config().identity.key_vault.empty()}; }
+Services::Policy Services::key_vault() const {
+    auto& identity = config().identity;
+    return {identity.ca_file, identity.allow_private || !identity.key_vault.empty(), "[identity]"};
+}
 
 Task<DocumentAnswer> Services::ask(Policy policy, DocumentRequest request) {
     auto known = co_await place(policy, request.url.origin);
     if (!known) co_return make_failure(Fault::policy, Code::unsupported, known.error());
-    co_return co_await documents_.ask(**known, std::move(request));
+    auto origin = request.url.origin;
+    auto answer = co_await documents_.ask(**known, std::move(request));
+    if (!answer) co_return with_advice(answer.error(), policy, origin);
+    co_return answer;
 }
 
 Task<Result<const UpstreamState*, std::string>> Services::place(const Policy& policy, const Origin& origin) {

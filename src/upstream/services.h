@@ -16,6 +16,7 @@ class Services {
     struct Policy {
         std::string ca_file;
         bool allow_private = false;
+        std::string_view table{};  ///< of the configuration file, where both are said; it outlives the policy
     };
     Task<DocumentAnswer> ask(Policy policy, DocumentRequest request);
 
@@ -23,7 +24,7 @@ class Services {
     Duration secret_life() const noexcept { return table_.options().secret_life; }
     Policy authority() const;
     Policy key_vault() const;
-    Policy vault() const { return {config().vault.ca_file, true}; }
+    Policy vault() const { return {config().vault.ca_file, true, "[vault]"}; }
     /// The two places on this very machine.
     static Policy machine() { return {"", true}; }
 

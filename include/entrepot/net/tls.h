@@ -42,6 +42,9 @@ class TlsClientContext {
 Task<Result<std::unique_ptr<Stream>>> accept_tls(std::unique_ptr<Stream> plain, const TlsServerContext& context,
                                                  Instant deadline);
 
+/// How `why` begins when nobody we trust vouches for the server.
+constexpr std::string_view untrusted_issuer = "issuer is not trusted";
+
 /// Runs the handshake as client and verifies the server as `host_name` (a DNS name or an IP address literal). Code::tls_certificate with a reason in
 /// `why` (one line: "certificate is for other.example", "certificate expired (check this machine's clock too)", "issuer is not trusted", ...), else Code::tls_handshake.
 Task<Result<std::unique_ptr<Stream>>> connect_tls(std::unique_ptr<Stream> plain, const TlsClientContext& context,

@@ -47,7 +47,8 @@ struct IdentityConfig {
     std::string key_vault;  ///< in place of the vault that a reference names; for a private way to it
     /// Who may be shown a token of an identity, which opens every registry that the identity has rights to: hosts, or ends of hosts (".azurecr.io").
     std::vector<std::string> registries{".azurecr.io", ".azurecr.cn", ".azurecr.us"};
-    std::string ca_file;  ///< of authority and key vaults; empty: the system's trust store
+    std::string ca_file;         ///< of authority and key vaults; empty: the system's trust store
+    bool allow_private = false;  ///< authority and key vaults may be on private addresses, as private endpoints are
     friend bool operator==(const IdentityConfig&, const IdentityConfig&) = default;
 };
 

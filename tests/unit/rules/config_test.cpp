@@ -443,6 +443,7 @@ approle = { role_id = "r", secret_id = "file:/etc/entrepot/secret-id" }
 authority = "https://login.microsoftonline.us"
 key_vault = "https://10.0.0.8"
 key_vault_identity = "arc"
+allow_private = true
 registries = ["corp.azurecr.io"]
 )");
     CHECK(config.services.vault.address == "https://vault.corp.example:8200");
@@ -455,6 +456,8 @@ registries = ["corp.azurecr.io"]
     CHECK(config.services.identity.key_vault == "https://10.0.0.8");
     CHECK(config.services.identity.key_vault_identity.kind == IdentityKind::arc);
     CHECK(config.services.identity.registries == std::vector<std::string>{"corp.azurecr.io"});
+    CHECK(config.services.identity.allow_private);
+    CHECK_FALSE(parsed("").services.identity.allow_private);
     CHECK(parsed("").services.vault.address.empty());
 
     struct Row {
@@ -476,6 +479,7 @@ registries = ["corp.azurecr.io"]
         {"[identity]\nregistries = [\".io\"]\n", "[identity] registries"},
         {"[identity]\nregistries = [\"\"]\n", "[identity] registries"},
         {"[identity]\nkey_vault_identity = \"me\"\n", "[identity] key_vault_identity must be \"system\""},
+        {"[identity]\nallow_private = \"yes\"\n", "[identity] allow_private must be true or false"},
         {"[identity]\nimds = \"x\"\n", "has no key \"imds\""},
     };
     for (const auto& row : rows) {
