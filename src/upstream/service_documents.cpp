@@ -125,7 +125,45 @@ std::optional<SecretText> parse_vault_secret(std::string_view json, const std::s
     return SecretJson(json).text({"data", "data", field});
 }
 
+bool is_deleted_in_vault(std::string_view json) {
+    auto time = SecretJson(json).text({"data", "metadata", "deletion_time"});
+    return time && !time->text().empty();
+}
+
+std::string_view vault_reason(std::string_view json) {
+    struct Known {
+        std::string_view marker, meaning;
+    };
+    static constexpr Known known[] = {
+        {"invalid token", " (the token has ended or was revoked)"},
+        {" is sealed", " (it is sealed)"},
+        {"no handler for route", " (nothing is mounted there)"},
+        {"invalid role or secret ID", " (the role ID is unknown, or the secret ID is wrong or has ended)"},
+        {"could not be found", " (it has no such role)"},
+        {"(aud)", " (the token is for another audience)"},
+        {"audience claim", " (the token is for another audience)"},
+        {"expir", " (the token has ended)"},
+        {"signature", " (it does not trust the token's signature)"},
+    };
+    SecretJson document(json);
+    auto* errors = document.find({"errors"});
+    if (!errors || !errors->is_array()) return {};
+    for (auto& [marker, meaning] : known) {
+        for (auto& error : *errors) {
+            if (error.is_string() && error.get_ref<const std::string&>().find(marker) != std::string::npos) return meaning;
+        }
+    }
+    return {};
+}
+
 std::optional<SecretText> parse_key_vault_secret(std::string_view json) { return SecretJson(json).text({"value"}); }
+
+std::string key_vault_refusal(std::string_view json) {
+    SecretJson document(json);
+    auto code = document.text({"error", "innererror", "code"});
+    if (!code) code = document.text({"error", "code"});
+    return code && is_word(code->text()) ? code->text() : std::string();
+}
 
 std::string authority_refusal(std::string_view json) {
     SecretJson document(json);

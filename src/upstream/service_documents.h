@@ -28,8 +28,15 @@ std::string vault_login_text(const char* role_name, const std::string& role, con
 
 /// {"data": {"data": {FIELD: text}}} of HashiCorp Vault's key-value engine, version 2.
 std::optional<SecretText> parse_vault_secret(std::string_view json, const std::string& field);
+/// Whether that is what is left of a secret whose newest version was deleted.
+bool is_deleted_in_vault(std::string_view json);
+/// What a refusal of HashiCorp Vault means, in our words, " (so)", as far as it is a known one; else "". Never its prose, which may repeat what it was sent.
+std::string_view vault_reason(std::string_view json);
+
 /// {"value": text} of a key vault.
 std::optional<SecretText> parse_key_vault_secret(std::string_view json);
+/// The error code of a key vault's refusal, the inner one if there is one ("SecretDisabled", "ForbiddenByRbac"), "" when it says none: never its prose.
+std::string key_vault_refusal(std::string_view json);
 
 /// The error code of an authority's refusal and the number of its reason ("invalid_client, AADSTS7000215"), "" when it says none: never its prose, which may
 /// repeat what it was sent.

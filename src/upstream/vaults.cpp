@@ -11,11 +11,48 @@ constexpr int login_used_percent = 90;
 
 UpstreamFailure unreadable(std::string_view why) { return make_failure(Fault::policy, Code::unauthorized, why, 401); }
 
-/// Why a service does not show a secret.
-UpstreamFailure not_shown(const SecretReference& reference, const ServiceDocument& document, std::string_view advice) {
-    auto why = fmt::format("{}: the vault answered {}{}", reference.text(), document.status, advice);
+/// Why a service does not show a secret. `reason` is " (so)" or nothing, `advice` ": do this" or nothing.
+UpstreamFailure not_shown(const SecretReference& reference, const ServiceDocument& document, std::string_view reason,
+                          std::string_view advice) {
+    auto why = fmt::format("{}: the vault answered {}{}{}", reference.text(), document.status, reason, advice);
     if (document.status < 500 && document.status != 429) return unreadable(why);
     auto failure = make_failure(Fault::policy, Code::bad_status, why, document.status);
+    if (document.retry_after) failure.retry_after = *document.retry_after;
+    return failure;
+}
+
+UpstreamFailure not_shown_by_key_vault(const SecretReference& reference, const ServiceDocument& document) {
+    auto code = key_vault_refusal(document.text);
+    auto reason = code.empty() ? code : fmt::format(" ({})", code);
+    std::string_view advice;
+    if (document.status == 404) advice = ": there is no such secret";
+    if (document.status == 403) advice = ": give this machine's identity the right to get secrets";
+    if (code == "SecretDisabled") advice = ": enable the secret";
+    if (code == "ForbiddenByFirewall") advice = ": let this machine through the vault's firewall";
+    return not_shown(reference, document, reason, advice);
+}
+
+UpstreamFailure not_shown_by_vault(const VaultConfig& vault, const SecretReference& reference, const std::string& path,
+                                   const ServiceDocument& document) {
+    constexpr std::string_view of_ended_token = " (the token has ended or was revoked)";
+    auto reason = vault_reason(document.text);
+    std::string advice;
+    if (document.status == 404 && reason.empty())
+        advice = is_deleted_in_vault(document.text) ? ": its newest version is deleted" : ": there is no such secret";
+    if (document.status == 403) advice = fmt::format(": give our login a policy that reads {}", path);
+    if (reason == of_ended_token && vault.token) advice = fmt::format(": put a good one into {}", vault.token->text());
+    return not_shown(reference, document, reason, advice);
+}
+
+UpstreamFailure login_refused(const VaultConfig& vault, const ServiceDocument& document) {
+    auto check = vault.approle
+                     ? fmt::format("role_id, the secret ID in {}, and that AppRole is at auth/{}",
+                                   vault.approle->secret_id.text(), vault.approle->mount)
+                     : fmt::format("role, the token in {}, and that JWT is at auth/{}", vault.jwt->file, vault.jwt->mount);
+    auto is_refusal = document.status < 500 && document.status != 429;
+    auto why = fmt::format("the vault answered {}{} to our login{}{}", document.status, vault_reason(document.text),
+                           is_refusal ? ": check " : "", is_refusal ? check : "");
+    auto failure = make_failure(Fault::policy, is_refusal ? Code::unauthorized : Code::bad_status, why, document.status);
     if (document.retry_after) failure.retry_after = *document.retry_after;
     return failure;
 }
@@ -53,8 +90,7 @@ Task<Result<SecretText, UpstreamFailure>> Vaults::read_key_vault(const SecretRef
     request.add_field("Authorization", "Bearer " + token->header);
     auto answer = co_await services_.ask(services_.key_vault(), std::move(request));
     if (!answer) co_return as_unavailable(answer.error(), reference.text());
-    if (answer->status == 403) co_return not_shown(reference, *answer, ": give this machine's identity the right to get secrets");
-    if (answer->status != 200) co_return not_shown(reference, *answer, "");
+    if (answer->status != 200) co_return not_shown_by_key_vault(reference, *answer);
     co_return checked(parse_key_vault_secret(answer->text), reference);
 }
 
@@ -88,9 +124,7 @@ Task<Result<SecretText, UpstreamFailure>> Vaults::read_vault(const SecretReferen
             continue;
         }
         wipe(refused);
-        if (answer->status == 403) co_return not_shown(reference, *answer, ": give our login a policy that reads this path");
-        if (answer->status == 404) co_return not_shown(reference, *answer, ": there is no such secret");
-        if (answer->status != 200) co_return not_shown(reference, *answer, "");
+        if (answer->status != 200) co_return not_shown_by_vault(services_.config().vault, reference, path, *answer);
         co_return checked(parse_vault_secret(answer->text, field), reference);
     }
 }
@@ -125,9 +159,7 @@ Task<AuthorizationAnswer> Vaults::ask_vault_login() {
                                  : vault_login_text("role", vault.jwt->role, "jwt", *proof);
     auto answer = co_await services_.ask(services_.vault(), std::move(request));
     if (!answer) co_return answer.error();
-    if (answer->status != 200)
-        co_return make_failure(Fault::policy, answer->status < 500 ? Code::unauthorized : Code::bad_status,
-                               fmt::format("the vault answered {} to our login", answer->status), answer->status);
+    if (answer->status != 200) co_return login_refused(vault, *answer);
     auto given = parse_vault_login(answer->text);
     if (!given) co_return make_failure(Fault::policy, Code::bad_message, "the vault answered our login without a token");
     given->life = given->life * login_used_percent / 100;

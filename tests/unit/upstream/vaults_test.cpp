@@ -47,8 +47,13 @@ struct FakeVault {
             return request.body == login
                        ? Served::ok(fmt::format(R"({{"auth":{{"client_token":"{}","lease_duration":3600}}}})", token))
                        : Served::status(400);
-        if (request.header("X-Vault-Token") != token) return Served::status(403, "", R"({"errors":["permission denied"]})");
-        if (request.target() != "/v1/kv/data/team/hub") return Served::status(404);
+        if (request.header("X-Vault-Token") != token)
+            return Served::status(403, "", R"({"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]})");
+        if (request.target() == "/v1/kv/data/others/hub")
+            return Served::status(403, "", R"({"errors":["1 error occurred:\n\t* permission denied\n\n"]})");
+        if (request.target() == "/v1/kv/data/team/gone")
+            return Served::status(404, "", R"({"data":{"data":null,"metadata":{"deletion_time":"2026-01-01T00:00:00Z"}}})");
+        if (request.target() != "/v1/kv/data/team/hub") return Served::status(404, "", R"({"errors":[]})");
         return Served::ok(
             fmt::format(R"({{"data":{{"data":{{"password":"{}","number":5}},"metadata":{{"version":3}}}}}})", password));
     }};
@@ -141,10 +146,13 @@ TEST_CASE("vault: what goes wrong is told by the reference, and no secret is") {
         const char* token;
         const char* says;
     };
-    for (auto row : {Row{"vault:kv/team/hub#absent", "s.root", "there is no such text"},
-                     Row{"vault:kv/team/hub#number", "s.root", "no such text"},
-                     Row{"vault:kv/team/other#password", "s.root", "there is no such secret"},
-                     Row{"vault:kv/team/hub#password", "s.revoked", "a policy that reads this path"}}) {
+    for (auto row :
+         {Row{"vault:kv/team/hub#absent", "s.root", "there is no such text"},
+          Row{"vault:kv/team/hub#number", "s.root", "no such text"},
+          Row{"vault:kv/team/other#password", "s.root", "there is no such secret"},
+          Row{"vault:kv/team/gone#password", "s.root", "answered 404: its newest version is deleted"},
+          Row{"vault:kv/others/hub#password", "s.root", "answered 403: give our login a policy that reads kv/data/others/hub"},
+          Row{"vault:kv/team/hub#password", "s.revoked", "(the token has ended or was revoked): put a good one into file:"}}) {
         CAPTURE(std::string(row.reference));
         auto services = vault.services(files);
         files.write("vault-token", row.token);
@@ -172,6 +180,41 @@ TEST_CASE("vault: what goes wrong is told by the reference, and no secret is") {
     CHECK(registry.server.logins().empty());
 }
 
+TEST_CASE("vault: a refused login says which of the operator's words to look at, and nothing that the vault repeats") {
+    SecretFiles files;
+    BasicRegistry registry;
+    struct Row {
+        bool by_role;
+        int status;
+        const char* body;
+        const char* says;
+        const char* code;
+    };
+    for (auto row :
+         {Row{true, 400, R"({"errors":["invalid role or secret ID"]})",
+              "answered 400 (the role ID is unknown, or the secret ID is wrong or has ended) to our login: check role_id, "
+              "the secret ID in file:",
+              "SecretUnreadable"},
+          Row{true, 400, R"({"errors":["invalid secret_id \"s3cret-id\""]})", "answered 400 to our login: check role_id",
+              "SecretUnreadable"},
+          Row{true, 403, R"({"errors":["permission denied"]})", "that AppRole is at auth/approle", "SecretUnreadable"},
+          Row{false, 400, R"({"errors":["role \"puller\" could not be found"]})",
+              "(it has no such role) to our login: check role, the token in /", "SecretUnreadable"},
+          Row{true, 503, R"({"errors":["Vault is sealed"]})", "answered 503 (it is sealed) to our login", "Unreachable"}}) {
+        CAPTURE(std::string(row.says));
+        ScriptedServer vault([row](const ServedRequest&) { return Served::status(row.status, "", row.body); });
+        ServiceConfig services;
+        services.vault.address = vault.url();
+        if (row.by_role) services.vault.approle = {"r1", *parse_secret_reference(files.write("secret-id", "s3cret-id\n"))};
+        else services.vault.jwt = {"puller", files.write("jwt", "a.b.c\n", 0644).substr(5)};
+        VaultBox box(registry, "vault:kv/team/hub#password", services);
+        auto refused = box.ask();
+        CHECK_MESSAGE(refused.why().find(row.says) != std::string::npos, refused.why());
+        for (auto* secret : {"s3cret-id", "a.b.c"}) CHECK(refused.why().find(secret) == std::string::npos);
+        CHECK(box.credential->health().at(0).code == row.code);
+    }
+}
+
 TEST_CASE("vault: a password that is no header is refused wherever it comes from") {
     SecretFiles files;
     BasicRegistry registry;
@@ -190,7 +233,12 @@ TEST_CASE("key vault: the machine's identity opens it, versionless references fo
     });
     ScriptedServer key_vault([&](const ServedRequest& request) {
         if (!request.header("Authorization").value_or("").starts_with("Bearer e30.")) return Served::status(401);
-        if (request.target() == "/secrets/locked?api-version=7.4") return Served::status(403);
+        if (request.target() == "/secrets/locked?api-version=7.4")
+            return Served::status(403, "", R"({"error":{"code":"Forbidden","innererror":{"code":"ForbiddenByRbac"}}})");
+        if (request.target() == "/secrets/off?api-version=7.4")
+            return Served::status(403, "", R"({"error":{"code":"Forbidden","innererror":{"code":"SecretDisabled"}}})");
+        if (request.target() == "/secrets/none?api-version=7.4")
+            return Served::status(404, "", R"({"error":{"code":"SecretNotFound","message":"no none"}})");
         return Served::ok(fmt::format(R"({{"value":"{}","id":"x"}})", password));
     });
     BasicRegistry registry{.good = basic_of("lab", "correct-horse")};
@@ -208,10 +256,17 @@ TEST_CASE("key vault: the machine's identity opens it, versionless references fo
     CHECK(fetched(box.ask()) == "blob");
     CHECK(metadata.count() == 1);
 
-    box.credential =
-        UpstreamBox::credential_set("set1", {{box.files.write("user", "lab"), "https://corp.vault.azure.net/secrets/locked"}});
-    auto refused = box.ask();
-    CHECK(refused.why().find("give this machine's identity the right to get secrets") != std::string::npos);
+    const std::pair<const char*, const char*> refusals[] = {
+        {"locked", "answered 403 (ForbiddenByRbac): give this machine's identity the right to get secrets"},
+        {"off", "answered 403 (SecretDisabled): enable the secret"},
+        {"none", "answered 404 (SecretNotFound): there is no such secret"},
+    };
+    for (auto& [name, says] : refusals) {
+        auto reference = fmt::format("https://corp.vault.azure.net/secrets/{}", name);
+        box.credential = UpstreamBox::credential_set(name, {{box.files.write("user", "lab"), reference}});
+        auto refused = box.ask();
+        CHECK_MESSAGE(refused.why().find(says) != std::string::npos, refused.why());
+    }
 }
 
 TEST_CASE("key vault: where nothing else is said, its host is asked over TLS and may not be private") {
@@ -271,5 +326,16 @@ TEST_CASE("service documents: ends are read where they stand") {
           "invalid_client, AADSTS7000215");
     CHECK(authority_refusal(R"({"error":"invalid_client","error_description":"s3cret"})") == "invalid_client");
     CHECK(authority_refusal(R"({"error":"s3 cret\n"})") == "");
+    CHECK(key_vault_refusal(R"({"error":{"code":"Forbidden","innererror":{"code":"AccessDenied"}}})") == "AccessDenied");
+    CHECK(key_vault_refusal(R"({"error":{"code":"SecretNotFound"}})") == "SecretNotFound");
+    CHECK(key_vault_refusal(R"({"error":{"code":"s3 cret"}})") == "");
+    CHECK(vault_reason(R"({"errors":[5,"Vault is sealed"]})") == " (it is sealed)");
+    CHECK(vault_reason(R"({"errors":"Vault is sealed"})") == "");
+    CHECK_FALSE(is_deleted_in_vault(R"({"data":{"metadata":{"deletion_time":""}}})"));
+    for (const char* junk : {"", "[]", "{}", "<html>", R"({"error":5,"errors":5,"data":5})"}) {
+        CHECK(key_vault_refusal(junk) == "");
+        CHECK(vault_reason(junk) == "");
+        CHECK_FALSE(is_deleted_in_vault(junk));
+    }
     CHECK(authority_refusal("<html>") == "");
 }
