@@ -1,11 +1,8 @@
 """Secrets go to the origins they belong to, and nowhere else: not over a redirect, not to a realm somebody else names."""
-import base64
-import crypt
 import os
 import time
-import urllib.error
-import urllib.request
 
+from harness.logins import Logins, write_secret
 from harness.origin import Answer
 from harness.story import Rows
 from harness.upstream import INDEX, MANIFEST, Basic, Bearer, with_challenge
@@ -278,46 +275,11 @@ def test_a_secret_file_that_is_missing_does_not_become_an_empty_password(make_ca
     assert not any(request.header("authorization") for request in upstream.seen())
 
 
-def htpasswd_line(user, password):
-    return f"{user}:{crypt.crypt(password, '$2y$04$' + 'entrepotentrepotentre.')}\n"
-
-
-def takes(registry, user, password):
-    login = base64.b64encode(f"{user}:{password}".encode()).decode()
-    request = urllib.request.Request(f"{registry.url}/v2/", headers={"Authorization": f"Basic {login}"})
-    try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return answer.status == 200
-    except urllib.error.HTTPError:
-        return False
-
-
-def write_secret(path, secret):
-    with open(path, "w", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as file:
-        file.write(secret + "\n")
-    return f"file:{path}"
-
-
 def test_passwords_of_a_real_registry_change_while_it_is_in_use(make_cache, make_registry, directory):
     """Debian's docker-registry with htpasswd: the secondary takes over when the primary's password is changed, and gives back once the new one is known here."""
-    logins = f"{directory}/htpasswd"
     old, new, other = "correct-horse-battery", "staple-horse-battery", "another-horse-battery"
-
-    def write_logins(**passwords):
-        with open(logins, "w", encoding="utf-8") as file:
-            file.write("".join(htpasswd_line(user, password) for user, password in passwords.items()))
-
-    def registry_takes(**passwords):
-        """It reads the file again when a request finds it changed, by its time in whole ticks: so until it does."""
-        end = time.monotonic() + 10
-        while {login: takes(registry, *login) for login in tried} != {login: passwords.get(login[0]) == login[1] for login in tried}:
-            assert time.monotonic() < end, "the registry does not read its logins again"
-            time.sleep(0.05)
-            write_logins(**passwords)
-
-    tried = (("one", old), ("one", new), ("two", other))
-    write_logins(one=old, two=other)
-    registry = make_registry(htpasswd=logins)
+    logins = Logins(f"{directory}/htpasswd", one=old, two=other)
+    registry = make_registry(htpasswd=logins.path)
     cache = make_cache(registry, credentials=("one", old), tag_ttl="0s", rule={"pull": ["anonymous"]}, start=False)
     sets = cache.settings.credential_sets[0]
     sets["secondary_username"] = write_secret(f"{directory}/second-user", "two")
@@ -333,13 +295,13 @@ def test_passwords_of_a_real_registry_change_while_it_is_in_use(make_cache, make
     with Rows() as rows:
         found = served()
         rows.check(found in fresh, "the primary", found)
-        registry_takes(one=new, two=other)
+        logins.become(registry, one=new, two=other)
         found = served()
         rows.check(found in fresh, "the primary's password was changed there", found)
-        registry_takes(one=new)
+        logins.become(registry, one=new)
         write_secret(sets["password"].removeprefix("file:"), new)
         found = served()
         rows.check(found in fresh, "and is known here, while the secondary is gone", found)
-        registry_takes(three=new)
+        logins.become(registry, three=new)
         found = served()
         rows.check(found not in fresh, "neither is taken", found)
