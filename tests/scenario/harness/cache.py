@@ -45,11 +45,12 @@ class Settings:
     upstreams: list = dataclasses.field(default_factory=list)
     credential_sets: list = dataclasses.field(default_factory=list)
     rules: list = dataclasses.field(default_factory=list)
+    vault: dict = dataclasses.field(default_factory=dict)
+    identity: dict = dataclasses.field(default_factory=dict)
 
     def text(self):
         parts = [toml_table("[server]", self.server), toml_table("[store]", self.store)]
-        if self.tls:
-            parts.append(toml_table("[tls]", self.tls))
+        parts += [toml_table(f"[{name}]", table) for name in ("tls", "vault", "identity") if (table := getattr(self, name))]
         parts += [toml_table("[[upstream]]", one) for one in self.upstreams]
         parts += [toml_table("[[credential_set]]", one) for one in self.credential_sets]
         parts += [toml_table("[[cache_rule]]", one) for one in self.rules]

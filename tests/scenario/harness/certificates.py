@@ -14,14 +14,17 @@ class Certificates:
     def path(self, name):
         return f"{self.directory}/{name}"
 
-    def server(self, name="server", names=("DNS:localhost", "IP:127.0.0.1"), authority=None, period=None):
+    def server(self, name="server", names=("DNS:localhost", "IP:127.0.0.1"), authority=None, period=None, rsa=False):
         """Returns (certificate chain, key) for these names; `period` is (start, end) as YYYYMMDDhhmmssZ."""
         authority = authority or self.authority
         chain, key = self.path(f"{name}.crt"), self.path(f"{name}.key")
         request, extensions, alone = self.path(f"{name}.csr"), self.path(f"{name}.ext"), self.path(f"{name}.alone")
         with open(extensions, "w", encoding="ascii") as file:
             file.write(f"basicConstraints=CA:FALSE\nsubjectAltName={','.join(names)}\nextendedKeyUsage=serverAuth\nkeyUsage=digitalSignature\n")
-        self._openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
+        if rsa:
+            self._openssl("genrsa", "-out", key, "2048")
+        else:
+            self._openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
         self._openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", "-out", request)
         if period:
             self._sign_for(period, request, extensions, alone, authority)

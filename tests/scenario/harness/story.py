@@ -6,9 +6,11 @@ import tempfile
 
 from .cache import Cache, one_to_one
 from .certificates import Certificates
+from .key_vault import JAR, KeyVault, java_program
 from .origin import Trap
 from .registry import DockerRegistry, filled_storage, missing
 from .upstream import TokenServer, Upstream
+from .vault import PROGRAMS, Vault, vault_program
 
 
 class Skip(Exception):
@@ -115,6 +117,15 @@ class Story:
     def make_make_registry_fixture(self):
         return self.registry
 
+    def make_vault_fixture(self):
+        return self.vault()
+
+    def make_make_vault_fixture(self):
+        return self.vault
+
+    def make_make_key_vault_fixture(self):
+        return self.key_vault
+
     # ---- makers
 
     def upstream(self, *arguments, **keywords):
@@ -140,6 +151,23 @@ class Story:
         registry.start()
         self.closers.append(lambda told: registry.stop())
         return registry
+
+    def vault(self, **keywords):
+        """A real HashiCorp Vault or OpenBao."""
+        program = vault_program()
+        if not program:
+            skip(f"neither {' nor '.join(PROGRAMS)} is in PATH, and ENTREPOT_TEST_VAULT names none")
+        directory = f"{self.fixture('directory')}/vault{len(self.closers)}"
+        os.makedirs(directory)
+        return self.service(Vault(directory, program, **keywords))
+
+    def key_vault(self, *arguments, **keywords):
+        """Lowkey Vault, an Azure Key Vault that is not Azure's."""
+        if not os.path.exists(os.environ.get(JAR, "")):
+            skip(f"{JAR} names no jar of Lowkey Vault")
+        if not java_program():
+            skip("Lowkey Vault needs java, in JAVA_HOME or in PATH")
+        return self.service(KeyVault(self.fixture("directory"), *arguments, **keywords))
 
     def service(self, service, **starting):
         """Starts a program that ends with the story."""
