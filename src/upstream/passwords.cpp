@@ -24,21 +24,37 @@ Task<AuthorizationAnswer> Passwords::get(CredentialPointer credential, std::size
     auto* known = known_.find(key, time);
     if (known && known->header != refused) co_return *known;
     auto& pair = credential->spec().logins[login];
+    bool of_vault = is_remote(pair.username) || is_remote(pair.password);
     bool is_young = known && time < known->made + reread_interval_min;
-    if (is_young && (is_remote(pair.username) || is_remote(pair.password))) co_return was_refused(*credential);
+    if (is_young && of_vault) co_return was_refused(*credential);
+    if (auto* failed = recently_failed(key, time)) co_return failed->failure;
     AuthorizationAnswer answer = Authorization();
     if (auto flight = flights_.find(key)) {
         answer = co_await flight->landed();
     } else {
         flight = flights_.begin(key);
         answer = co_await read(credential, login, secret_life);
-        if (answer) known_.keep(key, *answer, credential);
+        keep(key, answer, credential, of_vault);
         flights_.end(key, flight, answer);
     }
     bool is_same = answer && answer->header == refused;
     wipe(refused);
     if (is_same) co_return was_refused(*credential);
     co_return answer;
+}
+
+const Passwords::Failed* Passwords::recently_failed(const std::string& key, Instant time) const {
+    auto found = failed_.find(key);
+    return found != failed_.end() && time < found->second.time + reread_interval_min ? &found->second : nullptr;
+}
+
+void Passwords::keep(const std::string& key, const AuthorizationAnswer& answer, const CredentialPointer& credential,
+                     bool of_vault) {
+    failed_.erase(key);
+    if (answer) return known_.keep(key, *answer, credential);
+    if (!of_vault) return;
+    if (failed_.size() >= passwords_max) failed_.clear();
+    failed_.emplace(key, Failed{Loop::current().time(), answer.error()});
 }
 
 Task<AuthorizationAnswer> Passwords::read(const CredentialPointer& credential, std::size_t login, Duration secret_life) {

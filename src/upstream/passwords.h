@@ -3,13 +3,15 @@
 
 #include "upstream/vaults.h"
 
+#include <map>
+
 namespace entrepot {
 
 class Passwords {
   public:
     static constexpr std::size_t passwords_max = 20'000;
     static constexpr Duration reread_interval_min =
-        std::chrono::seconds(1);  ///< of a vault, however often what it gave is refused
+        std::chrono::seconds(1);  ///< of a vault, however often what it gave is refused, or it gives nothing
 
     explicit Passwords(Vaults& vaults) noexcept : vaults_(vaults) {}
 
@@ -17,10 +19,19 @@ class Passwords {
     Task<AuthorizationAnswer> get(CredentialPointer credential, std::size_t login, std::string refused, Duration secret_life);
 
   private:
+    /// What a vault answered in place of a secret, and when.
+    struct Failed {
+        Instant time;
+        UpstreamFailure failure;
+    };
+
+    const Failed* recently_failed(const std::string& key, Instant time) const;
+    void keep(const std::string& key, const AuthorizationAnswer& answer, const CredentialPointer& credential, bool of_vault);
     Task<AuthorizationAnswer> read(const CredentialPointer& credential, std::size_t login, Duration secret_life);
 
     Vaults& vaults_;
     KeptAuthorizations<std::string> known_{passwords_max};
+    std::map<std::string, Failed> failed_;  // of vaults; at most passwords_max
     Flights<AuthorizationAnswer> flights_;
 };
 

@@ -8,6 +8,10 @@ namespace entrepot {
 namespace {
 
 constexpr int login_used_percent = 90;
+constexpr std::string_view of_ended_token = " (the token has ended or was revoked)";
+/// A refusal that does not say that the token has ended is most often a policy's. Each login leaves a token behind in the vault, so it is not tried with a new
+/// one more often than this.
+constexpr Duration doubted_login_interval_min = std::chrono::minutes(1);
 
 UpstreamFailure unreadable(std::string_view why) { return make_failure(Fault::policy, Code::unauthorized, why, 401); }
 
@@ -34,7 +38,6 @@ UpstreamFailure not_shown_by_key_vault(const SecretReference& reference, const S
 
 UpstreamFailure not_shown_by_vault(const VaultConfig& vault, const SecretReference& reference, const std::string& path,
                                    const ServiceDocument& document) {
-    constexpr std::string_view of_ended_token = " (the token has ended or was revoked)";
     auto reason = vault_reason(document.text);
     std::string advice;
     if (document.status == 404 && reason.empty())
@@ -119,7 +122,7 @@ Task<Result<SecretText, UpstreamFailure>> Vaults::read_vault(const SecretReferen
         request.add_field("X-Vault-Token", login->header);
         auto answer = co_await services_.ask(services_.vault(), std::move(request));
         if (!answer) co_return as_unavailable(answer.error(), reference.text());
-        if (answer->status == 403 && refused.empty()) {
+        if (answer->status == 403 && refused.empty() && may_be_the_logins_fault(*login, *answer)) {
             refused = login->header;
             continue;
         }
@@ -127,6 +130,12 @@ Task<Result<SecretText, UpstreamFailure>> Vaults::read_vault(const SecretReferen
         if (answer->status != 200) co_return not_shown_by_vault(services_.config().vault, reference, path, *answer);
         co_return checked(parse_vault_secret(answer->text, field), reference);
     }
+}
+
+bool Vaults::may_be_the_logins_fault(const Authorization& login, const ServiceDocument& refusal) const {
+    bool is_own_token = services_.config().vault.token.has_value();  // reading it again costs the vault nothing
+    return is_own_token || vault_reason(refusal.text) == of_ended_token ||
+           Loop::current().time() >= login.made + doubted_login_interval_min;
 }
 
 Task<AuthorizationAnswer> Vaults::vault_login(std::string refused) {

@@ -15,6 +15,7 @@ class Vaults {
   private:
     Task<Result<SecretText, UpstreamFailure>> read_key_vault(const SecretReference& reference);
     Task<Result<SecretText, UpstreamFailure>> read_vault(const SecretReference& reference);
+    bool may_be_the_logins_fault(const Authorization& login, const ServiceDocument& refusal) const;
     Task<AuthorizationAnswer> vault_login(std::string refused);
     Task<AuthorizationAnswer> ask_vault_login();
     Task<Result<SecretText, UpstreamFailure>> vault_proof();

@@ -186,6 +186,25 @@ def test_what_a_vault_refuses_is_told_with_what_to_do(vault, make_cache, make_re
 test_what_a_vault_refuses_is_told_with_what_to_do.limit_s = 180
 
 
+def test_a_policys_refusal_leaves_no_tokens_behind_in_the_vault(vault, make_cache, make_registry, directory):
+    """Each login makes a token that lives for weeks; clients that go on asking must not fill the vault with them."""
+    ways, secrets = ways_in(vault, directory)
+    vault.keep("other/hub", password="correct-horse-battery")
+    registry = make_registry(htpasswd=Logins(f"{directory}/htpasswd", **{USER: "correct-horse-battery"}).path)
+    cache = cache_of(make_cache, registry, "vault:kv/other/hub#password", vault=ways["approle"])
+
+    def tokens():
+        return len(vault.must("LIST", "auth/token/accessors")["data"]["keys"])
+
+    before = tokens()
+    end = time.monotonic() + 2.5        # more than two turns of asking
+    while time.monotonic() < end:
+        assert served(cache, registry)[0] == 403
+    assert tokens() - before == 1, f"{tokens() - before} tokens"
+    assert "give our login a policy" in health(cache)[2], health(cache)
+    cache.secrets += secrets
+
+
 def test_a_vault_without_tls_is_asked_as_its_address_says(make_vault, make_cache, make_registry, directory):
     vault = make_vault(tls=False)
     password = "correct-horse-battery"

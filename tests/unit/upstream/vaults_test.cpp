@@ -180,6 +180,23 @@ TEST_CASE("vault: what goes wrong is told by the reference, and no secret is") {
     CHECK(registry.server.logins().empty());
 }
 
+TEST_CASE("vault: what it refuses is asked for once a second, and a policy's refusal costs no further login") {
+    SecretFiles files;
+    BasicRegistry registry;
+    FakeVault vault;
+    vault.login = R"({"role_id":"r1","secret_id":"s3cret-id"})";
+    ServiceConfig services;
+    services.vault.address = vault.server.url();
+    services.vault.approle = {"r1", *parse_secret_reference(files.write("secret-id", "s3cret-id\n"))};
+    VaultBox box(registry, "vault:kv/others/hub#password", services);
+    for (int i = 0; i < 3; ++i) CHECK(box.ask().why().find("give our login a policy") != std::string::npos);
+    const std::string login = "/v1/auth/approle/login", secret = "/v1/kv/data/others/hub";
+    CHECK(vault.targets() == std::vector{login, secret});
+    box.loop.run_for(1100ms);
+    CHECK(box.ask().why().find("give our login a policy") != std::string::npos);
+    CHECK(vault.targets() == std::vector{login, secret, secret});
+}
+
 TEST_CASE("vault: a refused login says which of the operator's words to look at, and nothing that the vault repeats") {
     SecretFiles files;
     BasicRegistry registry;
