@@ -76,6 +76,17 @@ Outcome<void> list_sets(Session& session, const NoOptions&) {
     return session.show(*sets, credential_set_view());
 }
 
+/// What is wrong with a pair, and what to do where the server cannot know: of two logins only its owner knows which was meant.
+std::string trouble_of(const Json& health, const std::string& set) {
+    auto said = text_at(health, "errorMessage");
+    const auto itself = fmt::format("credential set '{}': ", set);
+    if (said.starts_with(itself)) said.erase(0, itself.size());
+    const auto code = text_at(health, "errorCode");
+    if (code == "Unauthorized" || code == "Denied")
+        said += "; correct the login where it is kept, or name another with credential-set update";
+    return said;
+}
+
 /// Exit 0 only when every pair works: scripts ask for that.
 Outcome<void> check_set(Session& session, const NameOption& options) {
     auto set = session.api().post(resource_path(collection, options.name) + "/check");
@@ -88,7 +99,7 @@ Outcome<void> check_set(Session& session, const NameOption& options) {
         const Json& health = at(pair, "credentialHealth");
         if (text_at(health, "status") != "Unhealthy") continue;
         return failed("{} of credential set \"{}\" does not work: {}", text_at(pair, "name"), options.name,
-                      text_at(health, "errorMessage"));
+                      trouble_of(health, options.name));
     }
     return {};
 }

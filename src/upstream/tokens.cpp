@@ -23,6 +23,15 @@ UpstreamFailure without_token(const Origin& origin) {
     return make_failure(Fault::upstream, Code::bad_message, fmt::format("{} answered without a token", origin.text()));
 }
 
+/// Whose login the registry refuses.
+UpstreamFailure of_identity(const UpstreamFailure& refusal, const IdentityReference& identity) {
+    if (refusal.error.code != Code::unauthorized && refusal.error.code != Code::denied) return refusal;
+    return make_failure(
+        refusal.error.fault, refusal.error.code,
+        fmt::format("identity {}: {}; does it have the role to read this repository there?", identity.text(), refusal.why),
+        refusal.error.detail);
+}
+
 }  // namespace
 
 std::string TokenOrder::key() const { return fmt::format("{}\n{}\n{}", upstream->login_server, id_of(credential), url.text()); }
@@ -127,7 +136,7 @@ Task<AuthorizationAnswer> Tokens::ask_as_identity(const TokenOrder& order) {
             continue;
         }
         wipe(refused);
-        if (!document) co_return document.error();
+        if (!document) co_return of_identity(document.error(), *order.credential->spec().identity);
         auto grant = parse_registry_token(document->text, "access_token", wall_seconds());
         if (!grant) co_return without_token(order.url.origin);
         co_return with_margin(authorization_of("Bearer ", *grant, Loop::current().time()));
@@ -159,7 +168,7 @@ Task<AuthorizationAnswer> Tokens::refresh_token(const TokenOrder& order, std::st
     if (!identity.tenant.empty()) request.add_to_form("tenant", identity.tenant);
     request.add_to_form("access_token", token->header);
     auto document = co_await door_.ask_realm(order, std::move(request));
-    if (!document) co_return document.error();
+    if (!document) co_return of_identity(document.error(), identity);
     auto grant = parse_registry_token(document->text, "refresh_token", wall_seconds());
     if (!grant) co_return without_token(order.url.origin);
     auto refresh = with_margin(authorization_of("", *grant, Loop::current().time()));

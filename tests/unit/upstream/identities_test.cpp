@@ -177,7 +177,8 @@ TEST_CASE("identity: what goes wrong is told by its place, and no token is") {
         IdentityBox box(registry, "imds", with_metadata(metadata));
         auto refused = box.ask();
         CHECK(refused.code() == Code::denied);
-        CHECK(refused.why() == registry.server.url() + " answered 403");
+        CHECK(refused.why() ==
+              "identity imds: " + registry.server.url() + " answered 403; does it have the role to read this repository there?");
         CHECK(box.credential->health().at(0).code == "Denied");
     }
 
