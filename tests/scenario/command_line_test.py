@@ -348,7 +348,7 @@ def test_hostile_names_reach_no_terminal(story):
     """H08: markup, ESC, marks that turn the direction of writing, and 10 KB."""
     names = ["<script>alert(1)</script>", "\x1b]0;owned\x07", "evil\u202egpj.exe", "\u2066a\u2069", "a\nb\tc", "\x9b2J", "x" * 10_000, "\U0001f433"]
     rules = [{"name": name, "sourceRepository": f"docker.io/{name}", "targetRepository": name, "provisioningState": "Succeeded"} for name in sorted(names)]
-    server = story._started(StandIn(json_answer({"value": rules, "nextLink": None})))
+    server = story.origin(StandIn(json_answer({"value": rules, "nextLink": None})))
     with Rows() as rows:
         for form in ("table", "json", "tsv"):
             shown = OnTerminal(None, "cache", "list", "-o", form, "-r", f"127.0.0.1:{server.port}").ends().shown
@@ -356,7 +356,7 @@ def test_hostile_names_reach_no_terminal(story):
                 rows.check(bad not in shown, f"{form} {bad!r}", shown[:500])
             if form == "table":
                 rows.check(all(len(line) <= 80 for line in shown.splitlines()) and len(shown.splitlines()) == len(names) + 1, form, shown[:500])
-    refusing = story._started(StandIn(json_answer({"error": {"code": "Bad\x1b[2J", "message": "two\nlines \x1b[31m\u202e"}}, 409)))
+    refusing = story.origin(StandIn(json_answer({"error": {"code": "Bad\x1b[2J", "message": "two\nlines \x1b[31m\u202e"}}, 409)))
     done = asking(f"127.0.0.1:{refusing.port}", "cache", "show", "-n", "hallo")
     assert done.status == 1 and one_line(done.err) and "\x1b" not in done.err and "\u202e" not in done.err, done.err
 
@@ -370,7 +370,7 @@ def test_a_server_that_is_down_or_is_none_is_said_in_one_line(story, certificate
                "not our shape": json_answer([1, 2, 3]), "a redirect": Answer(302, {"Location": "http://127.0.0.1:1/"}, b""), "a wrong type": json_answer({"value": 7})}
     with Rows() as rows:
         for name, answer in answers.items():
-            server = story._started(StandIn(answer))
+            server = story.origin(StandIn(answer))
             done = asking(f"127.0.0.1:{server.port}", "cache", "list")
             rows.check(done.status == 1 and one_line(done.err) and not done.out, name, done)
             rows.check(str(server.port) in done.err, name, done.err)
@@ -380,13 +380,13 @@ def test_a_server_that_is_down_or_is_none_is_said_in_one_line(story, certificate
         rows.check(done.status == 1 and one_line(done.err) and "/nowhere/admin.sock" in done.err, "no socket", done)
         done = asking("no-such-host.invalid:5001", "cache", "list")
         rows.check(done.status == 1 and one_line(done.err) and "no such host" in done.err, "no host", done)
-        hanging = story._started(StandIn(Answer(hang=True)))
+        hanging = story.origin(StandIn(Answer(hang=True)))
         done = asking(f"127.0.0.1:{hanging.port}", "cache", "list", "--timeout", "300ms")
         rows.check(done.status == 1 and one_line(done.err) and "did not answer" in done.err, "hangs", done)
 
 
 def test_a_broken_answer_to_a_change_claims_nothing(story):
-    server = story._started(StandIn(Answer(drop=True)))
+    server = story.origin(StandIn(Answer(drop=True)))
     done = asking(f"127.0.0.1:{server.port}", "cache", "create", *RULE)
     assert done.status == 1 and one_line(done.err) and "not known" in done.err, done
     assert len(server.seen()) == 1, "a change is sent once"
@@ -406,7 +406,7 @@ def test_output_that_nobody_takes_is_an_error(cache):
 
 def test_a_named_token_goes_where_the_user_says(story, directory):
     """A token that the user names goes where the user says, over TCP and over a socket."""
-    server = story._started(StandIn(json_answer({"value": [], "nextLink": None})))
+    server = story.origin(StandIn(json_answer({"value": [], "nextLink": None})))
     asking(f"127.0.0.1:{server.port}", "cache", "list", environment={"ENTREPOT_TOKEN": "of-the-user"})
     assert server.seen()[0].header("authorization") == "Bearer of-the-user"
     path = tempfile.mktemp(dir=directory, suffix=".sock")

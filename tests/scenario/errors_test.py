@@ -1,11 +1,17 @@
 """docs/ERRORS.md: each case is produced, and the page says what the server says."""
 import json
 
+import os
+import time
+
+from harness.azure import Metadata, TokenService
 from harness.command import entrepot, succeeds
 from harness.page import Page
-from harness.upstream import Answer
+from harness.upstream import Answer, Bearer, with_challenge
 
 HUB, MCR, QUAY = "docker.io", "mcr.microsoft.com", "quay.io"
+RULE = {"name": "hub-rule", "source": f"{HUB}/*", "target": "hub/*"}
+ALPINE = "/v2/hub/library/alpine/manifests/latest"
 
 
 def rule(name, source, target, **more):
@@ -102,6 +108,32 @@ def test_the_page_says_what_refuses_a_rule(make_cache, make_upstream):
     Page("ERRORS.md").fill(found)
 
 
+def secret_files(directory, user, password):
+    """References to them."""
+    for name, text in (("user", user), ("password", password)):
+        with open(f"{directory}/{name}", "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(text)
+    return ["-u", f"file:{directory}/user", "-p", f"file:{directory}/password"]
+
+
+def test_the_page_says_what_a_check_of_a_login_finds(make_cache, make_upstream, make_tokens, directory):
+    """Against a registry that sells tokens to one login, as Docker Hub does. It sends no rate limits, as to subscribers of Docker Hub."""
+    tokens = make_tokens(username="corp-robot", password="correct-horse")
+    hub = make_upstream(login_server=HUB, guard=Bearer(tokens))
+    cache = make_cache(hub, rules=[], server={"default_rules": False}, upstream={"realms": [f"{tokens.url}/token"]})
+    cache.secrets += ["correct-horse", "battery-staple"]
+    found = {}
+    for key, password in (("28", "battery-staple"), ("29", "correct-horse")):
+        succeeds(cache, "credential-set", "create", "-n", "hub-login", "-l", HUB, *secret_files(directory, "corp-robot", password), "--replace")
+        done = entrepot(cache, "credential-set", "check", "-n", "hub-login")
+        health = done.rows()[1][4]
+        assert health == succeeds(cache, "credential-set", "show", "-n", "hub-login").rows()[1][4]
+        found[key] = named(f"{said(done)}; `show` says {health} from then on" if done.status else f"{health}", {hub: "registry-1.docker.io", tokens: "auth.docker.io"})
+    from_file = make_cache(hub, rules=[RULE])
+    found["30"] = said(entrepot(from_file, "cache", "update", "-n", "hub-rule", "--tag-ttl", "5m"))
+    Page("ERRORS.md").fill(found)
+
+
 def answered(reply):
     """Status, and the code and message of the error document."""
     if reply.status < 400:
@@ -110,15 +142,26 @@ def answered(reply):
     return f"{reply.status} {error['code']} `{error['message']}`"
 
 
+def named(text, origins):
+    """With the names that these would have in the world."""
+    for origin, name in origins.items():
+        text = text.replace(f"http://127.0.0.1:{origin.port}", name if "://" in name else f"https://{name}")
+    return text
+
+
+def told(reply, hub):
+    return named(answered(reply), {hub: "registry-1.docker.io"})
+
+
 def test_the_page_says_what_refuses_a_pull(make_cache, make_upstream):
     found = {}
     for status in (403, 401, 429, 404):
         hub = make_upstream(login_server=HUB)
-        cache = make_cache(hub, rules=[{"name": "hub", "source": f"{HUB}/*", "target": "hub/*"}])
+        cache = make_cache(hub, rules=[RULE])
         hub.always("any", Answer(status))
-        found[str(status)] = told(cache.get("/v2/hub/library/alpine/manifests/latest"), hub)
+        found[str(status)] = told(cache.get(ALPINE), hub)
     hub = make_upstream(login_server=HUB)
-    cache = make_cache(hub, rules=[{"name": "hub", "source": f"{HUB}/*", "target": "hub/*"}], server={"default_login_server": ""})
+    cache = make_cache(hub, rules=[RULE], server={"default_login_server": ""})
     found["none"] = told(cache.get("/v2/nobody/alpine/manifests/latest"), hub)
     found["push"] = told(cache.get("/v2/hub/library/alpine/blobs/uploads/", method="POST"), hub)
     image = hub.offers_image(repository="library/alpine", tag="latest")
@@ -131,5 +174,75 @@ def test_the_page_says_what_refuses_a_pull(make_cache, make_upstream):
     Page("ERRORS.md").fill(found)
 
 
-def told(reply, hub):
-    return answered(reply).replace(f"http://127.0.0.1:{hub.port}", "https://registry-1.docker.io")
+class Guarded:
+    """Wants a token of an Azure registry, and takes none: nobody here gets that far."""
+
+    def __init__(self, service):
+        self.service = service
+
+    def refuses(self, request):
+        return with_challenge(f'Bearer realm="{self.service.realm}",service="{self.service.login_server}"')
+
+
+def test_the_page_says_what_refuses_an_identity(make_cache, make_upstream, story):
+    """The machine has none; it has one, and that has no role at the registry."""
+    found = {}
+    for key, has_identity in (("identity", False), ("role", True)):
+        metadata = story.origin(Metadata(has_identity))
+        service = story.origin(TokenService(metadata, "upstreamregistry.azurecr.io", readable="another"))
+        registry = make_upstream(login_server=service.login_server, guard=Guarded(service))
+        cache = make_cache(registry, rules=[{"name": "app-rule", "source": f"{registry.login_server}/myapp", "target": "myapp", "identity": "system", "pull": ["anonymous"]}],
+                           upstream={"realms": [service.realm]}, identity={"metadata": metadata.url, "arc_tokens": "/nonexistent", "registries": ["127.0.0.1"]})
+        reply = cache.get("/v2/myapp/manifests/latest")
+        found[key] = named(answered(reply), {registry: registry.login_server, service: registry.login_server, metadata: "http://169.254.169.254"})
+    Page("ERRORS.md").fill(found)
+
+
+def test_the_page_says_what_a_pull_meets(make_cache, make_upstream):
+    hub = make_upstream(login_server=HUB)
+    image = hub.offers_image(repository="library/alpine", tag="latest")
+    cache = make_cache(hub, rules=[{**RULE, "tag_ttl": "1s"}, {**RULE, "name": "slow-rule", "target": "slow/*"}])
+    found = {"first": where_from(cache.get(ALPINE), image), "served": where_from(until_stored(cache).get(ALPINE), image)}
+    cache.get(ALPINE.replace("hub", "slow", 1))
+    moved = hub.offers_image(repository="library/alpine", tag="latest", seed="moved")
+    time.sleep(1.1)     # the rule's tag_ttl
+    assert cache.get(ALPINE.replace("/hub/", "/slow/")).digest() == image.manifest.digest, "60 s are not over"
+    found["moved"] = f"after `tag_ttl` (60 s): {where_from(cache.get(ALPINE), moved)}"
+
+    until_stored(cache)
+    succeeds(cache, "cache", "purge", "-n", "hub-rule", "-y")
+    found["gone"] = where_from(cache.get(ALPINE), moved)
+    until_stored(cache)
+    succeeds(cache, "cache", "purge", "-n", "hub-rule", "-y")
+    hub.stop()
+    found["gone-down"] = told(cache.get(ALPINE), hub)
+    assert not stored(cache, "hub/library/alpine:latest")
+    found["undelete"] = "`cache purge` is for good; the next pull fetches it again, as above"
+    Page("ERRORS.md").fill(found)
+
+
+def test_the_page_says_what_room_is_made_of(make_cache, make_upstream):
+    hub = make_upstream(login_server=HUB)
+    cache = make_cache(hub, rules=[RULE], capacity="16MiB")
+    for _ in range(24):
+        blob = hub.offers(size="1MiB", repository="library/alpine")
+        assert cache.get(blob.path.replace("/v2/", "/v2/hub/", 1)).digest() == blob.digest
+    assert cache.metric("evictions_total") >= 8
+    Page("ERRORS.md").fill({"unused": "goes by itself when its room is needed (`store.capacity`); no pull fails for want of room"})
+
+
+def stored(cache, reference):
+    return succeeds(cache, "cache", "explain", reference, "-o", "json").json()["stored"]["tag"]
+
+
+def until_stored(cache, reference="hub/library/alpine:latest"):
+    """The last bytes may leave before the last are kept, and what is being kept outlives a purge."""
+    end = time.monotonic() + 10
+    while not stored(cache, reference):
+        assert time.monotonic() < end, reference
+    return cache
+
+
+def where_from(reply, image):
+    assert reply.digest() == image.manifest.digest, reply
+    return f"200, `X-Entrepot-Cache: {reply.cache}`"

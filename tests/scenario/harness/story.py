@@ -129,14 +129,14 @@ class Story:
     # ---- makers
 
     def upstream(self, *arguments, **keywords):
-        return self._started(Upstream(*arguments, **keywords))
+        return self.origin(Upstream(*arguments, **keywords))
 
     def tokens(self, **keywords):
-        return self._started(TokenServer(**keywords))
+        return self.origin(TokenServer(**keywords))
 
     def trap(self, **keywords):
         """Closing it fails the scenario if anybody brought a secret."""
-        trap = self._started(Trap(**keywords))
+        trap = self.origin(Trap(**keywords))
         self.closers.append(lambda told: check_empty(trap) if told else None)
         return trap
 
@@ -188,7 +188,8 @@ class Story:
             cache.start()
         return cache
 
-    def _started(self, origin):
+    def origin(self, origin):
+        """Starts something scripted that ends with the story."""
         origin.start()
         self.closers.append(lambda told: origin.stop())
         return origin
