@@ -72,7 +72,7 @@ std::string kind_of(const Json& entry) {
 std::string what_it_is(const Json& document) {
     const auto source = text_at(document, "sourceRepository");
     if (source.empty()) return text_at(document, "loginServer");
-    return fmt::format("{} => {}", text_at(document, "targetRepository"), source);  // as the server's messages write it
+    return fmt::format("{} => {}", source, text_at(document, "targetRepository"));  // as the server's messages write it
 }
 
 std::string detail_of(const Json& entry) {

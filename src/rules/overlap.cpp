@@ -16,7 +16,7 @@ std::string way_out(const CacheRule& first, const CacheRule& second, std::string
 }  // namespace
 
 std::string mapping_of(const CacheRule& rule) {
-    return fmt::format("\"{}\" ({} => {})", rule.name(), rule.target(), rule.source());
+    return fmt::format("\"{}\" ({} => {})", rule.name(), rule.source(), rule.target());
 }
 
 std::string same_target(const CacheRule& added, const CacheRule& other) {

@@ -5,7 +5,7 @@
 
 namespace entrepot {
 
-/// `"hub" (hub/* => docker.io/*)`.
+/// `"hub" (docker.io/* => hub/*)`: source and target, as data flows and as `-s` and `-t` name them.
 std::string mapping_of(const CacheRule& rule);
 std::string same_target(const CacheRule& added, const CacheRule& other);
 /// `inner` is a wildcard, or static where no overlap at all is allowed.

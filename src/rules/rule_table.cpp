@@ -120,7 +120,7 @@ std::optional<RuleRefusal> RuleTable::Index::add_name(std::uint32_t rule) {
         return RuleRefusal{
             rule, *other,
             fmt::format("two cache rules are named \"{}\": {} => {}, and {} => {}; rename one or delete one", name,
-                        rules[*other]->target(), rules[*other]->source(), rules[rule]->target(), rules[rule]->source())};
+                        rules[*other]->source(), rules[*other]->target(), rules[rule]->source(), rules[rule]->target())};
     }
     by_name.insert(hash_of(name, seed), rule);
     return std::nullopt;

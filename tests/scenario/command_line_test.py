@@ -112,7 +112,7 @@ def test_an_existing_name_is_left_alone_unless_replacing_is_meant(cache):
 
 
 def test_a_dry_run_says_what_would_change_and_changes_nothing(cache):
-    assert "+  cache rule  docker-hub  hub/* => docker.io/*" in succeeds(cache, "cache", "create", *RULE, "--dry-run").out
+    assert "+  cache rule  docker-hub  docker.io/* => hub/*" in succeeds(cache, "cache", "create", *RULE, "--dry-run").out
     assert "docker-hub" not in succeeds(cache, "cache", "list").out
     succeeds(cache, "cache", "create", *RULE)
     would = succeeds(cache, "cache", "update", "-n", "docker-hub", "--tag-ttl", "5m", "--dry-run").out
@@ -207,8 +207,8 @@ def test_a_file_is_applied_as_a_whole_and_prune_deletes_the_rest(cache, director
                    '[[cache_rule]]\nname = "quay-rule"\nsource = "quay.io/*"\ntarget = "quay/*"\ncredential_set = "quay-login"\npull = ["anonymous"]\n')
     before = succeeds(cache, "export", "-o", "json").out
     plan = succeeds(cache, "apply", path, "--dry-run", "--prune").out
-    for line in ("+  credential set  quay-login  quay.io", "+  cache rule      quay-rule   quay/* => quay.io/*", "~  cache rule      docker-hub  tagTtl: 60s -> 5m",
-                 "-  cache rule      to-be-gone  ghcr/* => ghcr.io/*", "2 to create, 1 to change, 1 to delete, 0 unchanged"):
+    for line in ("+  credential set  quay-login  quay.io", "+  cache rule      quay-rule   quay.io/* => quay/*", "~  cache rule      docker-hub  tagTtl: 60s -> 5m",
+                 "-  cache rule      to-be-gone  ghcr.io/* => ghcr/*", "2 to create, 1 to change, 1 to delete, 0 unchanged"):
         assert line in plan, (line, plan)
     assert succeeds(cache, "export", "-o", "json").out == before
     assert "-y" in fails_after_plan(cache, "apply", path, "--prune")

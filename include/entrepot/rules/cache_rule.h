@@ -1,5 +1,5 @@
 #pragma once
-// A cache rule maps a target (repositories of ours) to a source (repositories of an upstream): `hub/*` => `docker.io/*`.
+// A cache rule maps a source (repositories of an upstream) to a target (repositories of ours): `docker.io/*` => `hub/*`.
 // Immutable once parsed. Both sides are static (one repository) or both end in the wildcard `*`, which stands for one or
 // more path components and occurs nowhere else.
 //

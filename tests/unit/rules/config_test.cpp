@@ -302,7 +302,7 @@ TEST_CASE("config: each refusal says where and why") {
         {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\norigin = \"api\"\n",
          "e.toml:5: [[cache_rule]] has no key \"origin\""},
         {"[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\n\n[[cache_rule]]\nname = \"b\"\nsource = \"quay.io/*\"\ntarget = \"q/*\"\n",
-         "e.toml:6: cache rule \"b\" (q/* => quay.io/*) lies inside the wildcard of cache rule \"a\" (* => docker.io/*); wildcards must not overlap: "
+         "e.toml:6: cache rule \"b\" (quay.io/* => q/*) lies inside the wildcard of cache rule \"a\" (docker.io/* => *); wildcards must not overlap: "
          "choose another target for one of them, or name single repositories (line 1)"},
         {"[server]\nrules_max = 0\n[[cache_rule]]\nname = \"a\"\nsource = \"docker.io/*\"\ntarget = \"*\"\n",
          "e.toml:3: 1 cache rules are more than the limit of 0"},

@@ -50,21 +50,21 @@ TEST_CASE("rule table: what may stand beside what, and what the refusal says") {
         std::string says;
     } const rows[] = {
         {1, rule("all", "*", "mcr.microsoft.com/*"), rule("lib", "library/*", "docker.io/library/*"),
-         "cache rule \"lib\" (library/* => docker.io/library/*) lies inside the wildcard of cache rule \"all\" (* => mcr.microsoft.com/*); "
+         "cache rule \"lib\" (docker.io/library/* => library/*) lies inside the wildcard of cache rule \"all\" (mcr.microsoft.com/* => *); "
          "wildcards must not overlap: choose another target for one of them, or name single repositories"},
         {2, rule("lib", "library/*", "mcr.microsoft.com/library/*"),
          rule("net", "library/dotnet/*", "docker.io/library/dotnet/*"),
-         "cache rule \"net\" (library/dotnet/* => docker.io/library/dotnet/*) lies inside the wildcard of cache rule \"lib\" "
-         "(library/* => mcr.microsoft.com/library/*); wildcards must not overlap: choose another target for one of them, or name single repositories"},
+         "cache rule \"net\" (docker.io/library/dotnet/* => library/dotnet/*) lies inside the wildcard of cache rule \"lib\" "
+         "(mcr.microsoft.com/library/* => library/*); wildcards must not overlap: choose another target for one of them, or name single repositories"},
         {3, rule("all", "*", "mcr.microsoft.com/*"), rule("too", "*", "docker.io/library/*"),
-         "cache rule \"too\" (* => docker.io/library/*) has the same target as cache rule \"all\" (* => mcr.microsoft.com/*); "
+         "cache rule \"too\" (docker.io/library/* => *) has the same target as cache rule \"all\" (mcr.microsoft.com/* => *); "
          "give it another target, or delete \"all\""},
         {4, rule("all", "*", "mcr.microsoft.com/*"), rule("net", "library/dotnet", "docker.io/library/dotnet"), "none"},
         {5, rule("a", "app", "docker.io/library/app"), rule("b", "app", "quay.io/app"),
-         "cache rule \"b\" (app => quay.io/app) has the same target as cache rule \"a\" (app => docker.io/library/app); "
+         "cache rule \"b\" (quay.io/app => app) has the same target as cache rule \"a\" (docker.io/library/app => app); "
          "give it another target, or delete \"a\""},
         {5, rule("a", "app", "quay.io/app"), rule("b", "app", "quay.io/app"),
-         "cache rule \"b\" (app => quay.io/app) has the same target as cache rule \"a\" (app => quay.io/app); "
+         "cache rule \"b\" (quay.io/app => app) has the same target as cache rule \"a\" (quay.io/app => app); "
          "give it another target, or delete \"a\""},
         {6, rule("net", "library/dotnet/*", "mcr.microsoft.com/dotnet/*"), rule("py", "library/python/*", "docker.io/library/*"),
          "none"},
@@ -72,18 +72,18 @@ TEST_CASE("rule table: what may stand beside what, and what the refusal says") {
         {7, rule("net", "library/dotnet", "mcr.microsoft.com/dotnet"), rule("lib", "library/*", "docker.io/library/*"), "none"},
         {10, rule("a", "a/*", "docker.io/*"), rule("b", "b/*", "docker.io/*"), "none"},
         {11, rule("a", "a/*", "quay.io/a/*"), rule("all", "*", "mcr.microsoft.com/*"),
-         "cache rule \"a\" (a/* => quay.io/a/*) lies inside the wildcard of cache rule \"all\" (* => mcr.microsoft.com/*); "
+         "cache rule \"a\" (quay.io/a/* => a/*) lies inside the wildcard of cache rule \"all\" (mcr.microsoft.com/* => *); "
          "wildcards must not overlap: choose another target for one of them, or name single repositories"},
         {14, rule("a", "a", "docker.io/library/ubuntu:22.04"), rule("b", "b", "docker.io/b"),
          "cache rule \"a\": source \"docker.io/library/ubuntu:22.04\" names a tag, a digest or a port; a rule covers whole repositories"},
         {14, rule("a", "a", "quay.io/a"), rule("b", "B", "quay.io/b"),
          "cache rule \"b\": target \"B\" has capital letters, which repository names do not have"},
         {17, rule("hub", "a/*", "docker.io/*"), rule("hub", "b/*", "quay.io/*"),
-         "two cache rules are named \"hub\": a/* => docker.io/*, and b/* => quay.io/*; rename one or delete one"},
+         "two cache rules are named \"hub\": docker.io/* => a/*, and quay.io/* => b/*; rename one or delete one"},
         {0, rule("a", "ab/*", "quay.io/*"), rule("b", "a/*", "ghcr.io/*"), "none"},  // a common prefix of text is no overlap
         {0, rule("a", "a", "quay.io/a"), rule("b", "a/*", "ghcr.io/*"), "none"},     // a/* does not cover a
         {0, rule("a", "a/*", "quay.io/*"), rule("b", "a/b/c/d/*", "ghcr.io/*"),
-         "cache rule \"b\" (a/b/c/d/* => ghcr.io/*) lies inside the wildcard of cache rule \"a\" (a/* => quay.io/*); "
+         "cache rule \"b\" (ghcr.io/* => a/b/c/d/*) lies inside the wildcard of cache rule \"a\" (quay.io/* => a/*); "
          "wildcards must not overlap: choose another target for one of them, or name single repositories"},
     };
     for (const auto& row : rows) {
@@ -109,8 +109,8 @@ TEST_CASE("rule table: strict overlap refuses a static rule inside a wildcard to
     const RuleText wide = rule("all", "*", "mcr.microsoft.com/*"),
                    one = rule("net", "library/dotnet", "docker.io/library/dotnet");
     const std::string says =
-        "cache rule \"net\" (library/dotnet => docker.io/library/dotnet) lies inside the wildcard of cache rule \"all\" "
-        "(* => mcr.microsoft.com/*); strict_overlap allows no overlap at all: choose another target for one of them, or turn strict_overlap off";
+        "cache rule \"net\" (docker.io/library/dotnet => library/dotnet) lies inside the wildcard of cache rule \"all\" "
+        "(mcr.microsoft.com/* => *); strict_overlap allows no overlap at all: choose another target for one of them, or turn strict_overlap off";
     CHECK(refusal_of({wide, one}, {.strict_overlap = true}).message == says);
     CHECK(refusal_of({one, wide}, {.strict_overlap = true}).message == says);
     CHECK(refusal_of({rule("a", "a", "quay.io/a"), rule("b", "a/*", "quay.io/*")}, {.strict_overlap = true}).message == "none");
@@ -224,7 +224,7 @@ TEST_CASE("rule table: of sources that cover a name the longest wins, of equal o
     CHECK(route_of(table, "z", "ghcr.io") == "same ns ghcr.io/z");
     REQUIRE(table.warnings().size() == 3);
     CHECK(table.warnings()[0] ==
-          "cache rules \"first\" (a/* => quay.io/*) and \"second\" (b/* => quay.io/*) have one source: "
+          "cache rules \"first\" (quay.io/* => a/*) and \"second\" (quay.io/* => b/*) have one source: "
           "requests that name the login server and no target use \"first\"");
     CHECK(table.warnings()[1].ends_with("use \"same\""));
     CHECK(table.warnings()[2].ends_with("use \"same\""));
@@ -296,7 +296,7 @@ TEST_CASE("rule table: a wildcard for official images that is used for all of Do
         table_of({rule("hub", "docker.io/*", "docker.io/library/*"), rule("lib", "x/library/*", "docker.io/library/*")});
     REQUIRE(table.warnings().size() == 2);
     CHECK(table.warnings()[0].starts_with(
-        "cache rule \"hub\" (docker.io/* => docker.io/library/*) reaches Docker's official images only: "
+        "cache rule \"hub\" (docker.io/library/* => docker.io/*) reaches Docker's official images only: "
         "docker.io/someone/app would be docker.io/library/someone/app, which does not exist"));
     CHECK(table.warnings()[1].find("have one source") != std::string::npos);
     std::vector<RuleText> many;
