@@ -37,17 +37,18 @@ Task<After> reply_challenge(Exchange& exchange, const Entrance& entrance, std::s
     co_return co_await reply;
 }
 
-/// Nobody's rule: whoever asks is told what the operator forgot.
-Task<After> reply_closed(Exchange& exchange, const CacheRule& rule, std::string ns) {
+/// Nobody's rule. Whoever asks is a stranger to it: which rule it is and where it leads to, the operator asks the admin listener.
+Task<After> reply_closed(Exchange& exchange, const RequestTarget& target) {
+    auto asked = target.ns.empty() ? std::string(target.repository) : fmt::format("{} --ns {}", target.repository, target.ns);
     auto message = fmt::format(
-        "nobody may pull through cache rule '{}': it has {} and does not say who may use them; write pull = [\"anonymous\"] for everybody, or the names of accounts",
-        rule.name(), rule.credential_set().empty() ? "an identity" : "credentials");
-    auto reply = reply_error(exchange, 403, OciCode::denied, std::move(message), ns);
+        "nobody may pull '{}': the operator of this cache has not said who may; 'entrepot cache explain {}' names the rule, 'entrepot cache update -n RULE --pull' says who",
+        target.repository, asked);
+    auto reply = reply_error(exchange, 403, OciCode::denied, std::move(message), target.ns);
     co_return co_await reply;
 }
 
-Task<After> reply_not_admitted(Exchange& exchange, const Entrance& entrance, PullVerdict verdict, const Routing::Found* found,
-                               const Visitor& visitor, const RequestTarget& target) {
+Task<After> reply_not_admitted(Exchange& exchange, const Entrance& entrance, PullVerdict verdict, const Visitor& visitor,
+                               const RequestTarget& target) {
     auto scope = scope_of(target.repository);
     std::string ns(target.ns);
     switch (verdict) {
@@ -59,7 +60,7 @@ Task<After> reply_not_admitted(Exchange& exchange, const Entrance& entrance, Pul
         case PullVerdict::other_scope:
             return reply_challenge(exchange, entrance, scope, "insufficient_scope", "the token is not for this repository",
                                    std::move(ns));
-        case PullVerdict::closed: return reply_closed(exchange, *found->rule, std::move(ns));
+        case PullVerdict::closed: return reply_closed(exchange, target);
         default: {
             auto message = fmt::format("no cache rule covers '{}' for account '{}'", target.repository, visitor.account->name);
             return reply_error(exchange, 404, OciCode::name_unknown, std::move(message), target.ns);
@@ -127,7 +128,7 @@ Task<std::optional<After>> admit(Exchange& exchange, Door door, const Routing::F
     auto ours = found ? target_repository(*found->rule, found->source.repository) : std::string();
     auto verdict = decide_pull(found ? &found->rule->text() : nullptr, target.repository, ours, visitor);
     if (verdict == PullVerdict::allowed) co_return std::nullopt;
-    auto reply = reply_not_admitted(exchange, door.entrance, verdict, found, visitor, target);
+    auto reply = reply_not_admitted(exchange, door.entrance, verdict, visitor, target);
     co_return co_await reply;
 }
 

@@ -9,6 +9,7 @@ import urllib.parse
 
 from harness.api import Api
 from harness.cache import Settings
+from harness.command import succeeds
 from harness.story import Rows
 from harness.upstream import Answer, Basic
 
@@ -151,7 +152,12 @@ def test_G04_a_rule_with_credentials_is_nobodys_until_the_operator_says_whose(ma
         for who, shown in (("a stranger", {}), ("alice", basic("alice", ALICE))):
             reply = cache.get("/v2/unsaid/app/manifests/1", shown)
             rows.check(reply.status == 403 and reply.error_code == "DENIED", who, reply)
-            rows.check(b"rule-unsaid" in reply.body and b"anonymous" in reply.body, f"{who} reads which rule and what to write", reply.body)
+            rows.check(b"'entrepot cache explain unsaid/app'" in reply.body and b"--pull" in reply.body, f"{who} can say to the operator what to do", reply.body)
+            rows.check(b"rule-unsaid" not in reply.body and upstream.login_server.encode() not in reply.body, f"{who} reads neither the rule nor its source", reply.body)
+        reply = cache.get(f"/v2/unsaid/app/manifests/1?ns={upstream.login_server}")
+        rows.check(reply.status == 403 and f"'entrepot cache explain unsaid/app --ns {upstream.login_server}'".encode() in reply.body, "as containerd asks", reply.body)
+    explained = succeeds(cache, "cache", "explain", "unsaid/app").out
+    assert "rule-unsaid" in explained and "nobody" in explained, explained
     assert "rule-unsaid" in cache.log(), "the start warns of it"
     assert cache.get(f"/v2/open/app/manifests/{image.manifest.digest}").digest() == image.manifest.digest
     # Nobody is asked who he is where everybody may: what a client has of other times does no harm.

@@ -164,6 +164,8 @@ def test_the_page_says_what_refuses_a_pull(make_cache, make_upstream):
     cache = make_cache(hub, rules=[RULE], server={"default_login_server": ""})
     found["none"] = told(cache.get("/v2/nobody/alpine/manifests/latest"), hub)
     found["push"] = told(cache.get("/v2/hub/library/alpine/blobs/uploads/", method="POST"), hub)
+    unsaid = make_cache(hub, credentials=("user", "password"), rules=[{**RULE, "credential_set": "secrets0"}])
+    found["unsaid"] = told(unsaid.get(ALPINE), hub)
     image = hub.offers_image(repository="library/alpine", tag="latest")
     hub.referrers = {}
     referrers = f"/v2/library/alpine/referrers/{image.manifest.digest}"
