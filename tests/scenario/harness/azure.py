@@ -1,4 +1,4 @@
-"""What Azure does for a registry with managed identities, played on loopback: the machine's metadata endpoint, and the registry's two token endpoints.
+"""What Azure does for machines with managed identities, played on loopback: the machine's metadata endpoint, a registry's two token endpoints, a key vault.
 
 The tokens that are sold in the end are real: JWTs that a docker-registry with `auth: token` checks by itself (signature, issuer, audience, repository)."""
 import base64
@@ -19,7 +19,7 @@ class Metadata(Origin):
     def __init__(self, has_identity=True):
         super().__init__()
         self.has_identity = has_identity
-        self.given = set()
+        self.given = {}                     # token -> for whom it is
 
     def respond(self, request):
         asked = urllib.parse.parse_qs(request.query)
@@ -28,14 +28,33 @@ class Metadata(Origin):
         if not self.has_identity:
             return document(400, {"error": "invalid_request", "error_description": "Identity not found"})
         token = secrets.token_urlsafe(48)
-        self.given.add(token)
+        self.given[token] = asked["resource"][0]
         return document(200, {"access_token": token, "expires_in": "3599", "resource": asked["resource"][0], "token_type": "Bearer"})
+
+
+class KeyVault(Origin):
+    """Shows its secrets to identities that have the right to get them."""
+
+    def __init__(self, metadata, secrets):
+        super().__init__()
+        self.metadata = metadata
+        self.secrets = secrets
+        self.may_get = False
+
+    def respond(self, request):
+        kind, _, token = (request.header("authorization") or "").partition(" ")
+        if kind != "Bearer" or self.metadata.given.get(token) != "https://vault.azure.net":
+            return document(401, {"error": {"code": "Unauthorized"}})
+        name = request.path.removeprefix("/secrets/")
+        if not self.may_get or name not in self.secrets:
+            return document(404 if self.may_get else 403, {"error": {"code": "SecretNotFound" if self.may_get else "Forbidden"}})
+        return document(200, {"value": self.secrets[name], "id": f"https://mykeyvault.vault.azure.net{request.path}/1"})
 
 
 class TokenService(Origin):
     """/oauth2/exchange and /oauth2/token of an Azure registry. The identity has a role to read `readable`, and nothing else."""
 
-    def __init__(self, metadata, login_server, readable, certificate=None, key=None):
+    def __init__(self, metadata, login_server, readable=None, certificate=None, key=None):
         super().__init__()
         self.metadata = metadata
         self.login_server = login_server
@@ -52,7 +71,8 @@ class TokenService(Origin):
         form = {name: values[0] for name, values in urllib.parse.parse_qs(request.body.decode()).items()}
         if request.method != "POST" or form.get("service") != self.login_server:
             return self._refuses()
-        if request.path == "/oauth2/exchange" and form.get("grant_type") == "access_token" and form.get("access_token") in self.metadata.given:
+        audience = self.metadata.given.get(form.get("access_token"))
+        if request.path == "/oauth2/exchange" and form.get("grant_type") == "access_token" and audience == "https://containerregistry.azure.net":
             refresh = secrets.token_urlsafe(48)
             self.given.add(refresh)
             return document(200, {"refresh_token": refresh})

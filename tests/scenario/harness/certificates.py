@@ -37,6 +37,12 @@ class Certificates:
                     out.write(file.read())
         return chain, key
 
+    def signer(self, name="signer"):
+        """(certificate, RSA key) of somebody who signs documents."""
+        certificate, key = self.path(f"{name}.crt"), self.path(f"{name}.key")
+        self._openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}", "-keyout", key, "-out", certificate)
+        return certificate, key
+
     def server_context(self, *arguments, **keywords):
         chain, key = self.server(*arguments, **keywords)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

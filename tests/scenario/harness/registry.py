@@ -33,17 +33,22 @@ def filled_storage(directory):
 
 
 class DockerRegistry(Service):
-    def __init__(self, directory, login_server="docker.io", tls=None, htpasswd=None):
+    """`htpasswd` and `token` (realm, service, issuer, certificates) are who may read; `storage` is another one than that of tools/make-images."""
+
+    def __init__(self, directory, login_server="docker.io", tls=None, htpasswd=None, token=None, storage=STORAGE):
         self.login_server = login_server
         self.port = free_port()
         self.scheme = "https" if tls else "http"
         self.host = "localhost" if tls else "127.0.0.1"
-        lines = ["version: 0.1", "log: {level: error}", f"storage: {{filesystem: {{rootdirectory: {STORAGE}}}}}",
+        lines = ["version: 0.1", "log: {level: error}", f"storage: {{filesystem: {{rootdirectory: {storage}}}}}",
                  "http:", f"  addr: 127.0.0.1:{self.port}", "  secret: scenario"]
         if tls:
             lines.append(f"  tls: {{certificate: {tls[0]}, key: {tls[1]}}}")
         if htpasswd:
             lines.append(f"auth: {{htpasswd: {{realm: lab, path: {htpasswd}}}}}")
+        if token:
+            realm, service, issuer, certificates = token
+            lines.append(f"auth: {{token: {{realm: '{realm}', service: {service}, issuer: {issuer}, rootcertbundle: {certificates}}}}}")
         config = f"{directory}/registry{self.port}.yml"
         with open(config, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
@@ -80,6 +85,12 @@ class DockerRegistry(Service):
         for digest in re.findall(r'"GET /v2/\S+/blobs/(sha256:[0-9a-f]{64})\S* HTTP/1\.[01]" 20[06]', self.log()):
             gets[digest] = gets.get(digest, 0) + 1
         return gets
+
+
+def copy_image(source, target):
+    """Between two registries, "127.0.0.1:PORT/NAME:TAG", as it is."""
+    subprocess.run(["skopeo", "--insecure-policy", "copy", "--all", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false",
+                    f"docker://{source}", f"docker://{target}"], check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 def missing(*programs):
