@@ -2,8 +2,11 @@
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import os
+import re
+import threading
 import time
 import urllib.parse
 
@@ -358,6 +361,73 @@ def test_H04_wrong_passwords_take_their_time_are_limited_by_source_and_lock_nobo
     assert cache.get(path, basic("alice", ALICE)).status == 200
     assert cache.get("/v2/", basic("bobby", BOB)).status == 200
     assert cache.metric("loop_stall_seconds_count") > 0
+
+
+class Guesser:
+    """One connection that tries one password after the other, a hundred at a time before it looks at the answers."""
+    AT_ONCE = 100
+
+    def __init__(self, cache, number, tries):
+        self.cache, self.number, self.tries = cache, number, tries
+        self.answers = {}           # (the account exists, status) -> how often
+        self.bodies = set()         # of those that nobody looked at, without the seconds they name
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        with self.cache.connect(timeout=60) as connection:
+            for first in range(0, self.tries, self.AT_ONCE):
+                turns = [(self.number * self.tries + first + turn, ("alice", "nobody-here")[turn % 2]) for turn in range(self.AT_ONCE)]
+                for turn, name in turns:
+                    connection.ask("GET", "/v2/token?service=entrepot", basic(name, f"{turn:06}" + "x" * (turn % 500)))
+                for _, name in turns:
+                    reply = connection.reply()
+                    key = (name == "alice", reply.status)
+                    self.answers[key] = self.answers.get(key, 0) + 1
+                    if reply.status == 429:
+                        self.bodies.add(re.sub(rb"in \d+ s", b"in N s", reply.body))
+
+
+def from_elsewhere(cache, path, headers):
+    """One GET from another address of this machine."""
+    connection = http.client.HTTPConnection("127.0.0.1", cache.port, timeout=20, source_address=("127.0.0.9", 0))
+    try:
+        connection.request("GET", path, headers=headers)
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+    finally:
+        connection.close()
+
+
+def test_H04_a_hundred_thousand_logins_in_vain_cost_a_few_hundred_hashes_and_hold_up_nobody(make_cache, make_upstream, directory):
+    upstream = guarded(make_upstream)
+    image = upstream.offers_image(tag="1", repository="team/app")
+    cache = tenants(make_cache, upstream, directory)
+    path, digest = f"/v2/a/team/app/blobs/{image.parts[-1].digest}", image.parts[-1].digest
+    assert cache.get(path, basic("alice", ALICE)).digest() == digest
+    started, tries = time.monotonic(), 100_000
+    guessers = [Guesser(cache, number, tries // 10) for number in range(10)]
+    pulls = []
+    while any(guesser.thread.is_alive() for guesser in guessers):
+        asked = time.monotonic()
+        status, body = from_elsewhere(cache, path, basic("alice", ALICE))
+        assert status == 200 and f"sha256:{hashlib.sha256(body).hexdigest()}" == digest, "alice pulls on, from where she is"
+        assert from_elsewhere(cache, "/v2/", basic("bobby", BOB))[0] == 200, "bobby logs in"
+        pulls.append(time.monotonic() - asked)
+        time.sleep(0.05)
+    took = time.monotonic() - started
+    answers = {key: sum(guesser.answers.get(key, 0) for guesser in guessers) for key in ((who, status) for who in (True, False) for status in (401, 429, 503))}
+    assert sum(answers.values()) == tries, answers
+    hashed = sum(count for (_, status), count in answers.items() if status != 429)
+    # 20 for each of the two names and one more in two seconds; what is being hashed when the limit is reached is answered.
+    assert hashed <= 2 * (20 + took / 2 + len(guessers)) + 1, (answers, took)
+    assert answers[False, 401] > 0 and abs(answers[True, 401] - answers[False, 401]) <= len(guessers) + took / 2, answers
+    assert len(set().union(*(guesser.bodies for guesser in guessers))) == 1, "an account and none are told the same"
+    assert len(pulls) > 3 and sorted(pulls)[len(pulls) // 2] < 1, (took, pulls)
+    assert cache.metric("logins_total", outcome="too_many_tries") >= tries - hashed, answers
+
+
+test_H04_a_hundred_thousand_logins_in_vain_cost_a_few_hundred_hashes_and_hold_up_nobody.limit_s = 180
 
 
 def test_logins_are_checked_away_from_the_shards(make_cache, make_upstream, directory):

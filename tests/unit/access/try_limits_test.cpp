@@ -52,6 +52,38 @@ TEST_CASE("try limits: an address that tries many names is limited as a whole, a
     CHECK_FALSE(limits.refusal(there, "somebody new", start).has_value());
 }
 
+TEST_CASE(
+    "try limits: of a hundred thousand tries an address gets its allowance and what time gives back, and nobody else pays") {
+    TryLimits limits{TryLimits::Options()};
+    auto now = start;
+    int account_tries = 0, source_tries = 0;
+    for (int i = 0; i < 100'000; ++i, now = now + milliseconds(1)) {
+        if (!limits.refusal(here, "alice", now)) {
+            limits.count_failure(here, "alice", now);
+            ++account_tries;
+        }
+        auto somebody = "user" + std::to_string(i);
+        if (!limits.refusal(there, somebody, now)) {
+            limits.count_failure(there, somebody, now);
+            ++source_tries;
+        }
+        REQUIRE_FALSE(limits.refusal(3, "alice", now).has_value());
+    }
+    // 100 seconds: 20 and one in two seconds; 200 and five in one.
+    CHECK(account_tries >= 69);
+    CHECK(account_tries <= 70);
+    CHECK(source_tries >= 699);
+    CHECK(source_tries <= 700);
+    // As many addresses with one try each: none is refused, the table keeps its bound, and who is refused stays so.
+    limits.count_failure(here, "alice", now);
+    for (std::uint64_t source = 1000; source < 101'000; ++source) {
+        REQUIRE_FALSE(limits.refusal(source, "alice", now).has_value());
+        limits.count_failure(source, "alice", now);
+        REQUIRE(limits.entries() <= TryLimits::Options().entries_max);
+    }
+    CHECK(limits.refusal(here, "alice", now).has_value());
+}
+
 TEST_CASE("try limits: the table is bounded, and keeps those that failed most") {
     auto options = few();
     options.entries_max = 64;
