@@ -110,7 +110,8 @@ Task<bool> UpstreamConnection::is_quiet() {
 
 void UpstreamConnection::rest(Instant time) {
     ASSERT(reusable());
-    head_.clear();  // its views end with what they look at
+    head_.clear();    // its views end with what they look at
+    wipe(received_);  // it may have held a token
     received_ = std::string();
     used_ = 0;
     idle_since_ = time;

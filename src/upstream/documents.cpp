@@ -12,6 +12,18 @@ namespace {
 
 constexpr Duration retry_after_max = std::chrono::hours(1);
 
+/// No copy stays behind in outgrown memory.
+void append_secret(std::string& text, std::initializer_list<std::string_view> parts) {
+    auto size = text.size();
+    for (auto part : parts) size += part.size();
+    std::string longer;
+    longer.reserve(size);
+    longer.append(text);
+    for (auto part : parts) longer.append(part);
+    wipe(text);
+    text = std::move(longer);
+}
+
 std::string head_of(const DocumentRequest& request) {
     auto target = request.url.target();
     ASSERT(target.find_first_of(" \r\n") == std::string::npos);
@@ -22,7 +34,8 @@ std::string head_of(const DocumentRequest& request) {
     if (!request.form.empty())
         head += fmt::format("Content-Type: {}\r\nContent-Length: {}\r\n", request.form_type, request.form.size());
     head += "\r\n";
-    return head += request.form;
+    head += request.form;
+    return head;  // itself: what += gives would be copied
 }
 
 }  // namespace
@@ -39,18 +52,14 @@ DocumentRequest::~DocumentRequest() {
 ServiceDocument::~ServiceDocument() { wipe(text); }
 
 void DocumentRequest::add_field(std::string_view name, std::string_view value) {
-    auto longer = fmt::format("{}{}: {}\r\n", fields, name, value);
-    wipe(fields);
-    fields = std::move(longer);
+    append_secret(fields, {name, ": ", value, "\r\n"});
 }
 
 void DocumentRequest::add_to_form(std::string_view name, std::string_view value) {
     method = "POST";
     auto encoded = percent_encode(value);
-    auto longer = fmt::format("{}{}{}={}", form, form.empty() ? "" : "&", name, encoded);
+    append_secret(form, {form.empty() ? "" : "&", name, "=", encoded});
     wipe(encoded);
-    wipe(form);
-    form = std::move(longer);
 }
 
 Task<DocumentAnswer> Documents::ask(const UpstreamState& place, DocumentRequest request) {

@@ -58,7 +58,7 @@ bool is_challenge_path(std::string_view path, std::string_view directory) noexce
 Task<AuthorizationAnswer> Identities::token(IdentityReference identity, std::string audience) {
     auto key = fmt::format("{}\n{}", identity.text(), audience);
     auto time = Loop::current().time();
-    auto* known = known_.find(key, time);
+    auto known = known_.find(key, time);
     auto kept = known ? *known : Authorization();
     if (known && time < kept.made + (kept.until - kept.made) * used_percent / 100) co_return kept;
     if (auto flight = flights_.find(key)) {

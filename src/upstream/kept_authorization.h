@@ -3,19 +3,32 @@
 
 #include "upstream/authorization.h"
 #include "upstream/credential_state.h"
+#include "upstream/hidden_text.h"
 
+#include <optional>
 #include <unordered_map>
 
 namespace entrepot {
 
 struct KeptAuthorization {
-    Authorization authorization;
+    HiddenText header;
+    std::size_t login = 0;
+    Instant made{}, until{};
     bool anonymous = true;
     std::weak_ptr<const Credential> owner;
 
     KeptAuthorization() = default;
     KeptAuthorization(const Authorization& kept, const CredentialPointer& credential)
-        : authorization(kept), anonymous(!credential), owner(credential) {}
+        : header(kept.header), login(kept.login), made(kept.made), until(kept.until), anonymous(!credential), owner(credential) {}
+    /// For one request.
+    Authorization shown() const {
+        Authorization authorization;
+        authorization.header = header.view();
+        authorization.login = login;
+        authorization.made = made;
+        authorization.until = until;
+        return authorization;
+    }
     bool orphaned() const noexcept { return !anonymous && owner.expired(); }
 };
 
@@ -25,14 +38,14 @@ class KeptAuthorizations {
   public:
     explicit KeptAuthorizations(std::size_t count_max) noexcept : count_max_(count_max) {}
 
-    /// Null when there is none, or when its time is over.
-    const Authorization* find(const Key& key, Instant time) {
+    /// Nothing when there is none, or when its time is over.
+    std::optional<Authorization> find(const Key& key, Instant time) {
         forget_orphans();
         auto found = kept_.find(key);
-        if (found == kept_.end()) return nullptr;
-        if (found->second.authorization.until > time) return &found->second.authorization;
+        if (found == kept_.end()) return std::nullopt;
+        if (found->second.until > time) return found->second.shown();
         kept_.erase(found);
-        return nullptr;
+        return std::nullopt;
     }
     /// At the bound all are forgotten: each costs one question to be had again.
     void keep(const Key& key, const Authorization& authorization, const CredentialPointer& credential) {

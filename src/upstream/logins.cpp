@@ -14,7 +14,7 @@ std::uint64_t key_of(const Credential& credential, std::size_t login) { return c
 }  // namespace
 
 Authorization Logins::find(const UpstreamRequest& request, Instant time) {
-    auto* known = remembered_.find(key_of(request), time);
+    auto known = remembered_.find(key_of(request), time);
     return known ? *known : Authorization();
 }
 
@@ -24,7 +24,7 @@ void Logins::remember(const UpstreamRequest& request, const Authorization& autho
 
 void Logins::forget(const UpstreamRequest& request) { remembered_.forget(key_of(request)); }
 
-const Authorization* Logins::find_basic(const Credential& credential, std::size_t login, Instant time) {
+std::optional<Authorization> Logins::find_basic(const Credential& credential, std::size_t login, Instant time) {
     return basics_.find(key_of(credential, login), time);
 }
 

@@ -17,8 +17,8 @@ class Logins {
     void remember(const UpstreamRequest& request, const Authorization& authorization);
     void forget(const UpstreamRequest& request);
 
-    /// The Basic header of a login, or null when it has to be asked for at home.
-    const Authorization* find_basic(const Credential& credential, std::size_t login, Instant time);
+    /// The Basic header of a login, or nothing when it has to be asked for at home.
+    std::optional<Authorization> find_basic(const Credential& credential, std::size_t login, Instant time);
     void keep_basic(const CredentialPointer& credential, const Authorization& authorization);
 
   private:

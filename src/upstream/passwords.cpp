@@ -21,7 +21,7 @@ Task<AuthorizationAnswer> Passwords::get(CredentialPointer credential, std::size
     ASSERT(login < credential->spec().logins.size());
     auto key = fmt::format("{}/{}", credential->id(), login);
     auto time = Loop::current().time();
-    auto* known = known_.find(key, time);
+    auto known = known_.find(key, time);
     if (known && known->header != refused) co_return *known;
     auto& pair = credential->spec().logins[login];
     bool of_vault = is_remote(pair.username) || is_remote(pair.password);

@@ -37,8 +37,11 @@ std::string request_head(const UpstreamRequest& request, const Url& url, const s
                             request.head ? "HEAD" : "GET", target, url.origin.authority(), user_agent);
     if (wants_manifest(request.kind)) head += fmt::format("Accept: {}\r\n", manifest_accept);
     if (request.range_from > 0) head += fmt::format("Range: bytes={}-\r\n", request.range_from);
-    if (!authorization.empty()) head += fmt::format("Authorization: {}\r\n", authorization);
-    return head += "\r\n";
+    constexpr std::string_view name = "Authorization: ", end = "\r\n";
+    head.reserve(head.size() + name.size() + authorization.size() + 2 * end.size());  // no copy is left behind in outgrown memory
+    if (!authorization.empty()) head.append(name).append(authorization).append(end);
+    head.append(end);
+    return head;  // itself: what append() gives would be copied
 }
 
 std::string pull_scope(const UpstreamRequest& request, const Url& url) {

@@ -38,7 +38,7 @@ std::string TokenOrder::key() const { return fmt::format("{}\n{}\n{}", upstream-
 
 Task<AuthorizationAnswer> Tokens::get(TokenOrder order, std::string refused) {
     auto key = order.key();
-    auto* known = known_.find(key, Loop::current().time());
+    auto known = known_.find(key, Loop::current().time());
     if (known && known->header != refused) co_return *known;
     if (auto flight = flights_.find(key)) co_return co_await flight->landed();
     auto flight = flights_.begin(key);
@@ -146,7 +146,7 @@ Task<AuthorizationAnswer> Tokens::ask_as_identity(const TokenOrder& order) {
 /// What the registry gives for a token of the directory: the bare refresh token.
 Task<AuthorizationAnswer> Tokens::refresh_token(const TokenOrder& order, std::string refused) {
     auto key = fmt::format("{}\n{}", id_of(order.credential), order.url.origin.text());
-    auto* known = refresh_tokens_.find(key, Loop::current().time());
+    auto known = refresh_tokens_.find(key, Loop::current().time());
     if (known && known->header != refused) co_return *known;
     wipe(refused);
     auto& identity = *order.credential->spec().identity;

@@ -313,7 +313,7 @@ void UpstreamsOfShard::note_answer(const UpstreamRequest& request, UpstreamState
 }
 
 Task<AuthorizationAnswer> UpstreamsOfShard::basic(CredentialPointer credential, std::size_t login, std::string refused) {
-    auto* known = logins_.find_basic(*credential, login, loop_.time());
+    auto known = logins_.find_basic(*credential, login, loop_.time());
     if (known && known->header != refused) co_return *known;
     auto& home = table_.home();
     auto life = table_.options().secret_life;

@@ -141,11 +141,12 @@ bool Vaults::may_be_the_logins_fault(const Authorization& login, const ServiceDo
 Task<AuthorizationAnswer> Vaults::vault_login(std::string refused) {
     const std::string everybody;
     auto time = Loop::current().time();
-    if (!login_.header.empty() && login_.until > time && login_.header != refused) co_return login_;
+    auto known = login_.header.view();
+    if (!known.empty() && login_.until > time && known != refused) co_return login_.shown();
     if (auto flight = logging_in_.find(everybody)) co_return co_await flight->landed();
     auto flight = logging_in_.begin(everybody);
     auto answer = co_await ask_vault_login();
-    login_ = answer ? *answer : Authorization();
+    login_ = answer ? KeptAuthorization(*answer, nullptr) : KeptAuthorization();
     logging_in_.end(everybody, flight, answer);
     co_return answer;
 }

@@ -24,7 +24,7 @@ class Vaults {
 
     Services& services_;
     Identities& identities_;
-    Authorization login_;  // the bare token of HashiCorp Vault
+    KeptAuthorization login_;  // the bare token of HashiCorp Vault
     Flights<AuthorizationAnswer> logging_in_;
 };
 
