@@ -1,4 +1,4 @@
-// How fast a stream is hashed: Sha256 with each engine, and OpenSSL's EVP (what a server built on it would get) on the same
+// How fast a stream is hashed, and two side by side: Sha256 with each engine, and OpenSSL's EVP (what a server built on it would get) on the same
 // core, in the same run. Rounds are short and interleaved, and time is the thread's CPU time, so that a neighbour or a
 // clock change hits all contestants alike; the ratio is the median of each round's own ratio.
 // Usage: sha256_bench [buffer bytes, default 262144] [rounds, default 101]
@@ -32,6 +32,7 @@ constexpr std::uint64_t round_bytes = 8 * MiB;
 struct Contestant {
     std::string name;
     std::function<Sum(Bytes buffer, std::uint64_t times)> hash;
+    std::uint64_t streams = 1;  // that `hash` hashes at once, each of all the bytes
     std::vector<double> gigabytes_per_second = {};
 };
 
@@ -40,6 +41,15 @@ Sum hash_with(const Sha256Engine* engine, Bytes buffer, std::uint64_t times) {
     Sha256 hash;
     for (std::uint64_t i = 0; i < times; ++i) hash.update(buffer);
     return hash.finish();
+}
+
+// Two streams side by side.
+Sum hash_pair_with(const Sha256Engine* engine, Bytes buffer, std::uint64_t times) {
+    force_sha256_engine(engine);
+    Sha256 one, other;
+    for (std::uint64_t i = 0; i < times; ++i) Sha256::update_pair(one, buffer, other, buffer);
+    const Sum sum = one.finish();
+    return sum == other.finish() ? sum : Sum{};
 }
 
 #ifdef BENCH_HAS_LIBCRYPTO
@@ -57,8 +67,10 @@ Sum hash_with_openssl(Bytes buffer, std::uint64_t times) {
 std::vector<Contestant> contestants() {
     std::vector<Contestant> all;
     all.push_back({"entrepot mbedtls", [](Bytes b, std::uint64_t n) { return hash_with(&sha256_engine_mbedtls(), b, n); }});
-    if (const Sha256Engine* ni = sha256_engine_ni())
+    if (const Sha256Engine* ni = sha256_engine_ni()) {
+        all.push_back({"entrepot pair", [ni](Bytes b, std::uint64_t n) { return hash_pair_with(ni, b, n); }, 2});
         all.push_back({"entrepot sha-ni", [ni](Bytes b, std::uint64_t n) { return hash_with(ni, b, n); }});
+    }
 #ifdef BENCH_HAS_LIBCRYPTO
     all.push_back({"openssl evp", hash_with_openssl});
 #endif
@@ -83,7 +95,7 @@ Sum timed_round(Contestant& contestant, Bytes buffer) {
     const double start = thread_seconds();
     const Sum sum = contestant.hash(buffer, times);
     const double taken = thread_seconds() - start;
-    contestant.gigabytes_per_second.push_back(static_cast<double>(times * buffer.size()) / taken / 1e9);
+    contestant.gigabytes_per_second.push_back(static_cast<double>(contestant.streams * times * buffer.size()) / taken / 1e9);
     return sum;
 }
 

@@ -1,5 +1,7 @@
 #include "entrepot/base/sha256.h"
 
+#include "entrepot/base/assert.h"
+
 #include "base/sha256_blocks.h"
 
 #include <algorithm>
@@ -44,23 +46,43 @@ Sha256::Sha256() noexcept : state_(initial_state), block_{} {}
 
 const char* Sha256::engine() noexcept { return engine_in_use().name; }
 
-void Sha256::update(Bytes bytes) noexcept {
-    if (bytes.empty()) return;
-    const Sha256Engine& engine = engine_in_use();
+// Completes the block that an earlier update began, as far as `bytes` go, and yields what is left of them.
+Bytes Sha256::complete_block(Bytes bytes) noexcept {
     const std::size_t held = length_ % block_bytes;
-    length_ += bytes.size();
+    if (held == 0 || bytes.empty()) return bytes;
+    const std::size_t taken = std::min(block_bytes - held, bytes.size());
+    std::memcpy(block_.data() + held, bytes.data(), taken);
+    length_ += taken;
+    if (held + taken == block_bytes) engine_in_use().compress(state_, block_.data(), 1);
+    return bytes.subspan(taken);
+}
 
-    if (held > 0) {
-        const std::size_t taken = std::min(block_bytes - held, bytes.size());
-        std::memcpy(block_.data() + held, bytes.data(), taken);
-        if (held + taken < block_bytes) return;
-        engine.compress(state_, block_.data(), 1);
-        bytes = bytes.subspan(taken);
-    }
+void Sha256::update(Bytes bytes) noexcept {
+    bytes = complete_block(bytes);
+    if (bytes.empty()) return;
     const std::size_t whole = bytes.size() / block_bytes;
-    engine.compress(state_, bytes.data(), whole);
+    engine_in_use().compress(state_, bytes.data(), whole);
+    length_ += bytes.size();
     bytes = bytes.subspan(whole * block_bytes);
     if (!bytes.empty()) std::memcpy(block_.data(), bytes.data(), bytes.size());
+}
+
+void Sha256::update_pair(Sha256& one, Bytes bytes, Sha256& other, Bytes other_bytes) noexcept {
+    ASSERT(&one != &other);
+    if (const auto compress_pair = engine_in_use().compress_pair) {
+        bytes = one.complete_block(bytes);
+        other_bytes = other.complete_block(other_bytes);
+        // Whoever still has bytes stands at the start of a block.
+        const std::size_t blocks = std::min(bytes.size(), other_bytes.size()) / block_bytes;
+        const std::size_t shared = blocks * block_bytes;
+        compress_pair({one.state_, bytes.data()}, {other.state_, other_bytes.data()}, blocks);
+        one.length_ += shared;
+        other.length_ += shared;
+        bytes = bytes.subspan(shared);
+        other_bytes = other_bytes.subspan(shared);
+    }
+    one.update(bytes);
+    other.update(other_bytes);
 }
 
 std::array<std::byte, Sha256::digest_bytes> Sha256::finish() const noexcept {

@@ -13,9 +13,19 @@ using Sha256State = std::array<std::uint32_t, 8>;
 /// Compresses `blocks` (any number, also none) consecutive blocks of 64 bytes, aligned or not, into `state`.
 using Sha256Blocks = void (*)(Sha256State& state, const std::byte* data, std::size_t blocks) noexcept;
 
+/// A state and the blocks that go into it.
+struct Sha256Run {
+    Sha256State& state;
+    const std::byte* data;
+};
+
+/// Compresses `blocks` blocks of each of two streams side by side. The states are two, the data may be one.
+using Sha256PairedBlocks = void (*)(Sha256Run one, Sha256Run other, std::size_t blocks) noexcept;
+
 struct Sha256Engine {
     const char* name;
     Sha256Blocks compress;
+    Sha256PairedBlocks compress_pair;  ///< nullptr where two at once take as long as one after the other
 };
 
 /// The engine with the CPU's SHA instructions, or nullptr where the CPU or the architecture has none.

@@ -31,7 +31,7 @@ void compress_mbedtls(Sha256State& state, const std::byte* data, std::size_t blo
 }  // namespace
 
 const Sha256Engine& sha256_engine_mbedtls() noexcept {
-    static constexpr Sha256Engine engine{"mbedtls", compress_mbedtls};
+    static constexpr Sha256Engine engine{"mbedtls", compress_mbedtls, nullptr};
     return engine;
 }
 

@@ -62,28 +62,63 @@ SHA_TARGET inline __m128i next_words(__m128i w0, __m128i w1, __m128i w2, __m128i
     return _mm_sha256msg2_epu32(sum, w3);
 }
 
+// A block on its way: sixteen words of the message schedule, four in each vector.
+struct Schedule {
+    __m128i words[4];
+};
+
+SHA_TARGET inline Schedule load_block(const std::byte* data) noexcept {
+    const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    Schedule block;
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i)
+        block.words[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data) + i), big_endian);
+    return block;
+}
+
+// One of the sixteen groups of four rounds, and the words that the group four later needs.
+SHA_TARGET inline void run_group(Halves& halves, Schedule& block, int group) noexcept {
+    auto& words = block.words;
+    __m128i& oldest = words[group % 4];
+    four_rounds(halves, _mm_add_epi32(oldest, _mm_load_si128(reinterpret_cast<const __m128i*>(round_constants.data()) + group)));
+    if (group < 12) oldest = next_words(oldest, words[(group + 1) % 4], words[(group + 2) % 4], words[(group + 3) % 4]);
+}
+
+SHA_TARGET inline void add(Halves& halves, Halves before) noexcept {
+    halves.abef = _mm_add_epi32(halves.abef, before.abef);
+    halves.cdgh = _mm_add_epi32(halves.cdgh, before.cdgh);
+}
+
 // The speed is that of a chain of 32 sha256rnds2 a block, so everything else only has to stay out of its way: the loops
 // must unroll completely to keep the schedule in registers, and a run of blocks never stores the state in between.
 SHA_TARGET void compress_ni(Sha256State& state, const std::byte* data, std::size_t blocks) noexcept {
-    const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-    const auto* constants = reinterpret_cast<const __m128i*>(round_constants.data());
     Halves halves = load_state(state);
     for (; blocks > 0; --blocks, data += 64) {
         const Halves before = halves;
-        __m128i words[4];
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; ++i)
-            words[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data) + i), big_endian);
+        Schedule block = load_block(data);
 #pragma GCC unroll 16
-        for (int group = 0; group < 16; ++group) {
-            __m128i& oldest = words[group % 4];
-            four_rounds(halves, _mm_add_epi32(oldest, _mm_load_si128(constants + group)));
-            if (group < 12) oldest = next_words(oldest, words[(group + 1) % 4], words[(group + 2) % 4], words[(group + 3) % 4]);
-        }
-        halves.abef = _mm_add_epi32(halves.abef, before.abef);
-        halves.cdgh = _mm_add_epi32(halves.cdgh, before.cdgh);
+        for (int group = 0; group < 16; ++group) run_group(halves, block, group);
+        add(halves, before);
     }
     store_state(state, halves);
+}
+
+// Two chains in turn: while one waits for its sha256rnds2 the other one's runs. Then their number counts and no longer how long each takes.
+SHA_TARGET void compress_pair_ni(Sha256Run one, Sha256Run other, std::size_t blocks) noexcept {
+    Halves halves = load_state(one.state), other_halves = load_state(other.state);
+    for (; blocks > 0; --blocks, one.data += 64, other.data += 64) {
+        const Halves before = halves, other_before = other_halves;
+        Schedule block = load_block(one.data), other_block = load_block(other.data);
+#pragma GCC unroll 16
+        for (int group = 0; group < 16; ++group) {
+            run_group(halves, block, group);
+            run_group(other_halves, other_block, group);
+        }
+        add(halves, before);
+        add(other_halves, other_before);
+    }
+    store_state(one.state, halves);
+    store_state(other.state, other_halves);
 }
 
 #undef SHA_TARGET
@@ -91,7 +126,7 @@ SHA_TARGET void compress_ni(Sha256State& state, const std::byte* data, std::size
 }  // namespace
 
 const Sha256Engine* sha256_engine_ni() noexcept {
-    static constexpr Sha256Engine engine{"sha-ni", compress_ni};
+    static constexpr Sha256Engine engine{"sha-ni", compress_ni, compress_pair_ni};
     static const bool usable = cpu_has_sha_instructions();
     return usable ? &engine : nullptr;
 }

@@ -14,6 +14,9 @@ class Sha256 {
 
     Sha256() noexcept;
     void update(Bytes bytes) noexcept;
+    /// The same as an update of each, in any lengths and wherever in a block each stands. With the CPU's instructions the blocks that both have are hashed
+    /// side by side, in less time than one after the other. The two must be two; their bytes may overlap.
+    static void update_pair(Sha256& one, Bytes bytes, Sha256& other, Bytes other_bytes) noexcept;
     /// The digest of everything so far; the state itself stays usable for more updates.
     std::array<std::byte, digest_bytes> finish() const noexcept;
 
@@ -21,6 +24,8 @@ class Sha256 {
     static const char* engine() noexcept;
 
   private:
+    Bytes complete_block(Bytes bytes) noexcept;
+
     std::array<std::uint32_t, 8> state_;
     std::array<std::byte, 64> block_;  // the tail that does not fill a block yet
     std::uint64_t length_ = 0;         // bytes hashed so far

@@ -127,6 +127,58 @@ TEST_CASE("sha256: a state may move between engines in the middle of a stream") 
     CHECK(hash.finish() == oracle_sum_of(bytes));
 }
 
+TEST_CASE("sha256: two streams side by side, cut anywhere, have the sums that each has alone") {
+    std::mt19937_64 random(4);
+    for (const Sha256Engine* engine : engines()) {
+        CAPTURE(engine->name);
+        ForcedEngine forced(engine);
+        for (int round = 0; round < 300; ++round) {
+            CAPTURE(round);
+            const auto bytes = random_bytes(random, random() % 20'000 + 16),
+                       other_bytes = random_bytes(random, random() % 20'000 + 16);
+            const Bytes whole = Bytes(bytes).subspan(random() % 16), other_whole = Bytes(other_bytes).subspan(random() % 16);
+            Sha256 hash, other_hash;
+            // Pieces of very unlike lengths, among them none at all; now and then one of the two goes on alone.
+            Bytes rest = whole, other_rest = other_whole;
+            while (!rest.empty() || !other_rest.empty()) {
+                const std::size_t longest = std::array{70, 3000, 30'000}[random() % 3];
+                const Bytes part = rest.first(std::min<std::size_t>(rest.size(), random() % longest));
+                const Bytes other_part = other_rest.first(std::min<std::size_t>(other_rest.size(), random() % longest));
+                if (random() % 8 > 0) {
+                    Sha256::update_pair(hash, part, other_hash, other_part);
+                } else {
+                    hash.update(part);
+                    other_hash.update(other_part);
+                }
+                rest = rest.subspan(part.size());
+                other_rest = other_rest.subspan(other_part.size());
+            }
+            REQUIRE(hash.finish() == oracle_sum_of(whole));
+            REQUIRE(other_hash.finish() == oracle_sum_of(other_whole));
+        }
+    }
+}
+
+TEST_CASE("sha256: side by side, every pair of places in a block and of lengths around one") {
+    std::mt19937_64 random(5);
+    const auto bytes = random_bytes(random, 64 + 130), other_bytes = random_bytes(random, 64 + 130);
+    for (std::size_t head : {0, 1, 31, 63, 64}) {
+        for (std::size_t other_head : {0, 1, 32, 63, 64}) {
+            for (std::size_t length : {0, 1, 33, 63, 64, 65, 127, 128, 129, 130}) {
+                for (std::size_t other_length : {0, 1, 32, 63, 64, 65, 127, 128, 129, 130}) {
+                    Sha256 hash, other_hash;
+                    hash.update(Bytes(bytes).first(head));
+                    other_hash.update(Bytes(other_bytes).first(other_head));
+                    Sha256::update_pair(hash, Bytes(bytes).subspan(head, length), other_hash,
+                                        Bytes(other_bytes).subspan(other_head, other_length));
+                    REQUIRE(hash.finish() == oracle_sum_of(Bytes(bytes).first(head + length)));
+                    REQUIRE(other_hash.finish() == oracle_sum_of(Bytes(other_bytes).first(other_head + other_length)));
+                }
+            }
+        }
+    }
+}
+
 TEST_CASE("sha256: finish leaves the state usable, and a copy forks it") {
     Sha256 hash;
     hash.update(bytes_of("ab"));
