@@ -303,8 +303,7 @@ Task<Result<void>> Fetch::pump(UpstreamExchange& exchange) {
             outcome = Error{Fault::upstream, Code::wrong_length};
             break;
         }
-        co_await BulkTurn{};
-        digester_.update(piece->bytes);
+        co_await tools_.digests.update(digester_, piece->bytes);
         received_ += piece->bytes.size();
         writing.emplace(write_and_announce(std::move(piece->buffer), piece->bytes));
     }

@@ -113,6 +113,15 @@ void Digester::update(Bytes bytes) noexcept {
     std::get_if<Sha512>(&state_)->update(bytes);
 }
 
+void Digester::update_pair(Digester& one, Bytes bytes, Digester& other, Bytes other_bytes) noexcept {
+    ASSERT(&one != &other);
+    auto* sha256 = std::get_if<Sha256>(&one.state_);
+    auto* other_sha256 = std::get_if<Sha256>(&other.state_);
+    if (sha256 && other_sha256) return Sha256::update_pair(*sha256, bytes, *other_sha256, other_bytes);
+    one.update(bytes);
+    other.update(other_bytes);
+}
+
 Digest Digester::finish() const noexcept {
     if (const auto* sha256 = std::get_if<Sha256>(&state_)) return Digest::from_raw(DigestAlgorithm::sha256, sha256->finish());
     return Digest::from_raw(DigestAlgorithm::sha512, std::get_if<Sha512>(&state_)->finish());

@@ -9,6 +9,7 @@
 // resumed with Range as long as it makes progress.
 
 #include "entrepot/cache/counters.h"
+#include "entrepot/cache/digest_line.h"
 #include "entrepot/cache/source.h"
 #include "entrepot/store/store.h"
 
@@ -82,6 +83,7 @@ struct FetchTools {
     Store& store;
     Upstreams& upstreams;
     BufferPool& buffers;
+    DigestLine& digests;
     CacheCounters& counters;
 };
 

@@ -92,6 +92,14 @@ struct [[nodiscard]] BulkTurn {
     void await_resume() const noexcept {}
 };
 
+/// Ends a piece of bulk work in the middle and keeps the turn: what is left goes on before other bulk work does, but small tasks may pass.
+/// For work that belongs together and is soon done: the others stand still meanwhile.
+struct [[nodiscard]] SameBulkTurn {
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiter) const { Loop::current().resume_first_in_bulk(waiter); }
+    void await_resume() const noexcept {}
+};
+
 /// Tasks of one shard wait here for an event; notify_all() lets every one of them continue. `wait(deadline)` yields false when the deadline passed.
 /// The world may have moved before a woken task runs: look again. The destructor asserts that nobody waits.
 class Condition {

@@ -50,6 +50,8 @@ class Loop {
     void resume_later(std::coroutine_handle<> task) { ready_.push_back(task); }
     /// Resumes `task` when its turn among the bulk work has come; in order, and always in a later step.
     void resume_in_bulk(std::coroutine_handle<> task) { bulk_.push_back(task); }
+    /// Resumes `task`, whose turn among the bulk work it is, before the others that wait there: small tasks may pass, bulk work may not.
+    void resume_first_in_bulk(std::coroutine_handle<> task) { bulk_.push_front(task); }
     static constexpr Duration bulk_time = std::chrono::microseconds(250);  ///< of a turn; a piece that was begun is finished
     /// Runs the message on this loop's thread. Any thread.
     void post(Message& message) noexcept;

@@ -58,7 +58,12 @@ struct DigestHash {
 class Digester {
   public:
     explicit Digester(DigestAlgorithm algorithm);
+    DigestAlgorithm algorithm() const noexcept {
+        return std::holds_alternative<Sha256>(state_) ? DigestAlgorithm::sha256 : DigestAlgorithm::sha512;
+    }
     void update(Bytes bytes) noexcept;
+    /// The same as an update of each; in less time where both are sha256 (Sha256::update_pair). The two must be two.
+    static void update_pair(Digester& one, Bytes bytes, Digester& other, Bytes other_bytes) noexcept;
     Digest finish() const noexcept;
 
   private:

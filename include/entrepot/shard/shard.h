@@ -87,6 +87,7 @@ class Shard {
     RegistryCounters registry_counters_;
     Loop loop_;
     BufferPool buffers_;
+    DigestLine digests_;
     std::unique_ptr<Upstreams> upstreams_;
     FetchTools tools_;
     Cache cache_;

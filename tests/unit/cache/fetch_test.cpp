@@ -103,6 +103,36 @@ TEST_CASE("fetch: followers see bytes while upstream holds the rest, never the l
     CHECK(follower.available() == blob.size());
 }
 
+TEST_CASE(
+    "fetch: two at once are hashed side by side; the one that breaks off and the one with a wrong byte do the others no harm") {
+    FetchBox box;
+    const std::string wanted[] = {content(3'000'000), content(2'999'999), content(700'001)};
+    box.upstreams.answer = [&](auto& request) {
+        auto same = [&](const std::string& blob) { return request.resource.ends_with(digest_of(blob).text()); };
+        auto blob = *std::find_if(std::begin(wanted), std::end(wanted), same);
+        if (blob.size() == 2'999'999) blob[1'234'567] ^= 1;
+        auto offer = whole(blob, request);
+        if (blob.size() == 700'001 && request.range_from == 0) offer.breaks_after = 300'003;
+        return offer;
+    };
+    std::vector<std::unique_ptr<RunningFetch>> fetches;
+    for (auto& blob : wanted) {
+        fetches.push_back(std::make_unique<RunningFetch>(box, digest_of(blob), box.source()));
+        fetches.back()->follow();
+    }
+    for (auto& fetch : fetches) fetch->start();
+    for (auto& fetch : fetches) fetch->until_ended();
+    CHECK(box.digests.counts().paired_bytes > 0);
+    CHECK((**fetches[0]).state() == FetchState::complete);
+    CHECK((**fetches[1]).state() == FetchState::failed);
+    CHECK((**fetches[2]).state() == FetchState::complete);
+    CHECK(box.counters.digest_mismatches.value() == 1);
+    CHECK(box.counters.resumes.value() == 1);
+    CHECK(box.box.has(digest_of(wanted[0])));
+    CHECK_FALSE(box.box.has(digest_of(wanted[1])));
+    CHECK(box.box.has(digest_of(wanted[2])));
+}
+
 TEST_CASE("fetch: many downloads that trickle in share few buffers") {
     constexpr std::size_t downloads = 12;
     FetchBox box(2);

@@ -281,6 +281,31 @@ TEST_CASE("bulk: a turn takes a while of it, a small task waits for one piece an
     CHECK(order == std::vector{1, 0, 2, 3, 1, 2, 3});
 }
 
+TEST_CASE("bulk: who keeps the turn goes on before other bulk work, after small tasks") {
+    TestLoop loop;
+    struct Work {
+        static Task<void> halves(std::vector<int>& order, int number) {
+            co_await BulkTurn{};
+            order.push_back(number);
+            for (auto until = now() + Loop::bulk_time; now() < until;) {}
+            co_await SameBulkTurn{};
+            order.push_back(number);
+        }
+        static Task<void> small(std::vector<int>& order) {
+            co_await Breathe{};
+            order.push_back(0);
+        }
+    };
+    std::vector<int> order;
+    TaskGroup tasks;
+    for (int number : {1, 2}) tasks.start(Work::halves(order, number));
+    loop->turn(Instant{0});
+    CHECK(order == std::vector{1});
+    tasks.start(Work::small(order));
+    loop.finish(tasks);
+    CHECK(order == std::vector{1, 0, 1, 2, 2});
+}
+
 TEST_CASE("bulk: pieces that cost nothing all run in one turn") {
     TestLoop loop;
     struct Work {

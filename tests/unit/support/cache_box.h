@@ -23,7 +23,7 @@ struct FetchBox {
     explicit FetchBox(std::size_t buffers_count = 8) : buffers(box.loop->ring(), buffers_count) {
         box.open();
         store.emplace(*box.store);
-        tools.emplace(FetchTools{*store, upstreams, buffers, counters});
+        tools.emplace(FetchTools{*store, upstreams, buffers, digests, counters});
         spec.login_server = "registry.test";
     }
 
@@ -44,6 +44,7 @@ struct FetchBox {
     std::optional<TroubledStore> store;
     FakeUpstreams upstreams;
     BufferPool buffers;
+    DigestLine digests;
     CacheCounters counters;
     std::optional<FetchTools> tools;
     UpstreamSpec spec;
