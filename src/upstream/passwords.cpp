@@ -16,10 +16,14 @@ UpstreamFailure was_refused(const Credential& credential) {
 
 }  // namespace
 
+std::string Passwords::key_of(const Credential& credential, std::size_t login) {
+    return fmt::format("{}/{}", credential.id(), login);
+}
+
 Task<AuthorizationAnswer> Passwords::get(CredentialPointer credential, std::size_t login, std::string refused,
                                          Duration secret_life) {
     ASSERT(login < credential->spec().logins.size());
-    auto key = fmt::format("{}/{}", credential->id(), login);
+    auto key = key_of(*credential, login);
     auto time = Loop::current().time();
     auto known = known_.find(key, time);
     if (known && known->header != refused) co_return *known;

@@ -17,8 +17,11 @@ class Passwords {
 
     /// Good for a secret_life. `refused` is one that was just refused: the secret is read again then, and refused for good when it is still the same.
     Task<AuthorizationAnswer> get(CredentialPointer credential, std::size_t login, std::string refused, Duration secret_life);
+    /// Whoever asks next is told what is true now, not what a vault answered within the last second.
+    void ask_anew(const Credential& credential, std::size_t login) { failed_.erase(key_of(credential, login)); }
 
   private:
+    static std::string key_of(const Credential& credential, std::size_t login);
     /// What a vault answered in place of a secret, and when.
     struct Failed {
         Instant time;

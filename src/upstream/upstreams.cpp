@@ -429,6 +429,7 @@ Task<std::vector<CredentialHealth>> UpstreamsOfShard::check_here(const UpstreamS
     request.kind = UpstreamKind::token;
     for (std::size_t login = 0; login < record.count() && !stopping_; ++login) {
         bool is_asked = true;
+        passwords_.ask_anew(*credential, login);  // somebody may have just mended what the vault refused
         auto failure = co_await check_login(request, state, login, is_asked);
         if (!failure) record.note_good(login, loop_.time());
         else if (is_asked && is_about_login(*failure)) record.note_bad(login, *failure, loop_.time());

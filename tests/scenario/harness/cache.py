@@ -58,10 +58,11 @@ class Settings:
 
 
 def one_to_one(upstreams, directory, rules=None, tls=None, capacity=None, tag_ttl=None, credentials=None, shards=2,
-               server=None, upstream=None, rule=None, store=None):
+               server=None, upstream=None, rule=None, store=None, identity=None):
     """The usual settings: every upstream under its own name, `upstream.test/*` as target and source."""
     settings = Settings(server={"shards": shards, "default_login_server": upstreams[0].login_server if upstreams else None, **(server or {})},
-                        tls=tls or {}, store={"path": f"{directory}/store", "capacity": capacity or "4GiB", **(store or {})})
+                        tls=tls or {}, store={"path": f"{directory}/store", "capacity": capacity or "4GiB", **(store or {})},
+                        identity=identity or {})
     for number, one in enumerate(upstreams):
         settings.upstreams.append({"login_server": one.login_server, "endpoints": [one.url], "allow_private": True, **(upstream or {})})
         name = f"rule{number}"

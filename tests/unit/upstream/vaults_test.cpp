@@ -195,6 +195,9 @@ TEST_CASE("vault: what it refuses is asked for once a second, and a policy's ref
     box.loop.run_for(1100ms);
     CHECK(box.ask().why().find("give our login a policy") != std::string::npos);
     CHECK(vault.targets() == std::vector{login, secret, secret});
+    // Who checks the login wants to know what is true now.
+    CHECK(box.check()[0].status == CredentialHealth::Status::unhealthy);
+    CHECK(vault.targets() == std::vector{login, secret, secret, secret});
 }
 
 TEST_CASE("vault: a refused login says which of the operator's words to look at, and nothing that the vault repeats") {
