@@ -137,6 +137,7 @@ std::int32_t SimRing::transfer(const Request& request, Descriptor& file) {
     auto* address = static_cast<std::byte*>(request.address);
     if (writes) return noting_full(file.disk->write(*file.inode, {address, length}, request.offset, direct));
     auto read = static_cast<std::int32_t>(file.disk->read(*file.inode, {address, length}, request.offset, direct));
+    if (read > 0 && direct) ++world_.counts["reads past memory"];
     if (read > 0 && !direct) read_ahead(file.inode, request.offset + static_cast<std::uint64_t>(read));
     return read;
 }

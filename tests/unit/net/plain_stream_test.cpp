@@ -334,6 +334,38 @@ TEST_CASE("plain stream: sending a file bounds each wait for the peer, not the w
     CHECK(now() - started > patience);
 }
 
+TEST_CASE("plain stream: what a peer does not take within our patience is no error, and is said") {
+    TestLoop loop;
+    Loopback pair(loop);
+    auto content = patterned(40 * MiB);
+    auto some = loop.run(pair.server->send_some(bytes_of(content), false, now() + 60ms));
+    REQUIRE(some);
+    CHECK(*some > 0);
+    CHECK(*some < content.size());
+    auto none = loop.run(pair.server->send_some(bytes_of(content).subspan(*some), false, now() + 20ms));
+    REQUIRE(none);
+    CHECK(*none < content.size() - *some);
+
+    std::vector<std::byte> buffer(8 * MiB);
+    std::size_t got = 0;
+    while (got < *some + *none) {
+        auto count = loop.run(pair.client->receive_into(buffer, soon()));
+        REQUIRE(count);
+        REQUIRE(std::equal(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(*count),
+                           bytes_of(content).begin() + static_cast<std::ptrdiff_t>(got)));
+        got += *count;
+    }
+    CHECK(got == *some + *none);
+    auto rest = loop.run(pair.server->send_some(bytes_of(content).first(1000), false, soon()));
+    REQUIRE(rest);
+    CHECK(*rest == 1000);
+    pair.close(pair.client, CloseHow::abort);
+    loop.run_for(20ms);
+    auto gone = loop.run(pair.server->send_some(bytes_of(content), false, soon()));
+    REQUIRE_FALSE(gone);
+    CHECK(gone.error().code == Code::reset);
+}
+
 TEST_CASE("plain stream: after a long wait for the peer a file is looked at again") {
     TestLoop loop;
     Loopback pair(loop);

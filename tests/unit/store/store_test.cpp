@@ -2,6 +2,7 @@
 
 #include "store_box.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,6 +132,101 @@ TEST_CASE("store: a flipped bit is found by its chunk's sum, and the blob can be
     auto again = box.put(text);
     REQUIRE(again);
     CHECK(*box.read(*again) == text);
+}
+
+/// On a disk, as far as the machine has one there: a file system in memory forgets no pages.
+struct ColdBox : StoreBox {
+    ColdBox() : StoreBox(GiB, "/var/tmp/entrepot-test-cold-" + std::to_string(::getpid())) { options.memory_bytes = 16 * MiB; }
+    ~ColdBox() {
+        close();
+        std::error_code ignored;
+        std::filesystem::remove_all(options.directory, ignored);
+    }
+    /// Stored, and as a box meets it that has just been started: out of memory. False where that cannot be had.
+    bool put_cold(const std::string& text) {
+        REQUIRE(put(text));
+        reopen();
+        int file = ::open(blob_path(digest_of(text)).c_str(), O_RDONLY | O_CLOEXEC);
+        REQUIRE(file >= 0);
+        ::fsync(file);
+        ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+        bool cold = !loop->ring().resident(file, 0, text.size(), false);
+        int direct = ::open(blob_path(digest_of(text)).c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+        ::close(file);
+        if (direct >= 0) ::close(direct);
+        if (!cold || direct < 0) MESSAGE("/var/tmp keeps its files in memory or knows no O_DIRECT: nothing to see here");
+        return cold && direct >= 0;
+    }
+};
+
+TEST_CASE("store: what nobody opened for long is read past memory by a lone reader; wanted again it goes through memory") {
+    ColdBox box;
+    box.open();
+    auto text = content(5 * chunk_bytes + 1234);
+    if (!box.put_cold(text)) return;
+    auto buffer = box.buffers.try_take();
+    {
+        auto blob = box.get(digest_of(text));
+        REQUIRE(blob);
+        CHECK_FALSE((*blob)->suits_direct_read());  // nobody is sending it
+        BlobReader reader(**blob);
+        REQUIRE((*blob)->suits_direct_read());
+        std::string back;
+        for (std::uint64_t chunk = 0; chunk < chunk_count(text.size()); ++chunk) {
+            auto bytes = box.loop.run((*blob)->read_chunk(chunk, buffer, ReadVia::disk));
+            REQUIRE(bytes);
+            back += text_of(*bytes);
+        }
+        CHECK(back == text);
+        CHECK((*blob)->verified(0, text.size()));
+        CHECK_FALSE(box.loop->ring().resident((*blob)->file(), 0, 1, false));
+        CHECK_FALSE(box.loop->ring().resident((*blob)->file(), 5 * chunk_bytes, 1234, false));
+        BlobReader second(**blob);
+        CHECK_FALSE((*blob)->suits_direct_read());  // they share what either reads
+    }
+    auto again = box.get(digest_of(text));
+    REQUIRE(again);
+    BlobReader reader(**again);
+    CHECK_FALSE((*again)->suits_direct_read());
+}
+
+TEST_CASE("store: after others of as many bytes as there is memory a blob is cold again") {
+    ColdBox box;
+    box.open();
+    auto text = content(3 * chunk_bytes), other = content(17 * MiB, 2);
+    if (!box.put_cold(other)) return;
+    if (!box.put_cold(text)) return;
+    auto suits = [&box](const std::string& which) {
+        auto blob = box.get(digest_of(which));
+        REQUIRE(blob);
+        BlobReader reader(**blob);
+        return (*blob)->suits_direct_read();
+    };
+    CHECK(suits(text));
+    CHECK_FALSE(suits(text));
+    suits(other);
+    CHECK(suits(text));
+}
+
+TEST_CASE("store: a read past memory finds a flipped bit and a file that was cut short") {
+    ColdBox box;
+    box.open();
+    auto text = content(3 * chunk_bytes + 100);
+    if (!box.put_cold(text)) return;
+    auto buffer = box.buffers.try_take();
+    auto blob = box.get(digest_of(text));
+    REQUIRE(blob);
+    auto damaged = text;
+    damaged[chunk_bytes + 77] ^= 4;
+    write_text(box.blob_path(digest_of(text)), damaged);
+    CHECK(box.loop.run((*blob)->read_chunk(0, buffer, ReadVia::disk)));
+    CHECK(box.loop.run((*blob)->read_chunk(1, buffer, ReadVia::disk)).error() == Error{Fault::storage, Code::corrupt});
+    CHECK_FALSE((*blob)->verified(chunk_bytes, 1));
+    for (auto length : {3 * chunk_bytes + 99, 3 * chunk_bytes, 2 * chunk_bytes + 5000, 2 * chunk_bytes}) {
+        std::filesystem::resize_file(box.blob_path(digest_of(text)), length);
+        auto chunk = (length - 1) / chunk_bytes + (length % chunk_bytes == 0);
+        CHECK(box.loop.run((*blob)->read_chunk(chunk, buffer, ReadVia::disk)).error() == Error{Fault::storage, Code::corrupt});
+    }
 }
 
 TEST_CASE("store: at most sixteen damaged blobs are kept, also across a restart, and their bytes come back") {
