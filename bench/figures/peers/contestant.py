@@ -18,7 +18,7 @@ class Contestant(Process):
     user = None      # of the process, where the program refuses to be root
 
     def __init__(self, home, upstream=None, cpus=(machine.SERVER_CPU,), keep=False, tls=None, **options):
-        self.home, self.tls, self.cpus = home, tls, list(cpus)
+        self.home, self.tls, self.cpus, self.upstream = home, tls, list(cpus), upstream
         self.upstream_port = upstream.port if upstream else 9  # nobody listens there
         if not keep:
             shutil.rmtree(home, ignore_errors=True)
@@ -29,6 +29,11 @@ class Contestant(Process):
             self._give_away(self.user)
         self.spawn(command, self.cpus, self.path("output"), environment, self.user)
         self.wait_until_ready()
+
+    def again(self, **options):
+        """The same server, started anew on what it kept."""
+        self.stop()
+        return type(self)(self.home, self.upstream, self.cpus, keep=True, tls=self.tls, **options)
 
     def _port(self, keep):
         """A kept store comes with its port: some caches know their bodies by a URL that has it."""
