@@ -66,6 +66,8 @@ ApiError error_of(const Error& error) {
     if (error.code == Code::too_large)
         return {413, "ImageTooLarge",
                 "the image has too many parts to tell which of them others share: purge its whole repository"};
+    if (error.code == Code::timeout)
+        return {503, "Busy", "what was pulled just now is still being written, and nothing was purged: try again in a minute"};
     if (error.code == Code::stopping) return {503, "Stopping", "the server is stopping; purge again what is left"};
     return {500, "StorageFailed", "the ledger could not be changed; what was purged before is gone, purge again what is left"};
 }
@@ -81,6 +83,9 @@ Task<ApiReply> purge_content(ApiCall& call) {
     if (!dry_run) co_return dry_run.error();
     auto routing = call.context.control->routing();
     auto& ledger = call.context.cache->ledger();
+    // What was pulled just now has its holder in the ledger then.
+    auto recorded = co_await call.context.purge->until_recorded();
+    if (!recorded) co_return error_of(recorded.error());
     auto find = [&] { return find_holders(*routing, ledger, *asked); };
     auto holders = co_await run_blocking(Lane::resolver, find);
     if (!holders) co_return holders.error();

@@ -372,6 +372,7 @@ Task<void> Cache::keep_manifest(Source source, ManifestContent content) {
 
 /// On the owner: after a fetch of the same bytes as a blob, since a digest has one writer.
 Task<void> Cache::keep_here(Source source, ManifestContent content) {
+    RecordsUnderWay::One under_way(tools_.records);
     manifests_.remember(source, content);
     while (fetches_.contains(content.digest)) co_await Sleep(keeping_check_interval);
     co_await manifests_.keep(std::move(source), std::move(content));

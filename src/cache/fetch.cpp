@@ -329,6 +329,7 @@ Task<Result<void>> Fetch::write_and_announce(std::shared_ptr<Buffer> buffer, Byt
 
 /// The digest matched: everything may leave, then the blob becomes findable for its source.
 Task<void> Fetch::publish() {
+    RecordsUnderWay::One under_way(tools_.records);
     progress_->length = received_;
     progress_->available.store(received_, std::memory_order_release);
     become(FetchState::complete);

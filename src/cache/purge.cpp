@@ -107,8 +107,20 @@ std::vector<Holder> holders_under(const Ledger& ledger, const std::string& scope
     }
 }
 
+Task<Result<void>> Purge::until_recorded() {
+    auto deadline = Loop::current().time() + records_wait_max;
+    for (auto* member : team_.members) {
+        auto wait = [member, deadline] { return member->until_recorded(deadline); };
+        bool recorded = co_await run_on(member->loop(), wait);
+        if (!recorded) co_return Error{Fault::storage, Code::timeout};
+    }
+    co_return Result<void>();
+}
+
 Task<Result<PurgeCount>> Purge::run(PurgeOrder order) {
     ASSERT(order.holders.size() == 1 || (order.tag.empty() && !order.digest));
+    auto recorded = co_await until_recorded();
+    if (!recorded) co_return recorded.error();
     bool mine = co_await turn_.acquire(Loop::current().time() + turn_wait_max);
     if (!mine) co_return Error{Fault::capacity, Code::busy};
     Result<PurgeCount> done = Error{Fault::shutdown, Code::stopping};

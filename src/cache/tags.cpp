@@ -142,6 +142,7 @@ Task<void> Tags::refresh(Source source, std::string tag, std::string key, std::o
             if (known) changes.push_back(RemoveTag{source.ledger_name, tag});
         }
     }
+    RecordsUnderWay::One under_way(tools_.records);
     shared->outcome.emplace(std::move(answer));
     shared->ended.notify_all();
     // Nobody waits for the disk; but until the ledger knows, late comers find this answer here in place of asking upstream again.

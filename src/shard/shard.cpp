@@ -13,7 +13,8 @@ constexpr Duration admin_idle_timeout = seconds(30);
 
 Shard::Shard(std::unique_ptr<Ring> ring, const SharedParts& shared, const ShardOptions& options)
     : loop_(std::move(ring)), buffers_(loop_.ring(), options.buffers),
-      upstreams_(Upstreams::make(shared.upstreams)), tools_{shared.store, *upstreams_, buffers_, digests_, cache_counters_},
+      upstreams_(Upstreams::make(shared.upstreams)), tools_{shared.store, *upstreams_, buffers_,
+                                                            digests_,     records_,    cache_counters_},
       cache_(shared.team, loop_, tools_, cache_counters_, options.cache),
       registry_(cache_, shared.routing, registry_counters_, shared.entrance),
       connections_(registry_, shared.tls, options.connections) {}

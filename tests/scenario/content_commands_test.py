@@ -102,6 +102,21 @@ def test_sync_takes_a_moved_tag_at_once(make_cache, make_upstream):
     assert "no-such-rule" in fails(cache, "cache", "sync", "no-such-rule")
 
 
+def test_a_purge_right_after_a_pull_takes_all_of_it(make_cache, make_upstream):
+    """The answers come before the disk has everything; a purge waits for the disk."""
+    cache, hub, _ = hub_cache(make_cache, make_upstream)
+    for number in range(50):
+        image = hub.offers_image(repository="library/alpine", tag=str(number), seed=str(number), layers=("16KiB",))
+        assert cache.get(f"/v2/hub/library/alpine/manifests/{number}").digest() == image.manifest.digest
+        Api(cache).must("POST", "/purge", {"rule": "docker-hub"})
+        time.sleep(0.01)
+        assert explained_api(cache, f"hub/library/alpine:{number}")["stored"]["tag"] is None, number
+
+
+def explained_api(cache, reference):
+    return Api(cache).must("GET", f"/explain?reference={reference}")
+
+
 def test_purge_removes_what_is_meant_and_nothing_else(make_cache, make_upstream):
     cache, hub, image = hub_cache(make_cache, make_upstream)
     other = hub.offers_image(repository="library/debian", tag="12", seed="other")

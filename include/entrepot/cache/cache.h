@@ -94,6 +94,8 @@ class Cache {
     /// On this shard: what is in memory of these digests goes; of `repositories` (ledger names) what is remembered of their tags.
     void forget(const std::vector<Digest>& digests) noexcept;
     Task<void> forget_tags(const std::vector<std::string>& repositories);
+    /// On this shard: until the ledger knows all that clients were answered before; false when the deadline passes first.
+    Task<bool> until_recorded(Instant deadline) { return tools_.records.until_ended(deadline); }
 
     const CacheTeam& team() const noexcept { return team_; }
     Store& store() noexcept { return tools_.store; }

@@ -10,6 +10,7 @@
 
 #include "entrepot/cache/counters.h"
 #include "entrepot/cache/digest_line.h"
+#include "entrepot/cache/records_under_way.h"
 #include "entrepot/cache/source.h"
 #include "entrepot/store/store.h"
 
@@ -84,6 +85,7 @@ struct FetchTools {
     Upstreams& upstreams;
     BufferPool& buffers;
     DigestLine& digests;
+    RecordsUnderWay& records;
     CacheCounters& counters;
 };
 

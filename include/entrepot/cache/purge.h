@@ -1,6 +1,7 @@
 #pragma once
 // Takes cached content away at an operator's word, safely for everybody else: what a repository was granted goes, and a manifest or blob goes with it when no other
-// repository was granted it. What is being read stays readable until it is let go; what is being fetched is a pull like any other, and comes.
+// repository was granted it. What is being read stays readable until it is let go; what is being fetched is a pull like any other, and comes. What was answered to its end before goes with the rest, though its
+// records are still on their way to the disk: a purge waits for them first.
 //
 //   tags of the repository ──> pages of its grants ──> batches: one transaction, files, every shard's memory
 //
@@ -34,10 +35,14 @@ class Purge {
     static constexpr std::size_t tags_a_batch = 256;
     static constexpr std::size_t image_digests_max =
         200'000;  ///< of one image, and of what keeps parts of it: beyond, Code::too_large
+    static constexpr Duration records_wait_max = seconds(30);  ///< for what was answered and is not in the ledger yet
 
     Purge(CacheTeam& team, Store& store) noexcept : team_(team), store_(store) {}
 
-    /// Fault::storage when the ledger refuses a batch: what went before is gone.
+    /// Until the ledger knows all that was answered before: whoever asks it for the holders of an order calls this first. Fault::storage with Code::timeout past
+    /// `records_wait_max`.
+    Task<Result<void>> until_recorded();
+    /// Waits likewise, then begins. Fault::storage when the ledger refuses a batch: what went before is gone; with Code::timeout nothing went.
     Task<Result<PurgeCount>> run(PurgeOrder order);
     /// Shutdown: what runs ends after its batch, with Fault::shutdown, and so does every later run().
     void interrupt() noexcept { stopping_ = true; }

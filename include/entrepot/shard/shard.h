@@ -88,6 +88,7 @@ class Shard {
     Loop loop_;
     BufferPool buffers_;
     DigestLine digests_;
+    RecordsUnderWay records_;
     std::unique_ptr<Upstreams> upstreams_;
     FetchTools tools_;
     Cache cache_;

@@ -311,11 +311,12 @@ TEST_CASE("cache: a damaged blob is served by nobody of the team any more") {
     CacheCounters counters;
     std::unique_ptr<BufferPool> buffers;
     DigestLine digests;
+    RecordsUnderWay records;
     std::optional<FetchTools> tools;
     std::unique_ptr<Cache> neighbour;
     auto make = [&] {
         buffers = std::make_unique<BufferPool>(second.loop().ring(), 2);
-        tools.emplace(FetchTools{*box.store, box.upstreams, *buffers, digests, counters});
+        tools.emplace(FetchTools{*box.store, box.upstreams, *buffers, digests, records, counters});
         neighbour = std::make_unique<Cache>(box.team, second.loop(), *tools, counters, Cache::Options{});
         return 0;
     };

@@ -98,6 +98,11 @@ struct Box : CacheBox {
     Purge purger{team, *store};
 };
 
+Task<bool> pause(Duration time) {
+    co_await Sleep(time);
+    co_return true;
+}
+
 }  // namespace
 
 TEST_CASE("purge: a repository leaves nothing behind, and what it had is fetched again by one GET each") {
@@ -231,6 +236,39 @@ TEST_CASE("purge: who reads a blob reads it to its end, and its space is free wh
     CHECK_FALSE(box.box.has(digest_of(box.own_one)));
     box.read(app, box.own_one);  // anew, beside the reader of the old one
     CHECK(box.box.holds(box.own_one));
+}
+
+TEST_CASE("purge: what was pulled to its end before goes too, though its records are still on their way") {
+    Box box;
+    auto app = box.source();
+    box.troubles().hold_publish = true;
+    auto opened = box.loop().run(box.cache.open_manifest(app, "one", {}, false));
+    REQUIRE(opened);
+    REQUIRE(opened->content);
+    auto by_digest = box.loop().run(box.cache.open_manifest(app, "", digest_of(box.two), false));
+    REQUIRE(by_digest);
+    auto blob = box.loop().run(box.cache.open_blob(app, digest_of(box.shared)));
+    REQUIRE(blob);
+    auto whole = box.loop().run(blob->follower->until_beyond(box.shared.size() - 1, Instant::never()));
+    REQUIRE(whole);
+    blob->follower.reset();
+    REQUIRE_FALSE(box.stored(box.shared));
+    auto purging = box.purger.run(box.order_of(app));
+    box.loop().run(pause(milliseconds(50)));  // a purge that did not wait would be done
+    box.troubles().hold_publish = false;
+    box.troubles().let_go.notify_all();
+    auto done = box.loop().run(std::move(purging));
+    REQUIRE(done);
+    CHECK(done->tags == 1);
+    CHECK(done->manifests == 2);
+    CHECK(done->blobs == 1);
+    REQUIRE(box.loop().run(box.cache.until_recorded(Instant::never())));
+    CHECK_FALSE(box.store->ledger().find_tag(app.ledger_name, "one"));
+    for (auto& text : {box.one, box.two, box.shared}) {
+        CHECK_FALSE(box.stored(text));
+        CHECK_FALSE(box.granted(app, digest_of(text)));
+    }
+    CHECK(box.files() == 0);
 }
 
 TEST_CASE("purge: rules with a wildcard find their repositories, of their own scope only") {

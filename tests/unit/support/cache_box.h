@@ -23,7 +23,7 @@ struct FetchBox {
     explicit FetchBox(std::size_t buffers_count = 8) : buffers(box.loop->ring(), buffers_count) {
         box.open();
         store.emplace(*box.store);
-        tools.emplace(FetchTools{*store, upstreams, buffers, digests, counters});
+        tools.emplace(FetchTools{*store, upstreams, buffers, digests, records, counters});
         spec.login_server = "registry.test";
     }
 
@@ -45,6 +45,7 @@ struct FetchBox {
     FakeUpstreams upstreams;
     BufferPool buffers;
     DigestLine digests;
+    RecordsUnderWay records;
     CacheCounters counters;
     std::optional<FetchTools> tools;
     UpstreamSpec spec;

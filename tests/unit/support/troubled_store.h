@@ -1,6 +1,7 @@
 #pragma once
 // A real store behind which a test can make begin() refuse, append() fail after some bytes, and publish() fail.
 
+#include "entrepot/io/await.h"
 #include "entrepot/store/store.h"
 
 #include <functional>
@@ -14,6 +15,8 @@ struct StoreTroubles {
     std::uint64_t append_bytes_max = std::numeric_limits<std::uint64_t>::max();
     Error append_error{Fault::storage, Code::io_failed, 5};
     std::optional<Error> refuse_publish;
+    bool hold_publish = false;  // until `let_go` is notified
+    Condition let_go;
     // What was asked of the store.
     int begun = 0, published = 0, abandoned_kept = 0, abandoned_dropped = 0, quarantined = 0;
     std::vector<Digest> touched;
@@ -30,6 +33,7 @@ class TroubledWriter final : public BlobWriter {
     std::uint64_t written() const noexcept override { return real_->written(); }
     int file() const noexcept override { return real_->file(); }
     Task<Result<BlobRef>> publish(std::vector<LedgerChange> with = {}) override {
+        while (troubles_.hold_publish) (void)co_await troubles_.let_go.wait();
         if (troubles_.refuse_publish) {
             co_await real_->abandon(false);
             co_return *troubles_.refuse_publish;
