@@ -201,7 +201,7 @@ void Control::stage_here(Turn& turn, std::int64_t wall) {
             one->outcome.emplace(staged.error());
             continue;
         }
-        auto known = know_upstreams(*staged);
+        auto known = know_upstreams(*staged, one->batch.dry_run);
         if (!known) one->outcome.emplace(Refusal{Refusal::Kind::conflict, "SourceNotAllowed", known.error()});
         else if (one->batch.dry_run || staged->keep.empty()) one->outcome.emplace(staged->outcome);
         if (one->outcome) OperatorState::undo(*staged);
@@ -221,18 +221,25 @@ Task<std::unique_ptr<OperatorState>> Control::stage_away(Waiting& large, std::in
     };
     auto copy = co_await run_blocking(Lane::resolver, work);
     if (large.outcome) co_return nullptr;
-    auto known = know_upstreams(large.staged);
+    auto known = know_upstreams(large.staged, large.batch.dry_run);
     if (!known) large.outcome.emplace(Refusal{Refusal::Kind::conflict, "SourceNotAllowed", known.error()});
     else if (large.batch.dry_run || large.staged.keep.empty()) large.outcome.emplace(std::move(large.staged.outcome));
     if (large.outcome) co_return nullptr;
     co_return copy;
 }
 
-/// Login servers that no rule named before. They stay, whatever becomes of the rule: the table only grows, up to its bound.
-Result<void, std::string> Control::know_upstreams(const OperatorState::Staged& staged) {
+/// Login servers that no rule named before. They stay, whatever becomes of the rule: the table only grows, up to its bound. So a batch that is only asked about, or that cannot
+/// have all of its own, adds none.
+Result<void, std::string> Control::know_upstreams(const OperatorState::Staged& staged, bool dry_run) {
+    std::vector<UpstreamSpec> unknown;
     for (auto& login_server : staged.login_servers) {
-        auto known = upstream_of(login_server);
-        if (!known) return known.error();
+        if (!upstreams_.find(login_server)) unknown.push_back(spec_of(config_.upstream_of(login_server)));
+    }
+    auto sound = upstreams_.check(unknown);
+    if (!sound || dry_run) return sound;
+    for (auto& spec : unknown) {
+        auto added = upstreams_.add(std::move(spec));
+        if (!added) return added.error();
     }
     return {};
 }

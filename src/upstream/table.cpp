@@ -98,16 +98,29 @@ Result<std::unique_ptr<UpstreamTable>, std::string> UpstreamTableOfProcess::make
 
 Result<const UpstreamSpec*, std::string> UpstreamTableOfProcess::add(UpstreamSpec upstream) {
     if (find(upstream.login_server)) return fmt::format("there are two upstreams '{}'", upstream.login_server);
-    if (states_.size() >= options_.upstreams_max)
-        return fmt::format(
-            "upstream '{}': there are {} login servers already, which is the most; those that no rule names any more go with a restart",
-            upstream.login_server, states_.size());
+    if (states_.size() >= options_.upstreams_max) return no_room_for(upstream);
     auto state = make_state(std::move(upstream));
     if (!state) return state.error();
     states_.push_back(*std::move(state));
     auto& kept = *states_.back();
     by_login_server_.emplace(kept.spec.login_server, &kept);
     return static_cast<const UpstreamSpec*>(&kept.spec);
+}
+
+Result<void, std::string> UpstreamTableOfProcess::check(std::vector<UpstreamSpec> upstreams) {
+    auto room = options_.upstreams_max - std::min(options_.upstreams_max, states_.size());
+    for (auto& upstream : upstreams) {
+        if (room-- == 0) return no_room_for(upstream);
+        auto state = make_state(std::move(upstream));
+        if (!state) return state.error();
+    }
+    return {};
+}
+
+std::string UpstreamTableOfProcess::no_room_for(const UpstreamSpec& upstream) const {
+    return fmt::format(
+        "upstream '{}': there are {} login servers already, which is the most; those that no rule names any more go with a restart",
+        upstream.login_server, options_.upstreams_max);
 }
 
 Result<std::unique_ptr<UpstreamState>, std::string> UpstreamTableOfProcess::make_state(UpstreamSpec spec) {

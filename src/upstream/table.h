@@ -63,6 +63,7 @@ class UpstreamTableOfProcess final : public UpstreamTable {
     void set_home(Loop& home) noexcept override;
     Result<void, std::string> load_trust(const std::string& ca_file) override;
     Result<const UpstreamSpec*, std::string> add(UpstreamSpec upstream) override;
+    Result<void, std::string> check(std::vector<UpstreamSpec> upstreams) override;
     const UpstreamSpec* find(std::string_view login_server) const noexcept override;
     std::size_t count() const noexcept override { return states_.size(); }
     const UpstreamSpec& at(std::size_t index) const noexcept override { return states_[index]->spec; }
@@ -84,6 +85,7 @@ class UpstreamTableOfProcess final : public UpstreamTable {
     Loop& home_loop() const noexcept { return *home_; }
 
     /// An upstream that is not in the table. Home loop.
+    std::string no_room_for(const UpstreamSpec& upstream) const;
     Result<std::unique_ptr<UpstreamState>, std::string> make_state(UpstreamSpec spec);
 
   private:

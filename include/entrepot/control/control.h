@@ -64,7 +64,7 @@ class Control {
     Task<void> run(Turn turn);
     Task<std::unique_ptr<OperatorState>> stage_away(Waiting& large, std::int64_t wall);
     void stage_here(Turn& turn, std::int64_t wall);
-    Result<void, std::string> know_upstreams(const OperatorState::Staged& staged);
+    Result<void, std::string> know_upstreams(const OperatorState::Staged& staged, bool dry_run);
     void refresh_credentials();
     Task<Result<Built, std::string>> build(const OperatorState& state);
     Task<Result<void>> keep(Turn& turn);

@@ -121,6 +121,8 @@ class UpstreamTable {
     /// A further login server; it stays for the life of the process, at the same place. Blocks only where load_trust() was not called before. The
     /// error is one line for the operator.
     virtual Result<const UpstreamSpec*, std::string> add(UpstreamSpec upstream) = 0;
+    /// What add() would say of these, one after the other; the table stays as it is.
+    virtual Result<void, std::string> check(std::vector<UpstreamSpec> upstreams) = 0;
     virtual const UpstreamSpec* find(std::string_view login_server) const noexcept = 0;
     virtual std::size_t count() const noexcept = 0;
     virtual const UpstreamSpec& at(std::size_t index) const noexcept = 0;

@@ -139,6 +139,29 @@ TEST_CASE("control: nothing is published, kept or left behind by what is refused
     CHECK(box.ledger->commits().transactions == 1);
 }
 
+TEST_CASE("control: a login server becomes known by a change that is made, not by one that is tried or refused") {
+    ControlBox box;
+    auto count = box.upstreams->count();
+    auto tries = [&](int rules) {
+        Batch dry;
+        dry.dry_run = true;
+        for (int i = 0; i < rules; ++i) {
+            auto number = std::to_string(i);
+            dry.changes.push_back(rule_change("rule-" + number, "t" + number, "host-" + number + ".test/a"));
+        }
+        return box.loop.run(box.control->change(std::move(dry)));
+    };
+    REQUIRE(tries(3));
+    REQUIRE(tries(500));  // a large one goes another way
+    CHECK(box.upstreams->count() == count);
+    auto too_many = tries(10'001);
+    REQUIRE_FALSE(too_many);
+    CHECK(too_many.error().code == "SourceNotAllowed");
+    CHECK(box.upstreams->count() == count);
+    REQUIRE(box.change(rule_change("first", "t", "host.test/a")));
+    CHECK(box.upstreams->count() == count + 1);
+}
+
 TEST_CASE("control: credentials that did not change keep their object") {
     ControlBox box;
     REQUIRE(box.change(set_change("login", "/etc/secret"), set_change("other", "/etc/other")));

@@ -202,6 +202,7 @@ class FakeUpstreamTable final : public UpstreamTable {
         counters_.emplace_back();
         return static_cast<const UpstreamSpec*>(&specs_.back());
     }
+    Result<void, std::string> check(std::vector<UpstreamSpec>) override { return {}; }
     void set_home(Loop&) noexcept override {}
     const UpstreamSpec* find(std::string_view login_server) const noexcept override {
         for (auto& spec : specs_) {

@@ -73,6 +73,9 @@ TEST_CASE("upstream table: grows without moving what it gave away") {
     CHECK(full.error().find("upstream 'more.test': there are 1000 login servers already") == 0);
     CHECK(table.find("more.test") == nullptr);
     CHECK(table.count() == 1000);
+    std::vector<UpstreamSpec> more{spec("more.test", {"https://more.test"})};
+    CHECK(table.check(more).error() == full.error());
+    CHECK(table.check({}));
 }
 
 TEST_CASE("upstream table: what is refused later leaves no trace") {
@@ -81,6 +84,10 @@ TEST_CASE("upstream table: what is refused later leaves no trace") {
     auto& table = **made;
     CHECK(table.add(spec("a.test", {"https://a.test"})).error() == "there are two upstreams 'a.test'");
     CHECK(table.add(spec("b.test", {"b.test"})).error() == "upstream 'b.test': endpoint 'b.test' is no URL");
+    std::vector<UpstreamSpec> sound{spec("c.test", {"https://c.test"})},
+        unsound{spec("c.test", {"https://c.test"}), spec("b.test", {"b.test"})};
+    CHECK(table.check(sound));
+    CHECK(table.check(unsound).error() == "upstream 'b.test': endpoint 'b.test' is no URL");
     CHECK(table.load_trust("/nonexistent/ca.pem").error().find("/nonexistent/ca.pem") != std::string::npos);
     CHECK(table.count() == 1);
     CHECK(table.add(spec("b.test", {"https://b.test"})));
