@@ -5,11 +5,17 @@
 #include "entrepot/admin/api_fields.h"
 #include "entrepot/io/blocking.h"
 #include "entrepot/oci/name.h"
+#include "entrepot/rules/rule_policy.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+
 namespace entrepot {
 namespace {
+
+constexpr std::size_t shared_rules_max = 1000;  // that an answer names
 
 struct Asked {
     std::optional<std::string> rule, repository, tag;
@@ -31,34 +37,68 @@ Result<Asked, ApiError> read_order(const nlohmann::json& body) {
     return asked;
 }
 
-/// A repository of ours as a request would name it; else, for rules that are gone, one upstream with its login server, by whosever rights it came.
-std::vector<Holder> holders_of_repository(const Routing& routing, const Ledger& ledger, const std::string& repository) {
-    if (auto found = routing.find(repository, "")) return {Holder{found->source.scope(), found->source.ledger_name}};
-    auto holders = ledger.list_holders(repository);
-    std::erase_if(holders, [&](auto& holder) { return holder.repository != repository; });
-    return holders;
+/// Whose content it is, and who else has part in it.
+struct Meant {
+    std::vector<Holder> holders;
+    std::vector<std::string> shared_with;  ///< rules of the same rights over the same repositories: what goes is theirs as well
+};
+
+/// `named`: the rule that was asked for, if one was.
+std::vector<std::string> find_sharing(const Routing& routing, const CacheRule* named, std::string_view login_server,
+                                      std::string_view path, const std::set<std::string>& scopes, const Asked& asked) {
+    std::vector<std::string> names;
+    for (auto* rule : routing.find_holding(login_server, path, scopes)) {
+        if (names.size() == shared_rules_max) break;
+        bool serves = asked.rule || why_not_repository(*rule, path).empty();
+        if (asked.tag && !why_not_tag(*rule, *asked.tag).empty()) serves = false;
+        if (rule != named && serves) names.emplace_back(rule->name());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
 }
 
-Result<std::vector<Holder>, ApiError> find_holders(const Routing& routing, const Ledger& ledger, const Asked& asked) {
+/// A repository of ours as a request would name it; else, for rules that are gone, one upstream with its login server, by whosever rights it came.
+Meant of_repository(const Routing& routing, const Ledger& ledger, const std::string& repository, const Asked& asked) {
+    Meant meant;
+    if (auto found = routing.find(repository, "")) {
+        auto& source = found->source;
+        meant.holders.push_back({source.scope(), source.ledger_name});
+        meant.shared_with =
+            find_sharing(routing, found->rule, source.upstream->login_server, source.repository, {source.scope()}, asked);
+        return meant;
+    }
+    meant.holders = ledger.list_holders(repository);
+    std::erase_if(meant.holders, [&](auto& holder) { return holder.repository != repository; });
+    std::set<std::string> scopes;
+    for (auto& holder : meant.holders) scopes.insert(holder.scope);
+    auto slash = std::min(repository.find('/'), repository.size());
+    std::string_view path = std::string_view(repository).substr(std::min(slash + 1, repository.size()));
+    if (!scopes.empty() && !path.empty())
+        meant.shared_with = find_sharing(routing, nullptr, std::string_view(repository).substr(0, slash), path, scopes, asked);
+    return meant;
+}
+
+Result<Meant, ApiError> find_holders(const Routing& routing, const Ledger& ledger, const Asked& asked) {
     if (asked.rule) {
         auto* rule = routing.rules().find_by_name(*asked.rule);
         if (!rule) return ApiError(404, "NotFound", fmt::format("there is no cache rule '{}' that takes part", *asked.rule));
         auto source = fmt::format("{}/{}", rule->login_server(), rule->source_path());
         auto scope = routing.find_source(rule->name(), "x")->source.scope();
-        return holders_under(ledger, scope, source, rule->wildcard());
+        return Meant{holders_under(ledger, scope, source, rule->wildcard()),
+                     find_sharing(routing, rule, rule->login_server(), rule->source_path(), {scope}, asked)};
     }
     if (!is_repository(*asked.repository) && asked.repository->find('.') == std::string::npos)
         return ApiError(400, "RepositoryInvalid", "\"repository\" is no valid repository name");
-    auto holders = holders_of_repository(routing, ledger, *asked.repository);
-    if (holders.empty())
+    auto meant = of_repository(routing, ledger, *asked.repository, asked);
+    if (meant.holders.empty())
         return ApiError(
             404, "NotFound",
             "no cache rule covers this repository, and nothing is stored under the name; write it as clients ask for it");
-    if (holders.size() > 1 && (asked.tag || asked.digest))
+    if (meant.holders.size() > 1 && (asked.tag || asked.digest))
         return ApiError(
             409, "RepositoryAmbiguous",
             "several credentials brought content of this repository and no rule covers it now: purge all of it, without a tag or digest");
-    return holders;
+    return meant;
 }
 
 ApiError error_of(const Error& error) {
@@ -87,10 +127,10 @@ Task<ApiReply> purge_content(ApiCall& call) {
     auto recorded = co_await call.context.purge->until_recorded();
     if (!recorded) co_return error_of(recorded.error());
     auto find = [&] { return find_holders(*routing, ledger, *asked); };
-    auto holders = co_await run_blocking(Lane::resolver, find);
-    if (!holders) co_return holders.error();
+    auto meant = co_await run_blocking(Lane::resolver, find);
+    if (!meant) co_return meant.error();
     PurgeOrder order;
-    order.holders = *std::move(holders);
+    order.holders = std::move(meant->holders);
     order.tag = asked->tag.value_or("");
     order.digest = asked->digest;
     order.dry_run = *dry_run;
@@ -102,6 +142,7 @@ Task<ApiReply> purge_content(ApiCall& call) {
     document["blobs"] = done->blobs;
     document["bytes"] = done->bytes;
     document["kept"] = done->kept;
+    document["sharedWith"] = meant->shared_with;
     co_return ApiReply::document(std::move(document));
 }
 

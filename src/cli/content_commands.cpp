@@ -1,9 +1,12 @@
 #include "cli/content_commands.h"
 
+#include <algorithm>
+
 namespace entrepot::cli {
 namespace {
 
 constexpr std::size_t sync_calls_max = 10'000;
+constexpr std::size_t rules_named_max = 5;
 
 struct SyncOptions {
     std::string rule;  // NAME or NAME:TAG
@@ -68,6 +71,30 @@ std::string purged_by(const PurgeOptions& options) {
                        : fmt::format("everything of repository {}", *options.repository);
 }
 
+/// Rules over one source with the same credentials share what is stored: who purges one should know of the others.
+std::string who_else_loses_it(const Json& answer) {
+    const Json& rules = at(answer, "sharedWith");
+    if (!rules.is_array() || rules.empty()) return "";
+    std::string names;
+    for (std::size_t i = 0; i < std::min(rules.size(), rules_named_max); ++i)
+        names += fmt::format("{}\"{}\"", i > 0 ? ", " : "", scalar_text(rules[i]));
+    if (rules.size() > rules_named_max) names += fmt::format(" and {} more", rules.size() - rules_named_max);
+    const bool several = rules.size() > 1;
+    return fmt::format(" Cache rule{} {} share{} it and lose{} it too.", several ? "s" : "", names, several ? "" : "s",
+                       several ? "" : "s");
+}
+
+/// Asks, where somebody can be asked, with what a dry run says.
+Outcome<void> confirm_purge(Session& session, const PurgeOptions& options, const Json& request) {
+    auto question = fmt::format("Remove {} from the store?", purged_by(options));
+    if (!options.yes && session.terminal().can_ask()) {
+        auto would = session.api().post("/api/v1/purge", request, {}, Query().flag("dryRun", true));
+        if (!would) return would.error().failure;
+        question += who_else_loses_it(*would);
+    }
+    return session.confirm(options.yes, question);
+}
+
 Outcome<void> purge(Session& session, const PurgeOptions& options) {
     if (options.rule.has_value() == options.repository.has_value())
         return misused("say what to purge: -n RULE or --repository NAME, one of them");
@@ -78,14 +105,14 @@ Outcome<void> purge(Session& session, const PurgeOptions& options) {
                                         std::pair("tag", &options.tag), std::pair("digest", &options.digest)})
         if (*value) request[member] = **value;
     if (!options.dry_run) {
-        auto agreed = session.confirm(options.yes, fmt::format("Remove {} from the store?", purged_by(options)));
+        auto agreed = confirm_purge(session, options, request);
         if (!agreed) return agreed;
     }
     auto answer = session.api().post("/api/v1/purge", request, {}, Query().flag("dryRun", options.dry_run));
     if (!answer) return answer.error().failure;
-    Table table({"Tags", "Manifests", "Blobs", "Bytes", "Kept"});
+    Table table({"Tags", "Manifests", "Blobs", "Bytes", "Kept", "Shared with"});
     table.add({scalar_text(at(*answer, "tags")), scalar_text(at(*answer, "manifests")), scalar_text(at(*answer, "blobs")),
-               scalar_text(at(*answer, "bytes")), scalar_text(at(*answer, "kept"))});
+               scalar_text(at(*answer, "bytes")), scalar_text(at(*answer, "kept")), joined_at(*answer, "sharedWith")});
     return session.show(*answer, session.text_of(table), table);
 }
 

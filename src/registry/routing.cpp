@@ -86,6 +86,23 @@ std::vector<Routing::Found> Routing::find_all_by_source(std::string_view login_s
     return found;
 }
 
+std::vector<const CacheRule*> Routing::find_holding(std::string_view login_server, std::string_view path,
+                                                    const std::set<std::string>& scopes) const {
+    // Of a wildcard the path ends in '/', or is empty; of a repository never.
+    auto is_prefix = [](std::string_view one) { return one.empty() || one.ends_with('/'); };
+    auto covers = [&](std::string_view one, std::string_view other) {
+        return is_prefix(one) ? other.starts_with(one) : one == other;
+    };
+    std::vector<const CacheRule*> holding;
+    for (std::size_t number = 0; number < ways_.size(); ++number) {
+        auto& rule = *rules_.rules()[number];
+        if (rule.login_server() != login_server) continue;
+        bool same_rights = scopes.contains(ways_[number].credential ? ways_[number].credential->scope() : std::string());
+        if (same_rights && (covers(rule.source_path(), path) || covers(path, rule.source_path()))) holding.push_back(&rule);
+    }
+    return holding;
+}
+
 std::string target_repository(const CacheRule& rule, std::string_view source_repository) {
     if (!rule.wildcard()) return std::string(rule.target_path());
     auto rest = source_repository;

@@ -211,10 +211,11 @@ def test_a_purge_of_one_tenant_leaves_the_others_what_they_have(make_cache, make
         return {cache.get(path, who).status for path, who in pulls if path.startswith(f"/v2/{target}/")}
 
     end = time.monotonic() + 30     # the ledger is a moment behind the answers
-    while cache_api.must("POST", "/purge?dryRun=true", {"rule": "rule-a"}) != {"tags": 2, "manifests": 0, "blobs": 0, "bytes": 0, "kept": 6}:
+    while cache_api.must("POST", "/purge?dryRun=true", {"rule": "rule-a"}) != {"tags": 2, "manifests": 0, "blobs": 0, "bytes": 0, "kept": 6,
+                                                                                    "sharedWith": ["rule-open", "rule-unsaid"]}:
         assert statuses("a") == statuses("b") == {200} and time.monotonic() < end
         time.sleep(0.05)
-    assert cache_api.must("POST", "/purge", {"repository": "a/team/app", "tag": "1"})["tags"] == 1
+    assert cache_api.must("POST", "/purge", {"repository": "a/team/app", "tag": "1"}) == {"tags": 1, "manifests": 0, "blobs": 0, "bytes": 0, "kept": 3, "sharedWith": []}
     assert cache_api.must("POST", "/purge", {"rule": "rule-a"})["tags"] == 1
     assert cache_api.must("POST", "/purge", {"rule": "rule-a"})["tags"] == 0
     upstream.always("any", Answer(503))

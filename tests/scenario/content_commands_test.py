@@ -3,7 +3,7 @@
 import time
 
 from harness.api import Api
-from harness.command import entrepot, fails, one_line, succeeds
+from harness.command import OnTerminal, entrepot, fails, one_line, succeeds
 from harness.upstream import Answer
 
 
@@ -133,3 +133,30 @@ def test_purge_removes_what_is_meant_and_nothing_else(make_cache, make_upstream)
     assert explained(cache, "hub/library/debian:12")["stored"]["tag"] is None
     pull(cache, image)
     assert explained(cache, "hub/library/alpine:latest")["stored"]["tag"]
+
+
+def test_purge_names_the_rules_that_lose_it_too(make_cache, make_upstream):
+    """Rules over one source with the same credentials share what is stored."""
+    cache, hub, image = hub_cache(make_cache, make_upstream)
+    succeeds(cache, "cache", "create", "-n", "only-alpine", "-s", "docker.io/library/alpine", "-t", "alpine")
+    succeeds(cache, "cache", "create", "-n", "whole-hub", "-s", "docker.io/*", "-t", "again/*")
+    succeeds(cache, "cache", "create", "-n", "only-nines", "-s", "docker.io/library/alpine", "-t", "nines", "--tag-starts-with", "9")
+    succeeds(cache, "cache", "create", "-n", "denies-it", "-s", "docker.io/*", "-t", "others/*", "--deny", "library/alpine")
+    succeeds(cache, "cache", "create", "-n", "elsewhere", "-s", "quay.io/*", "-t", "quay/*")
+    pull(cache, image)
+
+    def shared(*words):
+        return succeeds(cache, "cache", "purge", *words, "--dry-run", "-o", "json").json()["sharedWith"]
+
+    assert shared("-n", "docker-hub") == ["denies-it", "only-alpine", "only-nines", "whole-hub"]
+    assert shared("-n", "only-alpine") == ["denies-it", "docker-hub", "only-nines", "whole-hub"]
+    assert shared("-n", "elsewhere") == []
+    assert shared("--repository", "hub/library/alpine") == ["only-alpine", "only-nines", "whole-hub"]
+    assert shared("--repository", "hub/library/alpine", "--tag", "latest") == ["only-alpine", "whole-hub"]
+    assert shared("--repository", "hub/library/debian") == ["denies-it", "whole-hub"]
+    table = succeeds(cache, "cache", "purge", "-n", "only-alpine", "--dry-run").rows()
+    assert table[0][-1] == "Shared with" and table[1][-1] == "denies-it, docker-hub, only-nines, whole-hub", table
+    asked = OnTerminal(cache, "cache", "purge", "--repository", "alpine", "--tag", "latest").until('Cache rules "docker-hub", "whole-hub" share it and lose it too.').types("n\n").ends()
+    assert asked.status == 1 and explained(cache, "alpine:latest")["stored"]["tag"], asked.shown
+    assert succeeds(cache, "cache", "purge", "--repository", "alpine", "-y", "-o", "json").json()["sharedWith"] == ["docker-hub", "only-nines", "whole-hub"]
+    assert explained(cache, "hub/library/alpine:latest")["stored"]["tag"] is None

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -32,6 +33,9 @@ class Routing {
                                           std::size_t count_max) const;
     /// What the rule of that name asks upstream with, for a repository that its source covers. Linear in the rules.
     std::optional<Found> find_source(std::string_view rule, std::string_view upstream_repository) const;
+    /// Rules that hold content of a repository upstream, or (`path` ends in '/') of any whose name begins so, by the rights of one of `scopes`. Linear in the rules.
+    std::vector<const CacheRule*> find_holding(std::string_view login_server, std::string_view path,
+                                               const std::set<std::string>& scopes) const;
     /// Of a login server that some rule is on; else null. Linear in the rules.
     const UpstreamSpec* find_upstream(std::string_view login_server) const noexcept;
     const RuleTable& rules() const noexcept { return rules_; }
