@@ -125,7 +125,7 @@ Task<void> work(SyncRun& run) {
     }
 }
 
-nlohmann::ordered_json document_of(const SyncRun& run) {
+nlohmann::ordered_json document_of(const SyncRun& run, const CacheRule& rule) {
     using Json = nlohmann::ordered_json;
     auto text_or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
     Json document;
@@ -133,6 +133,7 @@ nlohmann::ordered_json document_of(const SyncRun& run) {
     for (auto& item : run.items) {
         Json result;
         result["repository"] = item.source.ledger_name;
+        result["target"] = target_repository(rule, item.source.repository);
         result["tag"] = item.tag;
         result["before"] = text_or_null(item.before);
         result["after"] = text_or_null(item.after);
@@ -172,7 +173,7 @@ Task<ApiReply> sync_tags(ApiCall& call) {
     TaskGroup workers;
     for (std::size_t i = 0; i < std::min(workers_max, run.items.size()); ++i) workers.start(work(run));
     co_await workers.close();
-    co_return ApiReply::document(document_of(run));
+    co_return ApiReply::document(document_of(run, *rule));
 }
 
 }  // namespace entrepot

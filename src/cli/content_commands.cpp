@@ -14,10 +14,10 @@ struct SyncOptions {
 };
 
 Table sync_table(const Json& results) {
-    Table table({"Repository", "Tag", "Outcome", "Before", "After", "Message"});
+    Table table({"Repository", "Tag", "Outcome", "Before", "After", "Source", "Message"});
     for (const auto& result : results)
-        table.add({text_at(result, "repository"), text_at(result, "tag"), text_at(result, "outcome"), text_at(result, "before"),
-                   text_at(result, "after"), text_at(result, "message")});
+        table.add({text_at(result, "target"), text_at(result, "tag"), text_at(result, "outcome"), text_at(result, "before"),
+                   text_at(result, "after"), text_at(result, "repository"), text_at(result, "message")});
     return table;
 }
 

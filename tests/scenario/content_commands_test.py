@@ -91,7 +91,9 @@ def test_sync_takes_a_moved_tag_at_once(make_cache, make_upstream):
     pull(cache, image)
     assert fails(cache, "cache", "sync", "docker-hub:latest").endswith("(RepositoryMissing); --repository names it")
     unchanged = succeeds(cache, "cache", "sync", "docker-hub:latest", "--repository", "hub/library/alpine").rows()
-    assert unchanged[1][:3] == ["docker.io/library/alpine", "latest", "unchanged"], unchanged
+    assert unchanged[1][:3] == ["hub/library/alpine", "latest", "unchanged"] and unchanged[1][5] == "docker.io/library/alpine", unchanged
+    every = succeeds(cache, "cache", "sync", "docker-hub").rows()[1][0]
+    assert succeeds(cache, "cache", "sync", "docker-hub:latest", "--repository", every).rows() == unchanged, "a name from the table is one to ask with"
     moved = hub.offers_image(repository="library/alpine", tag="latest", seed="moved")
     result = succeeds(cache, "cache", "sync", "docker-hub:latest", "--repository", "hub/library/alpine", "-o", "json").json()["results"][0]
     assert (result["outcome"], result["before"], result["after"]) == ("updated", image.manifest.digest, moved.manifest.digest), result
