@@ -26,6 +26,14 @@ ApiReply say_what_would_change(const Outcome& outcome) {
     return ApiReply::document(document);
 }
 
+/// Nothing to say, as a rule.
+ApiReply reply_gone(const Outcome& outcome) {
+    if (outcome.notes.empty()) return ApiReply::nothing();
+    JsonDocument document;
+    document["notes"] = outcome.notes;
+    return ApiReply::document(document);
+}
+
 }  // namespace
 
 ApiError api_error(const Refusal& refusal) { return {status_of(refusal.kind), refusal.code, refusal.message}; }
@@ -59,7 +67,7 @@ Task<ApiReply> make_change(ApiCall& call, AnyChange change) {
     if (!made) co_return api_error(made.error());
     if (*dry_run) co_return say_what_would_change(*made);
     auto& step = made->steps.front();
-    if (step.after.is_null()) co_return ApiReply::nothing();
+    if (step.after.is_null()) co_return reply_gone(*made);
     auto etag = step.after["etag"].get<std::string>();
     auto document = std::move(step.after);
     document["notes"] = made->notes;

@@ -2,6 +2,7 @@
 
 #include "cli/admin_token.h"
 #include "cli/file.h"
+#include "cli/plan_view.h"
 
 #include "entrepot/base/units.h"
 #include "entrepot/rules/rule_document.h"
@@ -106,15 +107,25 @@ Outcome<void> list_accounts(Session& session, const NoOptions&) {
 
 struct DeleteOptions {
     std::string name;
-    bool yes = false;
+    bool yes = false, dry_run = false;
 };
 
+/// Rules that name it keep the name: said before the question where one is asked, else with the deed.
 Outcome<void> delete_named(Session& session, const DeleteOptions& options, std::string_view what) {
+    const auto path = resource_path(collection, options.name);
+    const bool asks = !options.yes && session.terminal().can_ask();
+    if (options.dry_run || asks) {
+        auto would = session.api().remove(path, {}, Query().flag("dryRun", true));
+        if (!would) return would.error().failure;
+        if (options.dry_run) return show_plan(session, *would, at(*would, "wouldChange"), false);
+        session.tell(at(*would, "overlaps"));
+    }
     auto agreed =
         session.confirm(options.yes, fmt::format("Delete {} \"{}\"? Who uses it can pull no more.", what, options.name));
     if (!agreed) return agreed;
-    auto removed = session.api().remove(resource_path(collection, options.name), {});
+    auto removed = session.api().remove(path, {});
     if (!removed) return removed.error().failure;
+    if (!asks) session.tell(at(*removed, "notes"));
     return {};
 }
 Outcome<void> delete_account(Session& session, const DeleteOptions& options) { return delete_named(session, options, "account"); }
@@ -196,7 +207,8 @@ void declare_accounts(CommandGroup& commands) {
     auto delete_options = std::make_shared<DeleteOptions>();
     accounts.command("delete", "Delete an account", "  entrepot account delete -n alice -y", delete_options, delete_account)
         .required("-n,--name", delete_options->name, "NAME", "The account")
-        .flag("-y,--yes", delete_options->yes, "Do not ask");
+        .flag("-y,--yes", delete_options->yes, "Do not ask")
+        .flag("--dry-run", delete_options->dry_run, "Say what would change, and which rules name it; change nothing");
 }
 
 void declare_tokens(CommandGroup& commands) {
@@ -217,7 +229,8 @@ void declare_tokens(CommandGroup& commands) {
     auto delete_options = std::make_shared<DeleteOptions>();
     tokens.command("delete", "Delete a token", "  entrepot token delete -n ci-runner -y", delete_options, delete_token)
         .required("-n,--name", delete_options->name, "NAME", "The token")
-        .flag("-y,--yes", delete_options->yes, "Do not ask");
+        .flag("-y,--yes", delete_options->yes, "Do not ask")
+        .flag("--dry-run", delete_options->dry_run, "Say what would change, and which rules name it; change nothing");
 }
 
 }  // namespace

@@ -46,10 +46,14 @@ Outcome<void> Session::show(const Json& entry, const View& view) const {
 }
 
 Outcome<void> Session::show_changed(const Json& entry, const View& view) const {
-    if (const Json& notes = at(entry, "notes"); notes.is_array())
-        for (const auto& note : notes) terminal_.complain("note: " + scalar_text(note));
+    tell(at(entry, "notes"));
     const Table table = view.table({entry});
     return show(entry, text_of(table), table);
+}
+
+void Session::tell(const Json& notes) const {
+    if (!notes.is_array()) return;
+    for (const auto& note : notes) terminal_.complain("note: " + scalar_text(note));
 }
 
 Outcome<void> Session::show(const Json& document, const std::string& text, const Table& table) const {

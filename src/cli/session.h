@@ -45,6 +45,8 @@ class Session {
     Outcome<void> show(const Json& entry, const View& view) const;
     /// What a change made of it; the server's notes go to standard error.
     Outcome<void> show_changed(const Json& entry, const View& view) const;
+    /// The server's notes, on standard error.
+    void tell(const Json& notes) const;
     /// `text` for people, the document itself for programs; as tsv the rows of `table`.
     Outcome<void> show(const Json& document, const std::string& text, const Table& table) const;
     std::string text_of(const Table& table) const { return table.text(terminal_.columns(), terminal_.utf8()); }

@@ -15,6 +15,13 @@ namespace {
 constexpr std::string_view rule_prefix = "rule/", credential_set_prefix = "credential-set/", account_prefix = "account/";
 constexpr std::size_t users_named_max = 5;
 
+/// The first few, and how many more there are.
+std::string some_of(std::vector<std::string> names) {
+    auto more = names.size() > users_named_max ? fmt::format(" and {} more", names.size() - users_named_max) : std::string();
+    names.resize(std::min(names.size(), users_named_max));
+    return fmt::format("{}{}", fmt::join(names, ", "), more);
+}
+
 std::string_view kind_of(const RuleText&) noexcept { return "cacheRule"; }
 std::string_view kind_of(const CredentialSet&) noexcept { return "credentialSet"; }
 std::string_view kind_of(const Account&) noexcept { return "account"; }
@@ -334,12 +341,34 @@ Result<void, Refusal> OperatorState::make_true(const Plan& plan, Staged& staged)
         auto added = add_rule(*rule.after, staged);
         if (!added) return added;
     }
+    note_pullers_gone(plan, staged.outcome.notes);
     for (auto& set : plan.sets) {
         if (!set.differs() || !set.before) continue;
         auto checked = check_users_of(set.name);
         if (!checked) return checked;
     }
     return {};
+}
+
+/// Rules keep the names of accounts that go: once through the rules, however many go.
+void OperatorState::note_pullers_gone(const Plan& plan, std::vector<std::string>& notes) const {
+    std::map<std::string_view, std::vector<std::string>> named_by;
+    for (auto& account : plan.accounts) {
+        if (account.before && !account.after) named_by.try_emplace(account.name);
+    }
+    if (named_by.empty()) return;
+    for (auto& rule : book_.list()) {
+        for (auto& name : rule->text().pull) {
+            auto gone = named_by.find(name);
+            if (gone != named_by.end()) gone->second.push_back(fmt::format("\"{}\"", rule->name()));
+        }
+    }
+    for (auto& [name, rules] : named_by) {
+        if (rules.empty() || notes.size() >= Outcome::notes_max) continue;
+        notes.push_back(fmt::format(
+            "cache rule{} {} still name{} account \"{}\": whoever is created by that name may pull through {}",
+            rules.size() > 1 ? "s" : "", some_of(rules), rules.size() > 1 ? "" : "s", name, rules.size() > 1 ? "them" : "it"));
+    }
 }
 
 void OperatorState::undo(Staged& staged) {
@@ -379,11 +408,8 @@ std::vector<std::string> OperatorState::notes_about(const CacheRule& rule) const
         if (name != anonymous_puller && !accounts_.contains(name)) strangers.push_back(fmt::format("\"{}\"", name));
     }
     if (strangers.empty()) return notes;
-    auto more =
-        strangers.size() > users_named_max ? fmt::format(" and {} more", strangers.size() - users_named_max) : std::string();
-    strangers.resize(std::min(strangers.size(), users_named_max));
-    notes.push_back(fmt::format("lets {}{} pull, and there is no account of that name: whoever is created by it may pull",
-                                fmt::join(strangers, ", "), more));
+    notes.push_back(fmt::format("lets {} pull, and there is no account of that name: whoever is created by it may pull",
+                                some_of(std::move(strangers))));
     return notes;
 }
 
@@ -456,11 +482,9 @@ Result<void, Refusal> OperatorState::check_users_of(const std::string& name) con
         if (!served) users.push_back(fmt::format("\"{}\"", rule->name()));
     }
     if (users.empty()) return {};
-    auto more = users.size() > users_named_max ? fmt::format(" and {} more", users.size() - users_named_max) : std::string();
-    users.resize(std::min(users.size(), users_named_max));
     return refusal(Refusal::Kind::conflict, "CredentialSetInUse",
-                   fmt::format("credential set \"{}\" is used by cache rule {}{}; change or delete those first", name,
-                               fmt::join(users, ", "), more));
+                   fmt::format("credential set \"{}\" is used by cache rule {}; change or delete those first", name,
+                               some_of(std::move(users))));
 }
 
 const RuleText* OperatorState::find_rule(std::string_view name) const {

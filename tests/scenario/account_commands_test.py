@@ -42,7 +42,13 @@ def test_an_account_pulls_what_a_rule_lets_it(make_cache, make_upstream):
     os.chmod(changed, 0o644)
     assert "chmod 0600" in fails(cache, "account", "update", "-n", "alice", "--password-file", changed)
     assert "-y" in fails(cache, "account", "delete", "-n", "alice")
-    succeeds(cache, "account", "delete", "-n", "alice", "-y")
+    note = 'note: cache rule "docker-hub" still names account "alice": whoever is created by that name may pull through it'
+    would = succeeds(cache, "account", "delete", "-n", "alice", "--dry-run")
+    assert "1 to delete" in would.out and note.removeprefix("note: ") in would.out, would
+    asked = OnTerminal(cache, "account", "delete", "-n", "alice").until('still names account "alice"').until("Delete account").types("n\n").ends()
+    assert asked.status == 1 and succeeds(cache, "account", "show", "-n", "alice"), asked.shown
+    deleted = succeeds(cache, "account", "delete", "-n", "alice", "-y")
+    assert not deleted.out and note in deleted.err and len(deleted.err.splitlines()) == 1, deleted
     assert succeeds(cache, "account", "list", "-o", "json").json() == []
 
 

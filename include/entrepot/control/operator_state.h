@@ -78,6 +78,7 @@ class OperatorState {
     Result<Staged, Refusal> stage_composed(const Batch& batch, std::int64_t wall);
     Result<void, Refusal> make_true(const Plan& plan, Staged& staged);
     Result<void, Refusal> add_rule(const RuleText& text, Staged& staged);
+    void note_pullers_gone(const Plan& plan, std::vector<std::string>& notes) const;
     Result<void, Refusal> check_users_of(const std::string& set) const;
     std::vector<std::string> notes_about(const CacheRule& rule) const;
     void take_rule(const std::string& name, Staged& staged);

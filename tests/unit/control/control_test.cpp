@@ -173,6 +173,54 @@ TEST_CASE("control: credentials that did not change keep their object") {
     CHECK_FALSE(box.control->find_credential("nobody"));
 }
 
+TEST_CASE("control: who deletes an account is told which rules still name it") {
+    ControlBox box;
+    auto rule = [](const std::string& name, const std::string& puller) {
+        Change<RuleText> change{name, {}, {}};
+        change.edit = [=](const RuleText*) -> Result<std::optional<RuleText>, std::string> {
+            RuleText text;
+            text.source = "quay.io/x/" + name;
+            text.target = name;
+            text.pull = {puller};
+            return std::optional(text);
+        };
+        return change;
+    };
+    auto account = [](const std::string& name, bool stays) {
+        Change<Account> change{name, {}, {}};
+        change.edit = [=](const Account* before) -> Result<std::optional<Account>, std::string> {
+            if (!stays) return std::optional<Account>();
+            Account made = before ? *before : Account();
+            made.kind = AccountKind::token;
+            made.hash = "sha256:" + std::string(64, 'a');
+            std::vector<std::string> everything{"**"};
+            made.repositories = *parse_repository_patterns(everything);
+            return std::optional(made);
+        };
+        return change;
+    };
+    REQUIRE(box.change(account("alice", true), account("bobby", true)));
+    REQUIRE(box.change(rule("first", "alice"), rule("second", "alice")));
+    Batch dry;
+    dry.dry_run = true;
+    dry.changes.push_back(account("alice", false));
+    auto told = box.loop.run(box.control->change(std::move(dry)));
+    REQUIRE(told);
+    REQUIRE(told->notes.size() == 1);
+    CHECK(
+        told->notes[0] ==
+        "cache rules \"first\", \"second\" still name account \"alice\": whoever is created by that name may pull through them");
+    CHECK(box.change(account("bobby", false))->notes.empty());
+    // With one of its rules in the same batch, only the other keeps the name.
+    Change<RuleText> gone{"second", {}, {}};
+    gone.edit = [](const RuleText*) -> Result<std::optional<RuleText>, std::string> { return std::optional<RuleText>(); };
+    auto made = box.change(account("alice", false), gone);
+    REQUIRE(made);
+    REQUIRE(made->notes.size() == 1);
+    CHECK(made->notes[0] ==
+          "cache rule \"first\" still names account \"alice\": whoever is created by that name may pull through it");
+}
+
 TEST_CASE("control: a ledger that cannot keep a change leaves everything as it was, small or large") {
     ControlBox box(config_of(), 1 * MiB);
     REQUIRE(box.change(rule_change("first", "images")));
