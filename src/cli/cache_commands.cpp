@@ -137,7 +137,8 @@ void declare_writing(CommandGroup& cache) {
         .flag("--replace", create_options->replace,
               "Replace a rule of that name; without this it is left alone and the command fails");
     add_policies(create, *create_options);
-    create.flag("--dry-run", create_options->dry_run, "Say what would change and which rules overlap; change nothing");
+    create.flag("--dry-run", create_options->dry_run, "Say what would change and which rules overlap; change nothing")
+        .resource_group();
 
     auto update_options = std::make_shared<RuleOptions>();
     Command update = cache.command(
@@ -152,7 +153,8 @@ void declare_writing(CommandGroup& cache) {
         .optional("--identity", update_options->identity, "ID", "Managed identity whose token the upstream gets")
         .flag("--remove-identity", update_options->remove_identity, "No identity any more");
     add_policies(update, *update_options);
-    update.flag("--dry-run", update_options->dry_run, "Say what would change and which rules overlap; change nothing");
+    update.flag("--dry-run", update_options->dry_run, "Say what would change and which rules overlap; change nothing")
+        .resource_group();
 
     auto delete_options = std::make_shared<DeleteOptions>();
     cache
@@ -160,14 +162,17 @@ void declare_writing(CommandGroup& cache) {
                  "  entrepot cache delete -n docker-hub -y", delete_options, delete_rule)
         .required("-n,--name", delete_options->name, "NAME", "The rule")
         .flag("-y,--yes", delete_options->yes, "Do not ask")
-        .flag("--dry-run", delete_options->dry_run, "Say what would change; change nothing");
+        .flag("--dry-run", delete_options->dry_run, "Say what would change; change nothing")
+        .resource_group();
 }
 
 void declare_reading(CommandGroup& cache) {
     auto show_options = std::make_shared<NameOption>();
     cache.command("show", "Show a cache rule", "  entrepot cache show -n docker-hub -o json", show_options, show_rule)
-        .required("-n,--name", show_options->name, "NAME", "The rule");
-    cache.command("list", "List all cache rules", "  entrepot cache list", std::make_shared<NoOptions>(), list_rules);
+        .required("-n,--name", show_options->name, "NAME", "The rule")
+        .resource_group();
+    cache.command("list", "List all cache rules", "  entrepot cache list", std::make_shared<NoOptions>(), list_rules)
+        .resource_group();
 }
 
 }  // namespace

@@ -43,6 +43,13 @@ class Command {
         app_.add_flag(names, into, help);
         return *this;
     }
+    /// az names the resource group with every command; what was written for it runs here.
+    Command& resource_group() {
+        app_.add_option_function<std::string>(
+                "-g,--resource-group", [](const std::string&) {}, "Accepted, not needed")
+            ->type_name("NAME");
+        return *this;
+    }
     CLI::App& app() noexcept { return app_; }
 
   private:

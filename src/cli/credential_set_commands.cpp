@@ -145,7 +145,8 @@ void declare_writing(CommandGroup& sets) {
         .optional("--secondary-password-id", create_options->secondary_password, "REF", "Its password")
         .flag("--replace", create_options->replace,
               "Replace a set of that name; without this it is left alone and the command fails")
-        .flag("--dry-run", create_options->dry_run, "Say what would change; change nothing");
+        .flag("--dry-run", create_options->dry_run, "Say what would change; change nothing")
+        .resource_group();
 
     auto update_options = std::make_shared<CredentialSetOptions>();
     sets.command("update", "Change what is named of a credential set; the rest stays",
@@ -159,14 +160,16 @@ void declare_writing(CommandGroup& sets) {
                   "A second pair, used when the first is refused")
         .optional("--secondary-password-id", update_options->secondary_password, "REF", "Its password")
         .flag("--remove-secondary", update_options->remove_secondary, "No second pair any more")
-        .flag("--dry-run", update_options->dry_run, "Say what would change; change nothing");
+        .flag("--dry-run", update_options->dry_run, "Say what would change; change nothing")
+        .resource_group();
 
     auto delete_options = std::make_shared<DeleteOptions>();
     sets.command("delete", "Delete a credential set that no rule uses", "  entrepot credential-set delete -n hub-login -y",
                  delete_options, delete_set)
         .required("-n,--name", delete_options->name, "NAME", "The set")
         .flag("-y,--yes", delete_options->yes, "Do not ask")
-        .flag("--dry-run", delete_options->dry_run, "Say what would change; change nothing");
+        .flag("--dry-run", delete_options->dry_run, "Say what would change; change nothing")
+        .resource_group();
 }
 
 }  // namespace
@@ -194,8 +197,10 @@ void declare_credential_set_commands(CommandGroup& commands) {
     auto show_options = std::make_shared<NameOption>();
     sets.command("show", "Show a credential set and whether it works", "  entrepot credential-set show -n hub-login",
                  show_options, show_set)
-        .required("-n,--name", show_options->name, "NAME", "The set");
-    sets.command("list", "List all credential sets", "  entrepot credential-set list", std::make_shared<NoOptions>(), list_sets);
+        .required("-n,--name", show_options->name, "NAME", "The set")
+        .resource_group();
+    sets.command("list", "List all credential sets", "  entrepot credential-set list", std::make_shared<NoOptions>(), list_sets)
+        .resource_group();
     auto check_options = std::make_shared<NameOption>();
     sets.command("check", "Try a credential set at its registry now; fails when it does not work",
                  "  entrepot credential-set check -n hub-login", check_options, check_set)

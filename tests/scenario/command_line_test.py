@@ -75,6 +75,21 @@ def test_contradictions_are_wrong_usage_and_ask_nobody():
             rows.check(done.status == 2 and one_line(done.err) and not done.out, words, done)
 
 
+def test_what_was_written_for_az_may_name_its_resource_group(cache):
+    group = ["-g", "my-group"]
+    succeeds(cache, "cache", "create", *RULE, *group)
+    succeeds(cache, "cache", "update", "-n", "docker-hub", "--tag-ttl", "5m", "--resource-group", "my-group")
+    assert succeeds(cache, "cache", "show", "-n", "docker-hub", *group).out == succeeds(cache, "cache", "show", "-n", "docker-hub").out
+    assert succeeds(cache, "cache", "list", *group).out == succeeds(cache, "cache", "list").out
+    pair = ["-u", "env:A", "-p", "env:B"]
+    succeeds(cache, "credential-set", "create", "-n", "hub-login", "-l", "docker.io", *pair, *group)
+    succeeds(cache, "credential-set", "update", "-n", "hub-login", *pair, *group)
+    for words in (["show", "-n", "hub-login"], ["list"], ["delete", "-n", "hub-login", "-y"]):
+        succeeds(cache, "credential-set", *words, *group)
+    succeeds(cache, "cache", "delete", "-n", "docker-hub", "-y", *group)
+    assert "Accepted, not needed" in succeeds(cache, "cache", "create", "--help").out
+
+
 # ---- rules
 
 def test_a_rule_is_created_shown_listed_changed_and_deleted(cache):
