@@ -56,9 +56,12 @@ class Bench:
         return Upstream(self.tools, self.corpus.root, rate, **distance)
 
     def start(self, name, upstream, place=None, **options):
-        server = peers.ALL[name](os.path.join(self.work, place or name), upstream, **options)
-        self.memory.fill()  # the store of its last turn was removed just now
-        return server
+        return peers.ALL[name](os.path.join(self.work, place or name), upstream, **options)
+
+    def fresh_load(self):
+        """To be called right before a load that makes new pages of files."""
+        self.memory.touch()
+        return self.load
 
     def forget(self, folder):
         """Nothing of these files is in memory, and memory is full all the same."""
