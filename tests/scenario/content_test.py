@@ -180,7 +180,7 @@ def test_sync_asks_now_and_every_shard_uses_the_answer(make_cache, upstream):
     new = upstream.offers_image(tag="1", seed="new")
     assert cache.tag(old, "1").digest() == old.manifest.digest
     answer = api.must("POST", "/sync", {"rule": "rule0", "repository": target_of(cache), "tag": "1"})
-    assert answer["results"] == [{"repository": target_of(cache), "tag": "1", "before": old.manifest.digest, "after": new.manifest.digest,
+    assert answer["results"] == [{"repository": target_of(cache), "target": target_of(cache), "tag": "1", "before": old.manifest.digest, "after": new.manifest.digest,
                                   "outcome": "updated", "message": ""}], answer
     for _ in range(8):
         assert cache.tag(old, "1").digest() == new.manifest.digest
