@@ -89,7 +89,7 @@ TEST_CASE("volume: skopeo reads an image out of a running store's directory") {
                            digest_of(config).text() + R"(","size":)" + std::to_string(config.size()) + R"(},"layers":[]})";
     REQUIRE(box.put(config));
     put_tagged(box, "docker.io/library/tiny", "1", manifest);
-    box.close();
+    box.close_in_order();
     auto answer = box.scratch.path() + "/answer";
     auto command = "skopeo inspect --raw oci:" + box.options.directory + ":docker.io/library/tiny:1 > " + answer + " 2>&1";
     CHECK_MESSAGE(std::system(command.c_str()) == 0, read_text(answer));
