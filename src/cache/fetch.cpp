@@ -166,12 +166,7 @@ Task<void> Fetch::download() {
 }
 
 UpstreamRequest Fetch::request() const {
-    UpstreamRequest request;
-    request.upstream = source_.upstream;
-    request.credential = source_.credential;
-    request.kind = UpstreamKind::blob;
-    request.repository = source_.repository;
-    request.resource = "blobs/" + digest().text();
+    auto request = request_of(source_, UpstreamKind::blob, "blobs/" + digest().text());
     request.range_from = received_;
     return request;
 }
