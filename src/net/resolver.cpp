@@ -1,6 +1,7 @@
 #include "entrepot/net/resolver.h"
 
 #include "entrepot/base/log.h"
+#include "entrepot/base/lower_case.h"
 #include "entrepot/io/blocking.h"
 
 #include <algorithm>
@@ -27,9 +28,8 @@ struct Entry {
     bool in_use() const noexcept { return lookup_runs || askers > 0; }
 };
 
-std::string name_key(std::string host) {
-    std::transform(host.begin(), host.end(), host.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+std::string name_key(std::string_view given) {
+    auto host = lower_case(given);
     if (host.ends_with('.')) host.pop_back();
     return host;
 }
@@ -124,7 +124,7 @@ Resolver::~Resolver() = default;
 
 Task<Result<std::vector<Address>>> Resolver::resolve(std::string host, std::uint16_t port, Instant deadline) {
     if (auto literal = Address::parse(host, port)) co_return std::vector<Address>{*literal};
-    auto name = name_key(std::move(host));
+    auto name = name_key(host);
     if (!is_name(name)) co_return Error{Fault::upstream, Code::name_unresolved, 0};
     auto time = Loop::current().time();
     Entry* entry = impl_->find_or_make(name);

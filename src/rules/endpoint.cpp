@@ -1,5 +1,6 @@
 #include "entrepot/rules/endpoint.h"
 
+#include "entrepot/base/lower_case.h"
 #include "entrepot/oci/name.h"
 
 #include <arpa/inet.h>
@@ -26,14 +27,6 @@ bool is_private_v6(const std::array<std::uint8_t, 16>& address) noexcept {
     const bool low = zeros && address[10] == 0 && address[11] == 0;  // ::, ::1, and the deprecated IPv4-compatible ones
     const bool unique_local = (address[0] & 0xfe) == 0xfc, link_local = address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
     return low || unique_local || link_local;
-}
-
-std::string lower_case(std::string_view text) {
-    std::string lower(text);
-    for (char& letter : lower) {
-        if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-    }
-    return lower;
 }
 
 }  // namespace

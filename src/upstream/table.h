@@ -84,8 +84,8 @@ class UpstreamTableOfProcess final : public UpstreamTable {
     UpstreamsOfShard& home() const noexcept { return *home_member_; }
     Loop& home_loop() const noexcept { return *home_; }
 
-    /// An upstream that is not in the table. Home loop.
     std::string no_room_for(const UpstreamSpec& upstream) const;
+    /// An upstream that is not in the table. Home loop.
     Result<std::unique_ptr<UpstreamState>, std::string> make_state(UpstreamSpec spec);
 
   private:
