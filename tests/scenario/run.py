@@ -8,10 +8,12 @@ The last line is "N passed, N failed, N skipped"; the exit status is 0 if none f
 import argparse
 import glob
 import importlib.util
+import inspect
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -20,7 +22,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
-from harness.story import Skip, Story  # noqa: E402 (the path must be set first)
+from harness.registry import fill_storage, missing, storage_is_filled  # noqa: E402 (the path must be set first)
+from harness.story import Skip, Story  # noqa: E402
 
 LIMIT_S = 90            # for a scenario that names no limit of its own (`limit_s` attribute)
 JOBS = max(2, (os.cpu_count() or 2))
@@ -118,6 +121,22 @@ def report(one, outcome, text):
         print("".join(f"       {line}\n" for line in text.rstrip().splitlines()), end="", flush=True)
 
 
+def prepare(scenarios):
+    """What several scenarios need and none has the time for. False when it failed; they will fail as well, and say so one by one."""
+    wanted = any({"registry", "make_registry"} & set(inspect.signature(function).parameters) for _, function in scenarios)
+    if not wanted or missing("docker-registry") or storage_is_filled():
+        return True
+    started = time.monotonic()
+    print("     building the images that real registries will hold ...", flush=True)
+    try:
+        fill_storage()
+    except (AssertionError, OSError, subprocess.SubprocessError) as error:
+        print(f"FAIL images: {error}", flush=True)
+        return False
+    print(f"     the images were built in {time.monotonic() - started:.1f} s", flush=True)
+    return True
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*")
@@ -130,7 +149,9 @@ def main():
     if arguments.list:
         print("\n".join(name for name, _ in chosen))
         return 0
+    prepared = prepare(chosen)
     counts = run(chosen, arguments.jobs)
+    counts["failed"] += not prepared
     print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
     return 1 if counts["failed"] else 0
 

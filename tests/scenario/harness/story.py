@@ -8,7 +8,7 @@ from .cache import Cache, one_to_one
 from .certificates import Certificates
 from .key_vault import JAR, KeyVault, java_program
 from .origin import Trap
-from .registry import DockerRegistry, filled_storage, missing
+from .registry import DockerRegistry, fill_storage, missing
 from .upstream import TokenServer, Upstream
 from .vault import PROGRAMS, Vault, vault_program
 
@@ -146,7 +146,7 @@ class Story:
         if absent:
             skip("docker-registry is not installed")
         directory = self.fixture("directory")
-        filled_storage(directory)
+        fill_storage()
         registry = DockerRegistry(directory, **keywords)
         registry.start()
         self.closers.append(lambda told: registry.stop())
