@@ -123,16 +123,11 @@ void declare_writing(CommandGroup& cache) {
         cache.command("create", "Create a cache rule: repositories of ours that come from an upstream",
                       "  entrepot cache create -n docker-hub -s 'docker.io/*' -t 'hub/*' -c hub-login --pull anonymous",
                       create_options, create_rule);
-    create.required("-n,--name", create_options->name, "NAME", "5 to 50 letters, digits or '-'");
-    create.app()
-        .add_option("-s,--source-repo", create_options->source, "Where it comes from: docker.io/library/alpine, or docker.io/*")
-        ->type_name("REPO")
-        ->required();
-    create.app()
-        .add_option("-t,--target-repo", create_options->target, "What it is called here: alpine, or hub/*")
-        ->type_name("REPO")
-        ->required();
-    create.optional("-c,--cred-set", create_options->credential_set, "NAME", "Credential set that the upstream gets")
+    create.required("-n,--name", create_options->name, "NAME", "5 to 50 letters, digits or '-'")
+        .required("-s,--source-repo", create_options->source, "REPO",
+                  "Where it comes from: docker.io/library/alpine, or docker.io/*")
+        .required("-t,--target-repo", create_options->target, "REPO", "What it is called here: alpine, or hub/*")
+        .optional("-c,--cred-set", create_options->credential_set, "NAME", "Credential set that the upstream gets")
         .optional("--identity", create_options->identity, "ID", "Managed identity whose token the upstream gets")
         .flag("--replace", create_options->replace,
               "Replace a rule of that name; without this it is left alone and the command fails");

@@ -1,5 +1,7 @@
 #include "cli/command.h"
 
+#include <CLI/CLI.hpp>
+
 namespace entrepot::cli {
 namespace {
 
@@ -15,6 +17,28 @@ void add_entries(std::vector<std::string>& list, const std::string& text) {
 
 }  // namespace
 
+Command& Command::required(const char* names, std::string& into, const char* type, const char* help) {
+    const auto filled = [](const std::string& text) { return text.empty() ? std::string("must not be empty") : std::string(); };
+    app_.add_option(names, into, help)->type_name(type)->required()->check(CLI::Validator(filled, ""));
+    return *this;
+}
+
+Command& Command::required(const char* names, std::optional<std::string>& into, const char* type, const std::string& help) {
+    app_.add_option(names, into, help)->type_name(type)->required();
+    return *this;
+}
+
+Command& Command::optional(const char* names, std::optional<std::string>& into, const char* type, const char* help) {
+    app_.add_option(names, into, help)->type_name(type);
+    return *this;
+}
+
+Command& Command::choice(const char* names, std::optional<std::string>& into, const char* type,
+                         const std::vector<std::string>& values, const char* help) {
+    app_.add_option(names, into, help)->type_name(type)->check(CLI::IsMember(values));
+    return *this;
+}
+
 Command& Command::list(const char* names, std::optional<std::vector<std::string>>& into, const char* type, const char* help) {
     const auto take = [&into](const std::string& text) {
         if (!into) into.emplace();
@@ -27,6 +51,17 @@ Command& Command::list(const char* names, std::optional<std::vector<std::string>
     return *this;
 }
 
+Command& Command::flag(const char* names, bool& into, const char* help) {
+    app_.add_flag(names, into, help);
+    return *this;
+}
+
+Command& Command::resource_group() {
+    const auto ignore = [](const std::string&) {};
+    app_.add_option_function<std::string>("-g,--resource-group", ignore, "Accepted, not needed")->type_name("NAME");
+    return *this;
+}
+
 CommandGroup CommandGroup::group(const char* name, const char* help, const char* example) {
     CLI::App& group = *app_.add_subcommand(name, help);
     group.require_subcommand(1);
@@ -34,7 +69,7 @@ CommandGroup CommandGroup::group(const char* name, const char* help, const char*
     return CommandGroup(group, chosen_);
 }
 
-CLI::App& CommandGroup::declare(const char* name, const char* help, const char* example) {
+Command CommandGroup::declare(const char* name, const char* help, const char* example, Action action) {
     CLI::App& app = *app_.add_subcommand(name, help);
     app.footer(std::string("Example:\n") + example);
     auto& common = chosen_.common;
@@ -53,7 +88,8 @@ CLI::App& CommandGroup::declare(const char* name, const char* help, const char* 
         ->type_name("TIME")
         ->capture_default_str()
         ->group(everywhere);
-    return app;
+    app.callback([chosen = &chosen_, action = std::move(action)] { chosen->action = action; });
+    return Command(app);
 }
 
 }  // namespace entrepot::cli

@@ -3,13 +3,15 @@
 
 #include "cli/session.h"
 
-#include <CLI/CLI.hpp>
-
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;  // its header is 10,000 lines, and one file here reads it
+}
 
 namespace entrepot::cli {
 
@@ -26,31 +28,19 @@ class Command {
   public:
     Command(CLI::App& app) : app_(app) {}
 
-    Command& required(const char* names, std::string& into, const char* type, const char* help) {
-        const auto filled = [](const std::string& text) {
-            return text.empty() ? std::string("must not be empty") : std::string();
-        };
-        app_.add_option(names, into, help)->type_name(type)->required()->check(CLI::Validator(filled, ""));
-        return *this;
-    }
-    Command& optional(const char* names, std::optional<std::string>& into, const char* type, const char* help) {
-        app_.add_option(names, into, help)->type_name(type);
-        return *this;
-    }
+    /// Must be given, and not empty.
+    Command& required(const char* names, std::string& into, const char* type, const char* help);
+    /// Must be given; whether what is given will do, the server says.
+    Command& required(const char* names, std::optional<std::string>& into, const char* type, const std::string& help);
+    Command& optional(const char* names, std::optional<std::string>& into, const char* type, const char* help);
+    /// One of `values`, if given.
+    Command& choice(const char* names, std::optional<std::string>& into, const char* type, const std::vector<std::string>& values,
+                    const char* help);
     /// Several, apart by commas, or the option several times; "" is the empty list.
     Command& list(const char* names, std::optional<std::vector<std::string>>& into, const char* type, const char* help);
-    Command& flag(const char* names, bool& into, const char* help) {
-        app_.add_flag(names, into, help);
-        return *this;
-    }
+    Command& flag(const char* names, bool& into, const char* help);
     /// az names the resource group with every command; what was written for it runs here.
-    Command& resource_group() {
-        app_.add_option_function<std::string>(
-                "-g,--resource-group", [](const std::string&) {}, "Accepted, not needed")
-            ->type_name("NAME");
-        return *this;
-    }
-    CLI::App& app() noexcept { return app_; }
+    Command& resource_group();
 
   private:
     CLI::App& app_;
@@ -67,15 +57,11 @@ class CommandGroup {
     template <typename Options>
     Command command(const char* name, const char* help, const char* example, std::shared_ptr<Options> options,
                     Outcome<void> (*run)(Session&, const Options&)) {
-        CLI::App& app = declare(name, help, example);
-        app.callback([this_chosen = &chosen_, options, run] {
-            this_chosen->action = [options, run](Session& session) { return run(session, *options); };
-        });
-        return Command(app);
+        return declare(name, help, example, [options, run](Session& session) { return run(session, *options); });
     }
 
   private:
-    CLI::App& declare(const char* name, const char* help, const char* example);
+    Command declare(const char* name, const char* help, const char* example, Action action);
 
     CLI::App& app_;
     Chosen& chosen_;

@@ -129,17 +129,10 @@ void declare_writing(CommandGroup& sets) {
         "create", "Create a credential set: where a login server's username and password are kept",
         "  entrepot credential-set create -n hub-login -l docker.io -u file:/etc/entrepot/hub.user -p file:/etc/entrepot/hub.pass",
         create_options, create_set);
-    create.required("-n,--name", create_options->name, "NAME", "5 to 50 letters, digits or '-'");
-    create.app()
-        .add_option("-l,--login-server", create_options->login_server, "The registry they are for, as docker.io")
-        ->type_name("HOST")
-        ->required();
-    create.app()
-        .add_option("-u,--username-id", create_options->username, std::string("Where the username is: ") + reference_help)
-        ->type_name("REF")
-        ->required();
-    create.app().add_option("-p,--password-id", create_options->password, "Where the password is")->type_name("REF")->required();
-    create
+    create.required("-n,--name", create_options->name, "NAME", "5 to 50 letters, digits or '-'")
+        .required("-l,--login-server", create_options->login_server, "HOST", "The registry they are for, as docker.io")
+        .required("-u,--username-id", create_options->username, "REF", std::string("Where the username is: ") + reference_help)
+        .required("-p,--password-id", create_options->password, "REF", "Where the password is")
         .optional("--secondary-username-id", create_options->secondary_username, "REF",
                   "A second pair, used when the first is refused")
         .optional("--secondary-password-id", create_options->secondary_password, "REF", "Its password")

@@ -56,12 +56,11 @@ void declare_explain_command(CommandGroup& cache) {
                       "  entrepot cache explain alpine --style root --with-rule 'quay.io/*=>*'",
                       explain_options, explain);
     command.required("REFERENCE", explain_options->reference, "REF", "REPOSITORY[:TAG|@DIGEST], as a client would ask for it");
-    command.optional("--style", explain_options->style, "STYLE",
-                     "How the client asks: target (path of ours), ns (containerd), root (Docker's mirror)");
+    command.choice("--style", explain_options->style, "STYLE", {"ns", "root", "target"},
+                   "How the client asks: target (path of ours), ns (containerd), root (Docker's mirror)");
     command.optional("--ns", explain_options->ns, "HOST", "The login server of --style ns");
     command.flag("--probe", explain_options->probe, "Ask upstream as well; without this nothing leaves the server");
     command.optional("--with-rule", explain_options->with_rule, "RULE", "As if there were one more rule: SOURCE=>TARGET");
-    command.app().get_option("--style")->check(CLI::IsMember({"ns", "root", "target"}));
 }
 
 }  // namespace entrepot::cli
