@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <span>
 
 namespace entrepot {
 namespace {
@@ -32,17 +33,16 @@ V6 v6_bytes(const sockaddr_storage& storage) {
 }
 
 /// True when the first `bits` bits of both are equal.
-template <typename Bytes16>
-bool shares_prefix(const Bytes16& address, const Bytes16& prefix, unsigned bits) {
+bool shares_prefix(std::span<const std::uint8_t> address, std::span<const std::uint8_t> prefix, unsigned bits) {
     unsigned whole = bits / 8;
     if (!std::equal(address.begin(), address.begin() + whole, prefix.begin())) return false;
     unsigned rest = bits % 8;
     return rest == 0 || ((address[whole] ^ prefix[whole]) >> (8 - rest)) == 0;
 }
 
-template <typename Bytes16>
+template <typename Bytes>
 struct Network {
-    Bytes16 prefix;
+    Bytes prefix;
     unsigned bits;
 };
 

@@ -1,6 +1,7 @@
 """Starting and ending: what is missing is said in one line, nothing is left half started, and nothing needs a human afterwards."""
 import ctypes
 import os
+import re
 import resource
 import signal
 import socket
@@ -181,3 +182,17 @@ def test_idle_it_ends_at_once(cache, upstream):
         started = time.monotonic()
         assert cache.stop() == 0 and time.monotonic() - started < 5, "an idle kept connection must not hold up the end"
     cache.start()
+
+
+def test_the_program_is_hardened_as_it_was_built():
+    """What the compiler and the linker were asked for is there: options may cancel each other without a word."""
+    def shown(*arguments):
+        return subprocess.run([*arguments, BINARY], check=True, capture_output=True, text=True).stdout
+
+    headers, dynamic, segments, symbols = shown("readelf", "-hW"), shown("readelf", "-dW"), shown("readelf", "-lW"), shown("nm", "-D")
+    with Rows() as rows:
+        rows.check("DYN (Position-Independent" in headers, "addresses are drawn at each start (PIE)")
+        rows.check("GNU_RELRO" in segments and re.search(r"FLAGS_1\)\s+Flags:.*\bNOW\b", dynamic), "what the linker resolved is read-only (RELRO, now)")
+        rows.check(re.search(r"GNU_STACK\s.*\sRW ", segments), "the stack is not executable")
+        rows.check("__stack_chk_fail" in symbols, "stacks have canaries")
+        rows.check(re.search(r" __\w+_chk@", symbols), "_FORTIFY_SOURCE is in effect")
