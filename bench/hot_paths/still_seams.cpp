@@ -14,7 +14,7 @@ std::atomic<std::int64_t> time_ns{1'000'000'000'000};
 
 Instant now() noexcept { return {time_ns.load(std::memory_order_relaxed)}; }
 
-std::int64_t wall_seconds() noexcept { return wall_at_start + now().ns / 1'000'000'000; }
+std::int64_t wall_microseconds() noexcept { return wall_at_start * 1'000'000 + now().ns / 1'000; }
 
 std::uint64_t random_bits() noexcept {  // splitmix64
     thread_local std::uint64_t state = 1;

@@ -56,6 +56,8 @@ class MetricsWriter {
         }
         single("entrepot_aborted_responses_total", "counter", "Responses that ended as an aborted connection.",
                static_cast<double>(sum([](auto& shard) { return shard.registry->aborted.value(); })));
+        single("entrepot_access_log_dropped_total", "counter", "Lines of the access log that could not be written in time.",
+               static_cast<double>(sum([](auto& shard) { return shard.access_log ? shard.access_log->dropped().value() : 0; })));
         single("entrepot_connections", "gauge", "Open client connections of the registry listener.",
                static_cast<double>(sum([](auto& shard) { return shard.connections->open(); })));
     }

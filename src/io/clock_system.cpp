@@ -10,10 +10,10 @@ Instant now() noexcept {
     return {std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec};
 }
 
-std::int64_t wall_seconds() noexcept {
+std::int64_t wall_microseconds() noexcept {
     timespec time{};
     ::clock_gettime(CLOCK_REALTIME, &time);
-    return time.tv_sec;
+    return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1'000;
 }
 
 }  // namespace entrepot

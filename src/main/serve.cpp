@@ -158,6 +158,8 @@ class ShardThreads {
 
 /// The file is read again. What cannot be taken is said, and the running configuration stays.
 void reload(Box& box, const ServeOptions& options, const Config& running) {
+    // First, and whatever the file is like: who rotates logs sends the same signal and waits for nothing.
+    if (auto reopened = box.reopen_access_log(); !reopened) log_error("SIGHUP: {}; lines go where they went", reopened.error());
     auto next = load_config(options);
     if (!next) return log_error("SIGHUP: {}; the running configuration stays", next.error());
     for (auto& warning : next->warnings) log_warning("{}", warning);

@@ -109,6 +109,7 @@ Task<Recognised> recognise(Exchange& exchange, Door door) {
     Recognised recognised;
     auto looking = door.keeper.recognise(door.routing.accounts(), exchange.head().authorization, source_of(exchange));
     recognised.visitor = co_await looking;
+    if (recognised.visitor.account) exchange.asked_by(recognised.visitor.account->name);
     auto standing = recognised.visitor.standing;
     if (standing == Visitor::Standing::nobody || standing == Visitor::Standing::known) co_return recognised;
     auto challenge = challenge_line(exchange, door.entrance, {}, "invalid_token");
@@ -120,6 +121,7 @@ Task<Recognised> recognise(Exchange& exchange, Door door) {
 Task<std::optional<After>> admit(Exchange& exchange, Door door, const Routing::Found* found, const RequestTarget& target) {
     auto looking = door.keeper.recognise(door.routing.accounts(), exchange.head().authorization, source_of(exchange));
     auto visitor = co_await looking;
+    if (visitor.account) exchange.asked_by(visitor.account->name);
     if (visitor.standing != Visitor::Standing::nobody && visitor.standing != Visitor::Standing::known) {
         auto challenge = challenge_line(exchange, door.entrance, scope_of(target.repository), "invalid_token");
         auto reply = reply_to_refused(exchange, visitor, std::move(challenge));

@@ -109,7 +109,8 @@ Task<After> reply_not_modified(Call& call, std::string_view etag, Served served,
     HeadSpace space;
     HeadWriter writer(space);
     begin_head(writer, call.exchange, 304, call.ns);
-    auto head = writer.field("ETag", etag).field("X-Entrepot-Cache", name_of(served)).prepared(more_lines).finish();
+    call.exchange.served = name_of(served);
+    auto head = writer.field("ETag", etag).field("X-Entrepot-Cache", call.exchange.served).prepared(more_lines).finish();
     ASSERT(head);
     auto sent = co_await call.exchange.send_last(bytes_of(*head), {});
     co_return sent ? call.exchange.finished() : After::abort;

@@ -66,6 +66,7 @@ class BodySender {
     Instant deadline() const noexcept { return call_.cache.loop().time() + send_stall_max; }
     void sent(std::uint64_t bytes, ServedFrom from) noexcept {
         offset_ += bytes;
+        call_.exchange.body_bytes += bytes;
         call_.counters.served_bytes[static_cast<std::size_t>(from)].add(bytes);
     }
 

@@ -15,7 +15,8 @@ std::string_view blob_head(HeadWriter& writer, Call& call, const Digest& digest,
     EtagText text(digest);
     writer.prepared("Content-Type: application/octet-stream\r\nAccept-Ranges: bytes\r\n").prepared(kept_for_ever);
     writer.field("Content-Length", part.length).field("Docker-Content-Digest", text.digest()).field("ETag", text.etag());
-    writer.field("X-Entrepot-Cache", name_of(served));
+    call.exchange.served = name_of(served);
+    writer.field("X-Entrepot-Cache", call.exchange.served);
     if (part.partial) writer.content_range(part, length);
     auto head = writer.finish();
     ASSERT(head);

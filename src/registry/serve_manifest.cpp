@@ -24,7 +24,8 @@ Task<After> send_manifest(Call& call, ManifestAnswer answer, bool by_tag) {
         writer.field("Content-Type", answer.type())
             .field("Content-Length", answer.size)
             .field("Docker-Content-Digest", text.digest());
-        writer.field("ETag", text.etag()).field("X-Entrepot-Cache", name_of(answer.served));
+        call.exchange.served = name_of(answer.served);
+        writer.field("ETag", text.etag()).field("X-Entrepot-Cache", call.exchange.served);
         if (by_tag) writer.field("Age", static_cast<std::uint64_t>(answer.age_seconds));
         if (answer.served == Served::stale) writer.prepared(warning_stale);
         auto head = writer.finish();

@@ -74,6 +74,7 @@ Task<After> reply_bad_form(Exchange& exchange, std::uint16_t status, std::string
 }
 
 Task<After> answer_visitor(Exchange& exchange, const Door& door, Visitor visitor, std::vector<std::string> repositories) {
+    if (visitor.account) exchange.asked_by(visitor.account->name);
     bool welcome = visitor.standing == Visitor::Standing::known || visitor.standing == Visitor::Standing::nobody;
     if (welcome) return reply_token(exchange, door, visitor, std::move(repositories));
     return reply_to_refused(exchange, visitor, basic_challenge);

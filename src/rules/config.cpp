@@ -102,6 +102,7 @@ class ConfigReader {
         read_default_login_server(section);
         read_public_url(section);
         read_log_level(section);
+        section.path("access_log", server.access_log);
         section.flag("default_rules", server.default_rules);
         section.flag("docker_hub_anonymous", server.docker_hub_anonymous);
         section.number("rules_max", RuleTable::rules_max_ceiling, config_.rule_options.rules_max);

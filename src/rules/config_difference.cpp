@@ -13,6 +13,7 @@ std::vector<std::string> waits_for_restart(const Config& running, const Config& 
     compare(running.server.admin == next.server.admin, "[server] admin");
     compare(running.server.admin_group == next.server.admin_group, "[server] admin_group");
     compare(running.server.public_url == next.server.public_url, "[server] public_url");
+    compare(running.server.access_log == next.server.access_log, "[server] access_log");
     compare(running.server.shards == next.server.shards, "[server] shards");
     compare(running.tls == next.tls, "[tls]");
     compare(running.services.vault == next.services.vault, "[vault]");

@@ -90,10 +90,37 @@ class ServedConnection::OpenExchange final : public Exchange {
         if (body) body_ended();
         co_return body;
     }
+    void asked_by(std::string_view account) override {
+        if (record_) record_->account = account;
+    }
+    /// Keeps what the access log wants of the head, which is given back before the answer ends.
+    void remember_request();
+    void log(After after);
 
   private:
     ServedConnection& connection_;
+    std::unique_ptr<AccessRecord> record_;  ///< only while there is a log: a thousand slow downloads hold no more than they need
+    Instant began_{};
 };
+
+void ServedConnection::OpenExchange::remember_request() {
+    record_ = std::make_unique<AccessRecord>();
+    began_ = Loop::current().time();
+    record_->started_us = wall_microseconds();
+    record_->method = name_of(head().method);
+    record_->target = head().target;
+    record_->agent = head().user_agent;
+}
+
+void ServedConnection::OpenExchange::log(After after) {
+    record_->took = Loop::current().time() - began_;
+    record_->client = peer().text();
+    record_->status = answered;
+    record_->body_bytes = body_bytes;
+    record_->served = served;
+    record_->aborted = after == After::abort;
+    connection_.all_.log_->add(*record_);
+}
 
 void ServedConnection::use_up(std::size_t bytes) noexcept {
     if (!spilled_) return chunk_.consume(bytes);
@@ -237,7 +264,9 @@ Task<CloseHow> ServedConnection::converse() {
             co_return CloseHow::linger;
         }
         OpenExchange exchange(*this, !all_.draining_, date_line(Loop::current()));
+        if (all_.log_) exchange.remember_request();
         auto after = co_await all_.handler_.handle(exchange);
+        if (all_.log_) exchange.log(after);
         use_up(std::exchange(head_bytes_, 0));
         if (after == After::abort) co_return CloseHow::abort;
         // Who asked for the end sends nothing more (RFC 9112 section 9.6), so nothing can arrive that would turn our close into a reset.
@@ -257,6 +286,13 @@ Task<void> ServedConnection::refuse() {
     auto deadline = Loop::current().time() + all_.options_.head_timeout;
     auto sent_body = head_.method == Method::head ? Bytes() : bytes_of(body);
     (void)co_await stream_.send(bytes_of(*head), sent_body, false, deadline);
+    if (!all_.log_) co_return;
+    AccessRecord record;
+    record.started_us = wall_microseconds();
+    record.client = identify_peer(socket_).text();
+    record.status = refused_status_;
+    record.body_bytes = sent_body.size();
+    all_.log_->add(record);
 }
 
 void Connections::start(int socket) { tasks_.start(serve(socket)); }

@@ -92,6 +92,11 @@ Result<std::unique_ptr<Box>, std::string> Box::open(const Config& config, Option
         if (!tls) return tls.error();
         box->tls_ = *std::move(tls);
     }
+    if (!config.server.access_log.empty()) {
+        auto log = AccessLogFile::open(config.server.access_log);
+        if (!log) return log.error();
+        box->access_log_ = *std::move(log);
+    }
     auto store_opening = store_options(config.store);
     store_opening.ledger_map_bytes = box->options_.ledger_map_bytes;
     store_opening.memory_bytes = box->options_.memory_bytes;
@@ -106,7 +111,7 @@ Result<std::unique_ptr<Box>, std::string> Box::open(const Config& config, Option
 }
 
 Result<void, std::string> Box::add_shard(unsigned index, std::unique_ptr<Ring> ring) {
-    SharedParts shared{*store_, *upstreams_, team_, control_->routing(), entrance_, tls_.get()};
+    SharedParts shared{*store_, *upstreams_, team_, control_->routing(), entrance_, tls_.get(), access_log_.get()};
     auto shard = Shard::make(std::move(ring), shared, options_.shard);
     if (!shard) return shard.error();
     shards_[index] = *std::move(shard);
@@ -203,6 +208,8 @@ Task<void> Box::load_token_key() {
         log_warning("the ledger cannot keep the key of pull tokens ({}): clients log in again after a restart",
                     name_of(kept.error().code));
 }
+
+Result<void, std::string> Box::reopen_access_log() { return access_log_ ? access_log_->reopen() : Result<void, std::string>(); }
 
 void Box::reload(Config config, std::function<void(Result<void, std::string>)> done) {
     auto message = std::make_unique<ReloadMessage>();

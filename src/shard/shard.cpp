@@ -17,7 +17,8 @@ Shard::Shard(std::unique_ptr<Ring> ring, const SharedParts& shared, const ShardO
                                                             digests_,     records_,    cache_counters_},
       cache_(shared.team, loop_, tools_, cache_counters_, options.cache),
       registry_(cache_, shared.routing, registry_counters_, shared.entrance),
-      connections_(registry_, shared.tls, options.connections) {}
+      access_log_(shared.access_log ? std::optional<AccessLog>(std::in_place, *shared.access_log) : std::nullopt),
+      connections_(registry_, shared.tls, options.connections, access_log_ ? &*access_log_ : nullptr) {}
 
 Shard::~Shard() { loop_.enter(); }
 
@@ -80,13 +81,14 @@ std::string Shard::admin_text() const {
 }
 
 MetricSources::ShardSources Shard::metric_sources() const noexcept {
-    return {&loop_, &cache_counters_, &registry_counters_, &connections_, &buffers_};
+    return {&loop_, &cache_counters_, &registry_counters_, &connections_, &buffers_, access_log_ ? &*access_log_ : nullptr};
 }
 
 void Shard::start() {
     accepting_ = true;
     for (auto& acceptor : acceptors_) services_.start(acceptor->run());
     services_.start(cache_.housekeeping());
+    if (access_log_) services_.start(access_log_->run());
 }
 
 void Shard::start_admin() {
@@ -131,6 +133,7 @@ Task<void> Shard::close() {
     for (auto& acceptor : acceptors_) {
         if (!accepting_) co_await acceptor->run();
     }
+    if (access_log_) access_log_->stop();
     co_await services_.close();
     co_await upstreams_->close();
 }

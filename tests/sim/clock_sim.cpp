@@ -7,6 +7,6 @@ namespace entrepot {
 // Before a world exists (static initialisation, option parsing) time stands still.
 Instant now() noexcept { return sim::World::exists() ? sim::World::current().time() : Instant{0}; }
 
-std::int64_t wall_seconds() noexcept { return sim::World::exists() ? sim::World::current().wall_seconds() : 0; }
+std::int64_t wall_microseconds() noexcept { return sim::World::exists() ? sim::World::current().wall_microseconds() : 0; }
 
 }  // namespace entrepot

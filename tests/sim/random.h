@@ -30,10 +30,12 @@ class Random {
         return result;
     }
 
+    __extension__ using Wide = unsigned __int128;
+
     /// 0 <= result < bound. The bias of multiply-and-shift is below 2^-32 for the bounds of a simulation.
     std::uint64_t below(std::uint64_t bound) noexcept {
         ASSERT(bound > 0);
-        return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
+        return static_cast<std::uint64_t>((static_cast<Wide>(next()) * bound) >> 64);
     }
     /// Both ends included.
     std::uint64_t between(std::uint64_t low, std::uint64_t high) noexcept { return low + below(high - low + 1); }

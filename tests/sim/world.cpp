@@ -46,7 +46,7 @@ World& World::current() {
 
 bool World::exists() { return current_world != nullptr; }
 
-std::int64_t World::wall_seconds() const { return wall_seconds_at_start + time_.ns / 1'000'000'000; }
+std::int64_t World::wall_microseconds() const { return wall_seconds_at_start * 1'000'000 + time_.ns / 1'000; }
 
 void World::at(Instant when, std::function<void()> what) {
     // Events of one instant happen in the order in which they were made; chance enters through the instants.

@@ -54,7 +54,7 @@ class World {
 
     std::uint64_t seed() const { return seed_; }
     Instant time() const { return time_; }
-    std::int64_t wall_seconds() const;
+    std::int64_t wall_microseconds() const;
     /// Before anything happened: the run begins later.
     void skip_to(Instant time) { time_ = time; }
 

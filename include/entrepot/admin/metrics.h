@@ -21,6 +21,7 @@ struct MetricSources {
         const RegistryCounters* registry;
         const Connections* connections;
         const BufferPool* buffers;
+        const AccessLog* access_log;  ///< null: none is written
     };
     std::vector<ShardSources> shards;
     const Store::Counters* store = nullptr;

@@ -27,7 +27,9 @@ struct Instant {
 /// Monotonic now.
 Instant now() noexcept;
 
-/// Seconds since 1970-01-01 UTC.
-std::int64_t wall_seconds() noexcept;
+/// Microseconds since 1970-01-01 UTC.
+std::int64_t wall_microseconds() noexcept;
+/// Seconds since then.
+inline std::int64_t wall_seconds() noexcept { return wall_microseconds() / 1'000'000; }
 
 }  // namespace entrepot

@@ -51,6 +51,7 @@ struct ServerConfig {
     std::string public_url;            ///< "https://cache.example", where clients reach us; empty: as each request's Host says
     bool default_rules = true;         ///< map the public registries one to one while the file has no rule
     bool docker_hub_anonymous = true;  ///< rules may use Docker Hub without credentials
+    std::string access_log;            ///< a file; empty: none is written
     Level log_level = Level::info;     ///< "debug", "info", "warning", "error"
 };
 constexpr std::size_t listen_addresses_max = 64;

@@ -3,6 +3,7 @@
 
 #include "entrepot/io/await.h"
 #include "entrepot/net/tls.h"
+#include "entrepot/server/access_log.h"
 #include "entrepot/server/exchange.h"
 
 namespace entrepot {
@@ -21,8 +22,9 @@ class Connections {
         std::size_t body_pace_bytes_min = 16 * 1024;
     };
 
-    Connections(RequestHandler& handler, const TlsServerContext* tls, const Options& options) noexcept
-        : handler_(handler), tls_(tls), options_(options), slots_(options.connections_max, slot_waiters_max) {}
+    /// `log` gets a record of each request that ends; null: nobody wants one.
+    Connections(RequestHandler& handler, const TlsServerContext* tls, const Options& options, AccessLog* log = nullptr) noexcept
+        : handler_(handler), tls_(tls), log_(log), options_(options), slots_(options.connections_max, slot_waiters_max) {}
 
     /// Serves a connected descriptor on its own until it ends. The caller took a slot and counted it in.
     void start(int socket);
@@ -52,6 +54,7 @@ class Connections {
 
     RequestHandler& handler_;
     const TlsServerContext* tls_;
+    AccessLog* log_;
     Options options_;
     Semaphore slots_;
     IntrusiveList<class ServedConnection> live_;

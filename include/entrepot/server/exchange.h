@@ -61,6 +61,7 @@ class Exchange {
     }
     /// Sends the last bytes of a response. When the connection ends with it, they wait for the FIN that follows at once, so that both leave as one segment.
     Task<Result<void>> send_last(Bytes head, Bytes body) {
+        body_bytes += body.size();
         return stream_.send(head, body, !may_keep_, Loop::current().time() + send_stall_max);
     }
     /// What to return after a complete response.
@@ -68,8 +69,13 @@ class Exchange {
     /// The connection ends after this response (call before begin).
     void close_after() noexcept { would_keep_ = may_keep_ = false; }
 
-    /// The status that begin() wrote, for the request counters.
-    std::uint16_t answered = 0;
+    /// Somebody found out who asks. Only the access log wants to know.
+    virtual void asked_by(std::string_view account) { (void)account; }
+
+    // What the answer came to, for counters and the access log.
+    std::uint16_t answered = 0;    ///< the status that begin() wrote
+    std::uint64_t body_bytes = 0;  ///< handed to the kernel; who sends past send_last() adds his
+    std::string_view served;       ///< as X-Entrepot-Cache says it; of static lifetime
 
   protected:
     /// The body was read to its end: whether the connection may stay depends on the rest of the head again.

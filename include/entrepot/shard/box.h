@@ -39,6 +39,8 @@ class Box {
     /// Any thread, while it serves: takes the rules, credential sets and new upstreams of a file that was read again. `done` is called on shard 0's thread, with the error if
     /// there is one; then the running configuration stays.
     void reload(Config config, std::function<void(Result<void, std::string>)> done);
+    /// Blocking, any thread: a log that was renamed meanwhile is begun anew. Nothing happens where there is none.
+    Result<void, std::string> reopen_access_log();
     /// Any thread, once: drains, stops fetching, closes, and stops every loop.
     void stop() noexcept;
 
@@ -76,6 +78,7 @@ class Box {
     std::string store_directory_;
     std::unique_ptr<AdminToken> admin_token_;  ///< on shard 0's loop
     std::unique_ptr<TlsServerContext> tls_;
+    std::unique_ptr<AccessLogFile> access_log_;
     std::unique_ptr<Store> store_;
     std::unique_ptr<UpstreamTable> upstreams_;
     std::unique_ptr<Control> control_;

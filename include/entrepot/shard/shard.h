@@ -18,7 +18,8 @@ struct SharedParts {
     CacheTeam& team;
     std::shared_ptr<const Routing> routing;
     Entrance& entrance;
-    const TlsServerContext* tls = nullptr;  ///< of the registry listener; null: plain
+    const TlsServerContext* tls = nullptr;      ///< of the registry listener; null: plain
+    const AccessLogFile* access_log = nullptr;  ///< of the registry listener; null: none
 };
 
 /// Where the admin listener is found.
@@ -93,6 +94,7 @@ class Shard {
     FetchTools tools_;
     Cache cache_;
     Registry registry_;
+    std::optional<AccessLog> access_log_;
     Connections connections_;
     std::vector<std::unique_ptr<Acceptor>> acceptors_;
     std::unique_ptr<AdminParts> admin_;

@@ -202,7 +202,7 @@ TEST_CASE("config: each refusal says where and why") {
         {"[server]\na = \"\xff\"\n", "e.toml:2: "},
         // keys and types
         {"[server]\nlsten = []\n",
-         "e.toml:2: [server] has no key \"lsten\"; it has listen, admin, admin_group, shards, default_login_server, public_url, log_level, default_rules, docker_hub_anonymous, rules_max, strict_overlap"},
+         "e.toml:2: [server] has no key \"lsten\"; it has listen, admin, admin_group, shards, default_login_server, public_url, log_level, access_log, default_rules, docker_hub_anonymous, rules_max, strict_overlap"},
         {"\n[sever]\n",
          "e.toml:2: the file has no key \"sever\"; it has server, tls, store, vault, identity, upstream, credential_set, cache_rule"},
         {"server = 1\n", "e.toml:1: server must be a table, [server]"},
@@ -345,6 +345,9 @@ TEST_CASE("config: a rule with credentials that does not say who may use them is
 }
 
 TEST_CASE("config: the public URL is a scheme, a host and perhaps a port") {
+    CHECK(parsed("").server.access_log.empty());
+    CHECK(parsed("[server]\naccess_log = \"/var/log/entrepot/access.log\"\n").server.access_log == "/var/log/entrepot/access.log");
+    CHECK(refusal_of("[server]\naccess_log = \"access.log\"\n").starts_with("e.toml:2: "));
     CHECK(parsed("").server.public_url.empty());
     CHECK(parsed("[server]\npublic_url = \"https://cache.example\"\n").server.public_url == "https://cache.example");
     CHECK(parsed("[server]\npublic_url = \"http://cache.example:5000\"\n").server.public_url == "http://cache.example:5000");
