@@ -1,0 +1,5 @@
+// As src/usual.h, for tests.
+
+#include "usual.h"
+
+#include <doctest/doctest.h>
