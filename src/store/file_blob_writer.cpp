@@ -115,7 +115,7 @@ Task<std::int32_t> FileBlobWriter::write_some(Bytes bytes, int buffer_index) {
             ++interruptions;
             continue;
         }
-        if (!is_full(-wrote) || made_room) co_return wrote == 0 ? -EIO : wrote;
+        if (!eviction_may_help(-wrote) || made_room) co_return wrote == 0 ? -EIO : wrote;
         made_room = true;
         auto room = co_await store_.make_disk_room(volume_, bytes.size());
         if (!room) co_return wrote;
@@ -192,7 +192,7 @@ Task<Result<void>> FileBlobWriter::finish_file() {
         store_.note_write_error(volume_, "syncing a directory", -synced);
         co_return disk_error(-synced);
     }
-    volume_.note_success();
+    volume_.health().note_success();
     co_return Result<void>();
 }
 

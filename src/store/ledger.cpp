@@ -22,6 +22,7 @@ namespace {
 
 constexpr unsigned readers_max = 512;  // LMDB's table of concurrent readers; one slot a thread is used
 constexpr std::size_t idle_readers_max = 64;
+constexpr unsigned tables_max = 16;
 constexpr std::size_t lists_a_commit_max = 1024;  // keeps a transaction far below LMDB's 131,072 dirty pages
 constexpr std::size_t key_bytes_max = 511;
 
@@ -43,8 +44,7 @@ void on_lmdb_assert(MDB_env*, const char* message) {
 }
 
 Error error_of(int lmdb_error) noexcept {
-    bool full = lmdb_error == MDB_MAP_FULL || lmdb_error == MDB_TXN_FULL || lmdb_error == ENOSPC || lmdb_error == EDQUOT ||
-                lmdb_error == EFBIG;
+    bool full = lmdb_error == MDB_MAP_FULL || lmdb_error == MDB_TXN_FULL || is_full(lmdb_error);
     return {Fault::storage, full ? Code::no_space : Code::io_failed, lmdb_error > 0 ? lmdb_error : 0};
 }
 
@@ -78,30 +78,111 @@ std::size_t reader_place() noexcept {
     return place % idle_readers_max;
 }
 
+/// Handles of the tables: the same in every environment that opens them in this order.
+struct Tables {
+    MDB_dbi meta = 0, blobs = 0, sums = 0, manifests = 0, tags = 0, grants = 0, settings = 0, holders = 0;
+
+    friend bool operator==(const Tables&, const Tables&) = default;
+};
+
+int open_tables(MDB_txn* txn, Tables& into, unsigned flags) {
+    struct Table {
+        const char* name;
+        MDB_dbi& handle;
+    };
+    const Table wanted[] = {{"meta", into.meta},           {"blobs", into.blobs},    {"sums", into.sums},
+                            {"manifests", into.manifests}, {"tags", into.tags},      {"grants", into.grants},
+                            {"settings", into.settings},   {"holders", into.holders}};
+    for (auto& table : wanted) {
+        if (int error = mdb_dbi_open(txn, table.name, flags, &table.handle); error != 0) return error;
+    }
+    return 0;
+}
+
+/// What readers work with: idle read transactions, which cost no lock and no system call to renew, and the environment to begin others in. That is the one that is written
+/// to, or after its end another one over the same file: LMDB ends an environment, for readers too, when it could not write the page that makes a commit true. The file
+/// then holds what was true before.
+struct Readers {
+    std::string directory;
+    std::uint64_t map_bytes = 0;
+    MDB_env* written = nullptr;
+    Tables tables;
+    std::atomic<MDB_env*> env{nullptr};
+    std::mutex lock;
+    std::array<std::atomic<MDB_txn*>, idle_readers_max> idle{};
+
+    ~Readers() { ASSERT(!env.load()); }
+    void close();
+    bool has_ended() const;
+    MDB_env* env_after_the_end();
+    MDB_env* open_another() const;
+};
+
+void Readers::close() {
+    for (auto& one : idle) {
+        if (auto* txn = one.exchange(nullptr)) mdb_txn_abort(txn);
+    }
+    auto* last = env.exchange(nullptr);
+    if (last && last != written) mdb_env_close(last);
+}
+
+bool Readers::has_ended() const {
+    MDB_txn* txn = nullptr;
+    int error = mdb_txn_begin(written, nullptr, MDB_RDONLY, &txn);
+    if (error == 0) mdb_txn_abort(txn);
+    return error == MDB_PANIC;
+}
+
+/// Whoever meets the end first opens another one; that costs a map of the file, once. The ended one when that fails: the ledger then knows nothing.
+MDB_env* Readers::env_after_the_end() {
+    std::lock_guard guard(lock);
+    auto* current = env.load();
+    auto* other = current == written ? open_another() : nullptr;
+    if (other) env.store(current = other, std::memory_order_release);
+    return current;
+}
+
+/// Without locks, as nobody writes to this file any more: no other process has the store, and this one's environment has ended.
+MDB_env* Readers::open_another() const {
+    MDB_env* other = nullptr;
+    MDB_txn* txn = nullptr;
+    if (mdb_env_create(&other) != 0) return nullptr;
+    mdb_env_set_maxdbs(other, tables_max);
+    mdb_env_set_mapsize(other, map_bytes);
+    int error = mdb_env_open(other, directory.c_str(), MDB_NOTLS | MDB_RDONLY | MDB_NOLOCK, 0600);
+    if (error == 0) error = mdb_txn_begin(other, nullptr, MDB_RDONLY, &txn);
+    Tables same;
+    if (error == 0) error = open_tables(txn, same, 0);
+    if (error == 0) error = mdb_txn_commit(txn);
+    else if (txn) mdb_txn_abort(txn);
+    if (error == 0 && same == tables) return other;
+    mdb_env_close(other);
+    return nullptr;
+}
+
 }  // namespace
 
-struct Ledger::Impl {
+struct Ledger::Impl : Tables {
     std::string directory;
     MDB_env* env = nullptr;
-    MDB_dbi meta = 0, blobs = 0, sums = 0, manifests = 0, tags = 0, grants = 0, settings = 0, holders = 0;
     bool ended_in_order = false;
     std::atomic<bool> wants_rebuild{false};
-    std::atomic<bool> refuses_changes{false};
     std::atomic<std::uint64_t> tags_version{0}, lists_committed{0}, transactions{0};
-    /// Reset read transactions: renewing one costs no lock and no system call.
-    mutable std::array<std::atomic<MDB_txn*>, idle_readers_max> idle_readers{};
-
-    Instant silent_until{};  // on the ledger lane only
+    DiskHealth health;
+    Readers readers;
 
     std::mutex lock;
     Waiter* first_waiting = nullptr;  // under lock, as are the next two
     Waiter* last_waiting = nullptr;
     bool has_leader = false;
 
+    explicit Impl(const Options& wanted) : directory(wanted.directory), health("ledger", wanted.directory) {
+        readers.directory = wanted.directory;
+        readers.map_bytes = wanted.map_bytes;
+    }
     ~Impl();
-    Result<void, std::string> open(const Options& options);
+    Result<void, std::string> open();
     Result<void, std::string> check_file() const;
-    int open_tables(MDB_txn* txn);
     Result<void, std::string> begin_session(MDB_txn* txn);
     std::string explain(int error) const;
 
@@ -110,10 +191,10 @@ struct Ledger::Impl {
     void hand_over_lead();
     Result<void> commit_waiting(Waiter& leader);
     Result<void> commit(const Waiter* batch);
-    void say_refused(int error);
+    void note_refused(int error);
     int apply_one(MDB_txn* txn, const LedgerChange& change, std::uint64_t& tags_changed);
     template <typename Visit>
-    void walk_tags(const std::string& repository, const std::string& last, std::size_t count_max, Visit visit) const;
+    void walk_tags(const std::string& repository, const std::string& last, std::size_t count_max, Visit visit);
     int put(MDB_txn* txn, MDB_dbi table, std::string_view key, std::string_view value);
     int remove(MDB_txn* txn, MDB_dbi table, std::string_view key);
     int put_blob(MDB_txn* txn, const PutBlob& change);
@@ -130,13 +211,14 @@ namespace {
 /// A snapshot for reading, on loan from the idle ones. Values that it yields live as long as it does.
 class Reading {
   public:
-    explicit Reading(MDB_env* env, std::array<std::atomic<MDB_txn*>, idle_readers_max>& idle) noexcept : idle_(idle) {
+    explicit Reading(Readers& readers) noexcept : idle_(readers.idle) {
         txn_ = idle_[reader_place()].exchange(nullptr, std::memory_order_acquire);
-        int error = txn_ ? mdb_txn_renew(txn_) : mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn_);
-        if (error == 0) return;
-        // Too many readers, or the environment has failed: the ledger then knows nothing, which callers survive.
-        if (txn_) mdb_txn_abort(txn_);
-        txn_ = nullptr;
+        if (txn_ && mdb_txn_renew(txn_) == 0) return;
+        drop();
+        int error = mdb_txn_begin(readers.env.load(std::memory_order_acquire), nullptr, MDB_RDONLY, &txn_);
+        if (error == MDB_PANIC) error = mdb_txn_begin(readers.env_after_the_end(), nullptr, MDB_RDONLY, &txn_);
+        // Too many readers: the ledger then knows nothing, which callers survive.
+        if (error != 0) txn_ = nullptr;
     }
     ~Reading() {
         if (!txn_) return;
@@ -156,6 +238,10 @@ class Reading {
     }
 
   private:
+    void drop() noexcept {
+        if (txn_) mdb_txn_abort(txn_);
+        txn_ = nullptr;
+    }
     std::array<std::atomic<MDB_txn*>, idle_readers_max>& idle_;
     MDB_txn* txn_ = nullptr;
 };
@@ -234,9 +320,7 @@ std::optional<std::uint32_t> find_number(MDB_txn* txn, MDB_dbi meta, std::string
 
 Ledger::Impl::~Impl() {
     ASSERT(!first_waiting && !has_leader);
-    for (auto& idle : idle_readers) {
-        if (auto* txn = idle.exchange(nullptr)) mdb_txn_abort(txn);
-    }
+    readers.close();
     if (env) mdb_env_close(env);
 }
 
@@ -252,29 +336,31 @@ std::string Ledger::Impl::explain(int error) const {
     }
 }
 
-Result<void, std::string> Ledger::Impl::open(const Options& options) {
-    directory = options.directory;
+Result<void, std::string> Ledger::Impl::open() {
     if (::mkdir(directory.c_str(), 0700) < 0 && errno != EEXIST) {
         return fmt::format("cannot make the ledger directory {}: {}", directory, std::strerror(errno));
     }
     if (int error = mdb_env_create(&env); error != 0) return explain(error);
     mdb_env_set_assert(env, on_lmdb_assert);
-    mdb_env_set_maxdbs(env, 16);
+    mdb_env_set_maxdbs(env, tables_max);
     mdb_env_set_maxreaders(env, readers_max);
-    mdb_env_set_mapsize(env, options.map_bytes);
+    mdb_env_set_mapsize(env, readers.map_bytes);
     // NOTLS ties a read transaction to its object instead of its thread, so it may be kept and renewed.
     if (int error = mdb_env_open(env, directory.c_str(), MDB_NOTLS, 0600); error != 0) return explain(error);
     if (auto checked = check_file(); !checked) return checked;
 
     MDB_txn* txn = nullptr;
     if (int error = mdb_txn_begin(env, nullptr, 0, &txn); error != 0) return explain(error);
-    int error = open_tables(txn);
+    int error = open_tables(txn, *this, MDB_CREATE);
     Result<void, std::string> begun = error == 0 ? begin_session(txn) : Result<void, std::string>(explain(error));
     if (!begun) {
         mdb_txn_abort(txn);
         return begun;
     }
     if (error = mdb_txn_commit(txn); error != 0) return explain(error);
+    readers.tables = *this;
+    readers.written = env;
+    readers.env = env;
     return {};
 }
 
@@ -292,19 +378,6 @@ Result<void, std::string> Ledger::Impl::check_file() const {
     auto needed = (static_cast<std::uint64_t>(info.me_last_pgno) + 1) * layout.ms_psize;
     if (!made_just_now && static_cast<std::uint64_t>(status.st_size) < needed) return explain(MDB_CORRUPTED);
     return {};
-}
-
-int Ledger::Impl::open_tables(MDB_txn* txn) {
-    struct Table {
-        const char* name;
-        MDB_dbi& handle;
-    };
-    const Table tables[] = {{"meta", meta}, {"blobs", blobs},   {"sums", sums},         {"manifests", manifests},
-                            {"tags", tags}, {"grants", grants}, {"settings", settings}, {"holders", holders}};
-    for (auto& table : tables) {
-        if (int error = mdb_dbi_open(txn, table.name, MDB_CREATE, &table.handle); error != 0) return error;
-    }
-    return 0;
 }
 
 Result<void, std::string> Ledger::Impl::begin_session(MDB_txn* txn) {
@@ -386,7 +459,7 @@ Result<void> Ledger::Impl::commit_waiting(Waiter& leader) {
 }
 
 Result<void> Ledger::Impl::commit(const Waiter* batch) {
-    if (refuses_changes) return Error{Fault::storage, Code::io_failed};
+    if (health.state() == DiskHealth::State::closed) return Error{Fault::storage, Code::io_failed};
     MDB_txn* txn = nullptr;
     std::uint64_t lists = 0, tags_changed = 0;
     int error = mdb_txn_begin(env, nullptr, 0, &txn);
@@ -399,25 +472,26 @@ Result<void> Ledger::Impl::commit(const Waiter* batch) {
     if (error == 0) error = mdb_txn_commit(txn);  // durable here; the transaction is gone whatever it returns
     else if (txn) mdb_txn_abort(txn);
     if (error != 0) {
-        auto failure = error_of(error);
-        if (failure.code == Code::io_failed) refuses_changes = true;
-        say_refused(error);
-        return failure;
+        note_refused(error);
+        return error_of(error);
     }
+    health.note_success();
     tags_version.fetch_add(tags_changed, std::memory_order_relaxed);
     lists_committed.fetch_add(lists, std::memory_order_relaxed);
     transactions.fetch_add(1, std::memory_order_relaxed);
     return {};
 }
 
-/// One line a minute: a disk that stays full for an hour must not fill its log as well.
-void Ledger::Impl::say_refused(int error) {
-    constexpr auto interval = std::chrono::minutes(1);
-    auto time = now();
-    if (time < silent_until) return;
-    silent_until = time + interval;
-    log_error("the ledger in {} could not be changed: {}{}", directory, mdb_strerror(error),
-              refuses_changes ? "; it takes no more changes until a restart" : "");
+/// A page that could not be written for want of room, or because nothing may be written, belonged to a transaction that is not true and is written anew by the next. Of any
+/// other failure nobody knows what it left.
+void Ledger::Impl::note_refused(int error) {
+    bool retriable = error_of(error).code == Code::no_space || error == EROFS || is_shortage(error);
+    if (!retriable || readers.has_ended())
+        return health.close(fmt::format("changing it failed: {}", mdb_strerror(error)),
+                            "it is read and not changed: look at the disk and at the kernel's log, then restart entrepot");
+    if (error == MDB_TXN_FULL) return log_warning("the ledger in {} refuses changes that are too many at once", directory);
+    if (error == MDB_MAP_FULL) return health.note_failure("growing within its map", ENOSPC);
+    health.note_failure("changing it", error);
 }
 
 int Ledger::Impl::apply_one(MDB_txn* txn, const LedgerChange& change, std::uint64_t& tags_changed) {
@@ -547,14 +621,14 @@ Ledger::Ledger(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Ledger::~Ledger() = default;
 
 Result<std::unique_ptr<Ledger>, std::string> Ledger::open(const Options& options) {
-    auto impl = std::make_unique<Impl>();
-    auto opened = impl->open(options);
+    auto impl = std::make_unique<Impl>(options);
+    auto opened = impl->open();
     if (!opened) return opened.error();
     return std::unique_ptr<Ledger>(new Ledger(std::move(impl)));
 }
 
 std::optional<BlobRecord> Ledger::find_blob(const Digest& digest) const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     auto key = digest_key(digest);
     auto found = reading.find(impl_->blobs, key);
     auto record = found ? parse_blob_value(*found) : std::nullopt;
@@ -564,43 +638,43 @@ std::optional<BlobRecord> Ledger::find_blob(const Digest& digest) const {
 }
 
 std::optional<BlobRecord> Ledger::find_blob_head(const Digest& digest) const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     auto found = reading.find(impl_->blobs, digest_key(digest));
     return found ? parse_blob_value(*found) : std::nullopt;
 }
 
 std::uint64_t Ledger::blob_count() const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     MDB_stat stat{};
     if (reading.txn()) mdb_stat(reading.txn(), impl_->blobs, &stat);
     return stat.ms_entries;
 }
 
 std::optional<ManifestRecord> Ledger::find_manifest(const Digest& digest) const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     auto found = reading.find(impl_->manifests, digest_key(digest));
     return found ? parse_manifest_value(*found) : std::nullopt;
 }
 
 bool Ledger::is_manifest(const Digest& digest) const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     return reading.find(impl_->manifests, digest_key(digest)).has_value();
 }
 
 std::optional<TagRecord> Ledger::find_tag(const std::string& repository, const std::string& tag) const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     auto found = reading.find(impl_->tags, tag_key(repository, tag));
     return found ? parse_tag_value(*found) : std::nullopt;
 }
 
 bool Ledger::granted(const std::string& scope, const std::string& repository, const Digest& digest) const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     return reading.find(impl_->grants, grant_key(scope, repository, digest)).has_value();
 }
 
 std::optional<std::uint64_t> Ledger::told_bytes(const std::string& scope, const std::string& repository,
                                                 const Digest& digest) const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     auto grant = reading.find(impl_->grants, grant_key(scope, repository, digest));
     auto bytes = grant ? parse_told_bytes(*grant) : 0;
     return bytes > 0 ? std::optional(bytes) : std::nullopt;
@@ -608,8 +682,8 @@ std::optional<std::uint64_t> Ledger::told_bytes(const std::string& scope, const 
 
 /// Those after `last`, in lexical order, at most `count_max`.
 template <typename Visit>
-void Ledger::Impl::walk_tags(const std::string& repository, const std::string& last, std::size_t count_max, Visit visit) const {
-    Reading reading(env, idle_readers);
+void Ledger::Impl::walk_tags(const std::string& repository, const std::string& last, std::size_t count_max, Visit visit) {
+    Reading reading(readers);
     Cursor cursor(reading.txn(), tags);
     std::size_t count = 0;
     for (bool found = cursor.seek(tag_key(repository, last)); found && count < count_max; found = cursor.next()) {
@@ -622,21 +696,21 @@ void Ledger::Impl::walk_tags(const std::string& repository, const std::string& l
 }
 
 std::string Ledger::told_platform(const std::string& scope, const std::string& repository, const Digest& digest) const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     auto grant = reading.find(impl_->grants, grant_key(scope, repository, digest));
     return grant ? std::string(parse_told_platform(*grant)) : std::string();
 }
 
 bool Ledger::granted_to_anybody(const Digest& digest) const {
     auto key = digest_key(digest);
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     Cursor cursor(reading.txn(), impl_->grants);
     return cursor.seek(key) && cursor.key().starts_with(key);
 }
 
 std::vector<Holder> Ledger::list_holders(std::string_view prefix) const {
     std::vector<Holder> found;
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     Cursor cursor(reading.txn(), impl_->holders);
     for (bool more = cursor.first(); more; more = cursor.next()) {
         auto holder = parse_holder_value(cursor.value());
@@ -649,7 +723,7 @@ GrantedDigest Ledger::grants_of(const HolderSet& wanted, const Digest& digest) c
     GrantedDigest granted;
     granted.digest = digest;
     auto key = digest_key(digest);
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     Cursor cursor(reading.txn(), impl_->grants);
     for (bool more = cursor.seek(key); more && cursor.key().starts_with(key); more = cursor.next()) {
         auto place = wanted.places_.find(std::string(cursor.key().substr(key.size())));
@@ -661,7 +735,7 @@ GrantedDigest Ledger::grants_of(const HolderSet& wanted, const Digest& digest) c
 
 GrantPage Ledger::list_grants(const HolderSet& wanted, const std::string& from, std::size_t looks_max) const {
     GrantPage page;
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     Cursor cursor(reading.txn(), impl_->grants);
     GrantedDigest current;
     auto finish = [&] {
@@ -712,7 +786,7 @@ std::vector<std::pair<std::string, TagRecord>> Ledger::list_tag_records(const st
 
 std::vector<std::string> Ledger::list_repositories(const std::string& last, std::size_t count_max) const {
     std::vector<std::string> names;
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     Cursor cursor(reading.txn(), impl_->tags);
     // \1 follows the \0 that ends a repository and precedes every character of a name: one seek passes all tags of a repository.
     auto behind = [](std::string_view repository) { return std::string(repository) + '\1'; };
@@ -732,7 +806,7 @@ void Ledger::each_blob(const std::function<void(const Digest&, std::uint64_t, st
     constexpr std::size_t prefetch_distance = 12;
     std::vector<FoundBlob> found;
     found.reserve(blob_count());
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     Cursor cursor(reading.txn(), impl_->blobs);
     std::uint64_t unreadable = 0;
     for (bool more = cursor.first(); more; more = cursor.next()) {
@@ -755,7 +829,7 @@ void Ledger::each_blob(const std::function<void(const Digest&, std::uint64_t, st
 }
 
 void Ledger::each_tag(const std::function<void(const std::string&, const std::string&, const TagRecord&)>& visit) const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     Cursor cursor(reading.txn(), impl_->tags);
     for (bool found = cursor.first(); found; found = cursor.next()) {
         auto key = parse_tag_key(cursor.key());
@@ -766,7 +840,7 @@ void Ledger::each_tag(const std::function<void(const std::string&, const std::st
 
 std::vector<VolumeRecord> Ledger::volumes() const {
     std::vector<VolumeRecord> volumes;
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     Cursor cursor(reading.txn(), impl_->meta);
     for (bool found = cursor.seek(key_volume); found && cursor.key().starts_with(key_volume); found = cursor.next()) {
         if (cursor.key().size() != key_volume.size() + 1) continue;
@@ -777,7 +851,7 @@ std::vector<VolumeRecord> Ledger::volumes() const {
 }
 
 void Ledger::each_setting(const std::function<void(std::string_view, std::string_view)>& visit) const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     Cursor cursor(reading.txn(), impl_->settings);
     for (bool found = cursor.first(); found; found = cursor.next()) {
         auto text = parse_setting_value(cursor.value());
@@ -789,6 +863,7 @@ void Ledger::each_setting(const std::function<void(std::string_view, std::string
 }
 
 std::uint64_t Ledger::tags_version() const noexcept { return impl_->tags_version.load(std::memory_order_relaxed); }
+DiskHealth& Ledger::health() const noexcept { return impl_->health; }
 bool Ledger::wants_rebuild() const noexcept { return impl_->wants_rebuild; }
 bool Ledger::ended_in_order() const noexcept { return impl_->ended_in_order; }
 
@@ -824,7 +899,7 @@ void Ledger::warm() const noexcept {
 
 void Ledger::mark_end_in_order() noexcept {
     MDB_txn* txn = nullptr;
-    if (impl_->refuses_changes || mdb_txn_begin(impl_->env, nullptr, 0, &txn) != 0) return;
+    if (impl_->health.state() == DiskHealth::State::closed || mdb_txn_begin(impl_->env, nullptr, 0, &txn) != 0) return;
     MetaValue ended{1};
     int error = impl_->put(txn, impl_->meta, key_ended, view_of_meta(ended));
     if (error == 0) error = mdb_txn_commit(txn);

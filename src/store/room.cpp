@@ -109,11 +109,14 @@ Task<std::uint64_t> Warehouse::evict_blobs(std::uint64_t bytes, Volume* only) {
 std::vector<Warehouse::Leaving> Warehouse::choose_victims(std::uint64_t bytes, Volume* only) {
     std::vector<Leaving> victims;
     std::uint64_t chosen = 0;
-    bool any_volume = !only || volumes_.size() == 1;
+    bool any_volume = (!only || volumes_.size() == 1) && all_take_writes();
     auto may_go = [&](const EvictionEntry& entry) {
         if (any_volume) return true;
         auto record = ledger_->find_blob_head(entry.digest);
-        return record && record->volume == only->index();
+        if (only) return record && record->volume == only->index();
+        // Where no name can be removed an eviction would lose the blob and gain nothing.
+        auto* volume = record ? volume_of(record->volume) : nullptr;
+        return !volume || volume->health().takes_writes();
     };
     while (chosen < bytes && victims.size() < victims_a_round) {
         auto* entry = eviction_->victim(may_go);

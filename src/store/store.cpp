@@ -35,6 +35,23 @@ std::string explain_lock(const std::string& path, const Error& error) {
     return fmt::format("cannot lock {}: {}", path, std::strerror(error.detail));
 }
 
+/// Why a volume is not used, and what makes it one again.
+void close_for(DiskHealth& health, const Error& error) {
+    switch (error.code) {
+        case Code::not_found:
+            return health.close("it was a volume and is empty now",
+                                "mount its disk, or make an empty directory .entrepot in it to begin anew, and restart entrepot");
+        case Code::unsupported: return health.close("a newer entrepot wrote it", "start that version");
+        case Code::corrupt:
+            return health.close(".entrepot/volume is damaged",
+                                "remove that file to give the volume a new name, and restart entrepot");
+        case Code::busy:
+            return health.close("it is a copy of another volume, or the ledger has no number left for it",
+                                "leave one of the two out of store.volumes");
+        default: return health.close(std::strerror(error.detail), "look at the disk, and restart entrepot");
+    }
+}
+
 /// What an open says when the file itself is not (or no longer) ours to read.
 bool is_lost(int error) noexcept {
     return error == ENOENT || error == ELOOP || error == ENOTDIR || error == EACCES || error == EISDIR;
@@ -73,17 +90,19 @@ Result<void, std::string> Warehouse::open_roots() {
     auto paths = options_.volumes.empty() ? std::vector{options_.directory} : options_.volumes;
     if (paths.size() > volumes_max)
         return fmt::format("{} volumes are configured, at most {} are possible", paths.size(), volumes_max);
-    for (auto& path : paths) {
+    for (auto& path : paths) health_.push_back(std::make_unique<DiskHealth>("volume", path));
+    for (auto& health : health_) {
+        auto& path = health->path();
         bool known =
             std::any_of(known_volumes_.begin(), known_volumes_.end(), [&path](auto& volume) { return volume.path == path; });
         auto root = open_directory(path, !known);
         if (!root && known) {
-            log_error("{}; its share of the blobs is gone until it comes back", explain(path, root.error()));
+            health->close(explain(path, root.error()), "its share of the blobs is gone until it is back and entrepot restarted");
             continue;
         }
         if (!root) return explain(path, root.error());
         auto file_system = file_system_of(*root);
-        volumes_.push_back(std::make_unique<Volume>(path, *root, file_system ? file_system->bytes : 1));
+        volumes_.push_back(std::make_unique<Volume>(*health, *root, file_system ? file_system->bytes : 1));
         if (path == options_.directory) continue;  // locked above
         if (auto locked = lock_directory(*root); !locked) return explain_lock(path, locked.error());
     }
@@ -112,6 +131,7 @@ Task<Result<void>> Warehouse::start() {
     background_.start(trim());
     background_.start(warm_ledger());
     background_.start(maintain());
+    background_.start(watch_disks());
     co_return Result<void>();
 }
 
@@ -124,15 +144,7 @@ Task<Result<void>> Warehouse::prepare_volumes() {
         auto prepared = co_await volume->prepare(fresh_id, may_be_lost);
         if (prepared) prepared = co_await assign_index(*volume);
         if (prepared) continue;
-        auto code = prepared.error().code;
-        log_error(
-            "volume {} is not used: {}", volume->path(),
-            code == Code::not_found
-                ? "it was a volume and is empty now; mount its disk, or make an empty directory .entrepot in it to begin anew"
-            : code == Code::unsupported ? "a newer entrepot wrote it"
-            : code == Code::corrupt     ? ".entrepot/volume is damaged; remove that file to give the volume a new name"
-            : code == Code::busy        ? "it is a copy of another volume, or the ledger has no number left for it"
-                                        : std::strerror(prepared.error().detail));
+        close_for(volume->health(), prepared.error());
         volume.reset();
     }
     std::erase(volumes_, nullptr);
@@ -453,7 +465,23 @@ void Warehouse::run_touch(TouchHint& hint) noexcept {
 
 void Warehouse::note_write_error(Volume& volume, const char* what, int error) noexcept {
     counters_.write_errors.fetch_add(1, std::memory_order_relaxed);
-    volume.note_failure(what, error);
+    volume.health().note_failure(what, error);
+}
+
+bool Warehouse::takes_blobs() const noexcept {
+    return ledger_->health().healthy() &&
+           std::any_of(volumes_.begin(), volumes_.end(), [](auto& volume) { return volume->health().takes_writes(); });
+}
+
+bool Warehouse::all_take_writes() const noexcept {
+    return std::all_of(volumes_.begin(), volumes_.end(), [](auto& volume) { return volume->health().takes_writes(); });
+}
+
+std::vector<const DiskHealth*> Warehouse::disks() const {
+    std::vector<const DiskHealth*> all;
+    for (auto& health : health_) all.push_back(health.get());
+    all.push_back(&ledger_->health());
+    return all;
 }
 
 }  // namespace entrepot

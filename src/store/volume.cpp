@@ -19,7 +19,6 @@ constexpr std::uint64_t identity_bytes_max = 256;
 constexpr std::string_view layout_text = R"({"imageLayoutVersion":"1.0.0"})";
 constexpr std::string_view empty_index_text =
     R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]})";
-constexpr auto log_interval = std::chrono::minutes(1);
 
 struct Identity {
     unsigned format = 0;
@@ -46,10 +45,6 @@ std::uint64_t mix(std::uint64_t value) noexcept {
 }
 
 }  // namespace
-
-bool is_full(int error) noexcept { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
-
-bool is_shortage(int error) noexcept { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 
 Error disk_error(int error) noexcept {
     if (is_shortage(error)) return {Fault::capacity, Code::busy, error};
@@ -143,17 +138,6 @@ Task<Result<void>> Volume::write_layout() {
     co_return Result<void>();
 }
 
-void Volume::note_failure(const char* what, int error) noexcept {
-    auto time = now();
-    if (!is_full(error) && !is_shortage(error) && failures_.fetch_add(1, std::memory_order_relaxed) + 1 >= failures_max) {
-        rests_until_ns_.store((time + rest_time).ns, std::memory_order_relaxed);
-    }
-    auto silent_until = silent_until_ns_.load(std::memory_order_relaxed);
-    if (time.ns < silent_until || !silent_until_ns_.compare_exchange_strong(silent_until, (time + log_interval).ns)) return;
-    log_warning("volume {}: {} failed: {}{}", path_, what, std::strerror(error),
-                healthy(time) ? "" : "; it gets no new blobs for a minute");
-}
-
 double Volume::score(const Digest& digest) const noexcept {
     // Weighted rendezvous: -weight / ln(u) with u uniform in (0, 1) drawn from digest and id.
     auto bits = mix(digest.hash() ^ mix(id_)) >> 11;
@@ -161,11 +145,11 @@ double Volume::score(const Digest& digest) const noexcept {
     return -static_cast<double>(bytes_) / std::log(uniform);
 }
 
-Volume* choose_volume(std::span<const std::unique_ptr<Volume>> volumes, const Digest& digest, Instant time) noexcept {
+Volume* choose_volume(std::span<const std::unique_ptr<Volume>> volumes, const Digest& digest) noexcept {
     Volume* best = nullptr;
     double best_score = -1;
     for (auto& volume : volumes) {
-        if (!volume->healthy(time)) continue;
+        if (!volume->health().takes_writes()) continue;
         auto score = volume->score(digest);
         if (score <= best_score) continue;
         best = volume.get();

@@ -2,13 +2,12 @@
 // One directory on one disk, laid out as an OCI image layout with our own things in .entrepot/. It owns the descriptors of its directories, knows who it is (an id in
 // .entrepot/volume, so that the ledger finds it again under another path), and whether its disk can be trusted at the moment.
 
-#include "entrepot/base/clock.h"
 #include "entrepot/base/result.h"
 #include "entrepot/io/task.h"
 #include "entrepot/oci/digest.h"
+#include "entrepot/store/disk_health.h"
 
 #include <array>
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,12 +17,8 @@ namespace entrepot {
 
 class Volume {
   public:
-    /// Failures in a row after which a volume gets no new blobs for a while: the disk may be dying, or mounted read-only.
-    static constexpr unsigned failures_max = 3;
-    static constexpr Duration rest_time = seconds(60);
-
-    /// Takes over `root`, an open and locked directory of `bytes` (its file system's size, the volume's weight in placement).
-    Volume(std::string path, int root, std::uint64_t bytes) noexcept : path_(std::move(path)), root_(root), bytes_(bytes) {}
+    /// Takes over `root`, an open and locked directory of `bytes` (its file system's size, the volume's weight in placement). `health` bears its path, and outlives it.
+    Volume(DiskHealth& health, int root, std::uint64_t bytes) noexcept : health_(health), root_(root), bytes_(bytes) {}
     ~Volume();
     Volume(const Volume&) = delete;
     Volume& operator=(const Volume&) = delete;
@@ -32,7 +27,8 @@ class Volume {
     /// and not to be filled (Code::not_found). `fresh_id` becomes the id of a new volume. Code::unsupported: a newer entrepot's volume.
     Task<Result<void>> prepare(std::uint64_t fresh_id, bool may_be_lost);
 
-    const std::string& path() const noexcept { return path_; }
+    const std::string& path() const noexcept { return health_.path(); }
+    DiskHealth& health() const noexcept { return health_; }
     std::uint64_t id() const noexcept { return id_; }
     std::uint8_t index() const noexcept { return index_; }
     void set_index(std::uint8_t index) noexcept { index_ = index; }
@@ -44,13 +40,7 @@ class Volume {
     int partials() const noexcept { return partials_; }
     int quarantine() const noexcept { return quarantine_; }
 
-    // Any thread.
-    bool healthy(Instant time) const noexcept { return rests_until_ns_.load(std::memory_order_relaxed) <= time.ns; }
-    /// A write, a sync or a change of names failed: one log line a minute, and rest after failures_max in a row. Neither a full disk nor a shortage is a failure of the disk.
-    void note_failure(const char* what, int error) noexcept;
-    void note_success() noexcept { failures_.store(0, std::memory_order_relaxed); }
-
-    /// How much this volume wants the digest: the highest of all healthy volumes gets it (rendezvous hashing, weighted by size), so a lost or added volume moves
+    /// How much this volume wants the digest: the highest of all volumes that take writes gets it (rendezvous hashing, weighted by size), so a lost or added volume moves
     /// only its own share.
     double score(const Digest& digest) const noexcept;
 
@@ -60,7 +50,7 @@ class Volume {
     Task<Result<void>> know_yourself(std::uint64_t fresh_id);
     Task<Result<void>> write_layout();
 
-    std::string path_;
+    DiskHealth& health_;
     int root_;
     std::uint64_t bytes_;
     std::uint64_t id_ = 0;
@@ -68,22 +58,15 @@ class Volume {
     std::array<int, 2> blobs_{-1, -1};
     int partials_ = -1;
     int quarantine_ = -1;
-    std::atomic<unsigned> failures_{0};
-    std::atomic<std::int64_t> rests_until_ns_{0};
-    std::atomic<std::int64_t> silent_until_ns_{0};
 };
 
-/// The volume that shall hold a new blob; nullptr when all of them rest.
-Volume* choose_volume(std::span<const std::unique_ptr<Volume>> volumes, const Digest& digest, Instant time) noexcept;
+/// The volume that shall hold a new blob; nullptr when none takes writes.
+Volume* choose_volume(std::span<const std::unique_ptr<Volume>> volumes, const Digest& digest) noexcept;
 
 /// "sha256-<hex>": how partial and quarantined files are named. The way back is nullopt for any other name.
 std::string flat_name(const Digest& digest);
 std::optional<Digest> parse_flat_name(std::string_view name) noexcept;
 
-/// The disk has no room.
-bool is_full(int error) noexcept;
-/// The process has no descriptor or memory left: no fault of the disk.
-bool is_shortage(int error) noexcept;
 /// What a failed disk operation becomes: no_space, io_failed, or Fault::capacity Code::busy for a shortage.
 Error disk_error(int error) noexcept;
 

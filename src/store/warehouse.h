@@ -5,6 +5,7 @@
 //   writing.cpp      begin, and how a writer ends: publish, keep, drop
 //   room.cpp         capacity: who leaves so that something can come
 //   leaving.cpp      how a stored blob goes: evicted, removed, quarantined
+//   probe.cpp        disks that refused get another chance
 //   sweep.cpp        what lies on the volumes and the ledger does not know
 //   index_json.cpp   the tags in each volume's index.json
 //
@@ -47,6 +48,8 @@ class Warehouse final : public Store {
     Task<Result<BlobRef>> open(const Digest& digest) override;
     Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length,
                                                     Digester& resumed) override;
+    bool takes_blobs() const noexcept override;
+    std::vector<const DiskHealth*> disks() const override;
     std::uint64_t partial_bytes(const Digest& digest) const noexcept override { return partials_.resumable_bytes(digest); }
     void set_pressure_relief(std::function<Task<void>()> relief) override { relief_ = std::move(relief); }
     Task<void> quarantine(const Digest& digest) override;
@@ -125,6 +128,7 @@ class Warehouse final : public Store {
     Task<Result<BlobRecord>> verify_stored(const Digest& digest);
     Task<Result<BlobRecord>> sum_stored(const Digest& digest, BlobRecord record);
     Volume* volume_of(std::uint8_t index) const noexcept { return by_index_[index]; }
+    bool all_take_writes() const noexcept;
     std::uint64_t bytes_accounted() const noexcept;
     Task<void> make_removals_durable();
     Task<void> maintain();
@@ -137,6 +141,7 @@ class Warehouse final : public Store {
     Task<Result<std::unique_ptr<BlobWriter>>> start_writer(const Digest& digest, std::optional<std::uint64_t> length,
                                                            Digester& resumed, Volume& volume, Reservation& reservation,
                                                            std::optional<KeptPartial>& kept);
+    Task<void> give_up_kept(std::optional<KeptPartial>& kept);
     Task<Result<int>> open_partial(Volume& volume, const std::string& name, std::uint32_t flags);
     Task<Result<void>> allocate(Volume& volume, int file, std::uint64_t length);
     bool release_claim(const Digest& digest, const std::optional<KeptPartial>& kept);
@@ -168,6 +173,12 @@ class Warehouse final : public Store {
     void keep_partial(const KeptPartial& partial);
     void forget_entry(EvictionEntry& entry) noexcept;
 
+    // probe.cpp
+    Task<void> watch_disks();
+    Task<void> probe(Volume& volume);
+    Task<int> try_to_write(Volume& volume);
+    Task<void> probe_ledger();
+
     // sweep.cpp
     static std::vector<std::string> list_sorted(int directory);
     Task<void> scan_partials(Volume& volume, std::vector<std::string> names, std::size_t first, std::size_t end);
@@ -192,6 +203,7 @@ class Warehouse final : public Store {
     Options options_;
     int directory_ = -1;  // the store's own, locked; a volume owns its root besides
     std::unique_ptr<Ledger> ledger_;
+    std::vector<std::unique_ptr<DiskHealth>> health_;  // of each configured volume, used or not
     std::vector<std::unique_ptr<Volume>> volumes_;
     std::vector<VolumeRecord> known_volumes_;  // as the ledger had them at start
     std::array<Volume*, 256> by_index_{};

@@ -16,14 +16,16 @@ std::uint64_t Warehouse::unknown_length_step() const noexcept {
 Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::begin(const Digest& digest_given, std::optional<std::uint64_t> length,
                                                            Digester& resumed) {
     auto digest = digest_given;
+    if (!takes_blobs()) co_return Error{Fault::storage, Code::io_failed};
     auto take = [this, &digest] { return claim(digest); };
     auto claimed = co_await run_at_owner(take);
     if (!claimed) co_return claimed.error();
     auto kept = *claimed;
+    if (kept && !kept->volume->health().takes_writes()) co_await give_up_kept(kept);
 
-    auto* volume = kept ? kept->volume : choose_volume(volumes_, digest, Loop::current().time());
+    auto* volume = kept ? kept->volume : choose_volume(volumes_, digest);
     Reservation reservation(capacity_, kept ? kept->charged_bytes : 0);
-    Result<std::unique_ptr<BlobWriter>> writer = Error{Fault::storage, Code::io_failed};  // every volume rests
+    Result<std::unique_ptr<BlobWriter>> writer = Error{Fault::storage, Code::io_failed};  // no volume takes writes
     if (volume) {
         auto wanted = disk_bytes(length ? *length : unknown_length_step());
         auto missing = wanted - std::min(wanted, reservation.bytes());
@@ -55,13 +57,23 @@ Task<Result<std::optional<KeptPartial>>> Warehouse::claim(const Digest& digest_g
     co_return kept;
 }
 
+/// What was kept lies where nothing can be written now: the blob goes to another volume, from its beginning.
+Task<void> Warehouse::give_up_kept(std::optional<KeptPartial>& kept) {
+    co_await unlink_partial(*kept->volume, kept->digest);
+    capacity_.give_back(kept->charged_bytes);
+    kept.reset();
+}
+
+/// A file system may be out of inodes while it has room: one blob has to go for one to come.
 Task<Result<int>> Warehouse::open_partial(Volume& volume, const std::string& name, std::uint32_t flags) {
     auto file = co_await open_file(volume.partials(), name.c_str(), O_RDWR | O_CREAT | flags, 0600);
-    if (file < 0) {
-        note_write_error(volume, "making a partial file", -file);
-        co_return disk_error(-file);
+    if (eviction_may_help(-file)) {
+        auto room = co_await make_disk_room(volume, 0);
+        if (room) file = co_await open_file(volume.partials(), name.c_str(), O_RDWR | O_CREAT | flags, 0600);
     }
-    co_return file;
+    if (file >= 0) co_return file;
+    note_write_error(volume, "making a partial file", -file);
+    co_return disk_error(-file);
 }
 
 /// Takes `reservation` over only when it succeeds. `kept` becomes empty when what was kept proves worthless.
@@ -101,7 +113,7 @@ Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::start_writer(const Digest& 
 /// Blocks for the whole length at once: fewer fragments, and a full disk says so now. Where the file system cannot do it, writes will find out.
 Task<Result<void>> Warehouse::allocate(Volume& volume, int file, std::uint64_t length) {
     auto result = co_await allocate_file(file, length);
-    if (is_full(-result)) {
+    if (eviction_may_help(-result)) {
         auto room = co_await make_disk_room(volume, length);
         if (room) result = co_await allocate_file(file, length);
     }

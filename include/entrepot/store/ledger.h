@@ -10,6 +10,7 @@
 #include "entrepot/base/result.h"
 #include "entrepot/io/task.h"
 #include "entrepot/oci/digest.h"
+#include "entrepot/store/disk_health.h"
 
 #include <functional>
 #include <memory>
@@ -201,13 +202,16 @@ class Ledger {
     std::uint64_t tags_version() const noexcept;
 
     /// Durable when it returns. Fault::storage when the disk or the map has no room (no_space) or fails (io_failed); nothing of the list is true then.
-    /// After a failed sync the ledger takes no more changes: what the kernel holds of the file cannot be trusted to reach the disk.
+    /// Where there is no room, or the file system is read-only, nothing was harmed and the next list is tried. After any other failure the ledger takes no more changes:
+    /// what the kernel holds of the file cannot be trusted to reach the disk. What was true can still be read.
     Task<Result<void>> apply(std::vector<LedgerChange> changes);
     /// Lists of changes committed, and transactions that took: their ratio is what group commit saves. Any thread.
     struct Commits {
         std::uint64_t lists = 0, transactions = 0;
     };
     Commits commits() const noexcept;
+    /// How the disk took the last changes. Closed when no more are taken until a restart. Any thread.
+    DiskHealth& health() const noexcept;
 
     /// Blocking: asks the kernel to read the file ahead into the page cache.
     void warm() const noexcept;

@@ -10,6 +10,7 @@
 
 #include "entrepot/store/blob_file.h"
 #include "entrepot/store/blob_writer.h"
+#include "entrepot/store/disk_health.h"
 #include "entrepot/store/ledger.h"
 
 namespace entrepot {
@@ -49,11 +50,17 @@ class Store {
     virtual Task<Result<BlobRef>> open(const Digest& digest) = 0;
 
     /// Starts, or resumes, writing. `length` is what upstream promised, if it did. When a kept partial file of this digest has a trustworthy prefix, `resumed`
-    /// is fed with that prefix (hashing it) and written() says how long it is. Fault::capacity Code::no_space when no room can be made; Fault::storage when the disk refuses.
+    /// is fed with that prefix (hashing it) and written() says how long it is. Fault::capacity Code::no_space when no room can be made; Fault::storage when the disk refuses,
+    /// or refused lately (disk_health.h).
     /// A digest has one writer at a time: Code::busy for the second. When the blob is stored already it is removed first: who writes it again has found it bad.
     /// A resumed prefix is never the whole blob: at least its last chunk is left to fetch.
     virtual Task<Result<std::unique_ptr<BlobWriter>>> begin(const Digest& digest, std::optional<std::uint64_t> length,
                                                             Digester& resumed) = 0;
+
+    /// False while no disk takes new blobs, or the ledger no records: begin() would refuse. Any thread, no I/O.
+    virtual bool takes_blobs() const noexcept = 0;
+    /// How every configured volume, and last the ledger, takes what is written. Any thread; they live as long as the store.
+    virtual std::vector<const DiskHealth*> disks() const = 0;
 
     /// At most how many bytes a kept partial file of this digest could give a resume; 0 when there is none. Any thread, no I/O.
     virtual std::uint64_t partial_bytes(const Digest& digest) const noexcept = 0;

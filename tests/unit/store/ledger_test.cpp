@@ -3,6 +3,9 @@
 #include "store/ledger_records.h"
 #include "store_box.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -42,6 +45,36 @@ class LedgerBox {
     std::vector<std::unique_ptr<TestLoop>> other_loops;
     RunningLanes lanes;  // end before the loops: a lane that posted its answer still has to ring the doorbell
     std::unique_ptr<Ledger> ledger;
+};
+
+/// Every write through a descriptor of the ledger's file that was opened with O_DSYNC (the one for the page that makes a commit true), or without it (all others), fails with
+/// ENOSPC from here on; the end of the scope takes that back.
+class FailingFile {
+  public:
+    FailingFile(const std::string& directory, bool of_commits) {
+        int full = ::open("/dev/full", O_RDWR | O_CLOEXEC);
+        REQUIRE(full >= 0);
+        for (auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+            std::error_code ignored;
+            int file = std::stoi(entry.path().filename());
+            if (std::filesystem::read_symlink(entry.path(), ignored) != directory + "/data.mdb") continue;
+            bool commits = (::fcntl(file, F_GETFL) & O_DSYNC) != 0;
+            if (commits != of_commits) continue;
+            swapped_.push_back({file, ::dup(file)});
+            ::dup2(full, file);
+        }
+        ::close(full);
+        REQUIRE_FALSE(swapped_.empty());
+    }
+    ~FailingFile() {
+        for (auto& [file, saved] : swapped_) {
+            ::dup2(saved, file);
+            ::close(saved);
+        }
+    }
+
+  private:
+    std::vector<std::pair<int, int>> swapped_;
 };
 
 BlobRecord record_of(std::uint64_t size, std::int64_t created = 0) {
@@ -277,6 +310,55 @@ TEST_CASE("ledger: a full map is no_space, nothing of the list is true, and smal
     CHECK(box.ledger->blob_count() == 0);
     CHECK(box.apply_one(PutBlob{digest_of("small"), record_of(10)}));
     CHECK(box.ledger->find_blob(digest_of("small")));
+}
+
+TEST_CASE("ledger: a full disk refuses, harms nothing, and is tried again; what it was lately can be seen") {
+    LedgerBox box;
+    REQUIRE(box.apply_one(PutBlob{digest_of("before"), record_of(10)}));
+    {
+        FailingFile failing(box.options().directory, false);
+        auto refused = box.apply_one(PutBlob{digest_of("during"), record_of(10)});
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == Code::no_space);
+        CHECK(box.ledger->health().state() == DiskHealth::State::full);
+        CHECK(box.ledger->find_blob(digest_of("before")));
+        CHECK_FALSE(box.ledger->find_blob(digest_of("during")));
+    }
+    REQUIRE(box.apply_one(PutBlob{digest_of("after"), record_of(10)}));
+    CHECK(box.ledger->health().healthy());
+    box.open();
+    CHECK(box.ledger->find_blob(digest_of("before")));
+    CHECK_FALSE(box.ledger->find_blob(digest_of("during")));
+    CHECK(box.ledger->find_blob(digest_of("after")));
+}
+
+TEST_CASE(
+    "ledger: when the page that makes a commit true cannot be written it takes no more changes, and what was true is read on, by every thread") {
+    LedgerBox box;
+    REQUIRE(box.apply_one(PutBlob{digest_of("before"), record_of(10)}));
+    REQUIRE(box.tag("a/b", "1", digest_of("before")));
+    {
+        FailingFile failing(box.options().directory, true);
+        CHECK_FALSE(box.apply_one(PutBlob{digest_of("during"), record_of(10)}));
+    }
+    CHECK(box.ledger->health().state() == DiskHealth::State::closed);
+    CHECK_FALSE(box.apply_one(PutBlob{digest_of("after"), record_of(10)}));
+    auto read = [&box](int& right) {
+        for (int i = 0; i < 100; ++i) {
+            right += box.ledger->find_blob(digest_of("before")).has_value();
+            right += !box.ledger->find_blob(digest_of("during")).has_value();
+            right += box.ledger->list_tags("a/b", "", 10).size() == 1;
+        }
+    };
+    int right[3] = {};
+    std::thread others[2] = {std::thread(read, std::ref(right[0])), std::thread(read, std::ref(right[1]))};
+    read(right[2]);
+    for (auto& other : others) other.join();
+    for (int count : right) CHECK(count == 300);
+    box.open();
+    CHECK(box.ledger->health().healthy());
+    CHECK(box.ledger->find_blob(digest_of("before")));
+    REQUIRE(box.apply_one(PutBlob{digest_of("after"), record_of(10)}));
 }
 
 TEST_CASE("ledger: an orderly end is known to the next start, and only to that one") {

@@ -205,6 +205,7 @@ TEST_CASE("volume: a copy of a volume, a newer format and a damaged identity are
 }
 
 TEST_CASE("volume: placement follows size, and losing a volume moves only its own share") {
+    std::vector<std::unique_ptr<DiskHealth>> health;
     std::vector<std::unique_ptr<Volume>> volumes;
     struct Weighted {
         std::uint64_t bytes;
@@ -216,7 +217,8 @@ TEST_CASE("volume: placement follows size, and losing a volume moves only its ow
     for (std::uint64_t i = 0; i < std::size(expected); ++i) {
         auto root = open_directory(scratch.path() + "/" + std::to_string(i), true);
         REQUIRE(root);
-        volumes.push_back(std::make_unique<Volume>("v" + std::to_string(i), *root, expected[i].bytes));
+        health.push_back(std::make_unique<DiskHealth>("volume", "v" + std::to_string(i)));
+        volumes.push_back(std::make_unique<Volume>(*health.back(), *root, expected[i].bytes));
         REQUIRE(loop.run(volumes.back()->prepare(1000 + i, false)));
     }
     auto all = std::span<const std::unique_ptr<Volume>>(volumes);
@@ -224,31 +226,15 @@ TEST_CASE("volume: placement follows size, and losing a volume moves only its ow
     int moved = 0;
     for (int i = 0; i < blobs; ++i) {
         auto digest = digest_of(std::to_string(i));
-        auto* chosen = choose_volume(all, digest, now());
+        auto* chosen = choose_volume(all, digest);
         for (std::size_t v = 0; v < volumes.size(); ++v) expected[v].count += chosen == volumes[v].get();
-        auto* without_first = choose_volume(all.subspan(1), digest, now());
+        auto* without_first = choose_volume(all.subspan(1), digest);
         if (chosen != volumes[0].get() && without_first != chosen) ++moved;
     }
     CHECK(moved == 0);
     CHECK(std::abs(expected[0].count - blobs / 4) < blobs / 20);
     CHECK(std::abs(expected[1].count - blobs / 4) < blobs / 20);
     CHECK(std::abs(expected[2].count - blobs / 2) < blobs / 20);
-}
-
-TEST_CASE(
-    "volume: after three failures in a row it rests, a full disk and a lack of descriptors are no failures, a success clears the count") {
-    Volume volume("v", -1, GiB);
-    auto time = now();
-    volume.note_failure("writing", EIO);
-    volume.note_failure("writing", EIO);
-    volume.note_success();
-    volume.note_failure("writing", EIO);
-    volume.note_failure("writing", EIO);
-    for (int i = 0; i < 10; ++i) volume.note_failure("writing", i % 2 ? ENOSPC : EMFILE);
-    CHECK(volume.healthy(time));
-    volume.note_failure("writing", EIO);
-    CHECK_FALSE(volume.healthy(time));
-    CHECK(volume.healthy(now() + Volume::rest_time));
 }
 
 TEST_CASE("volume: flat names are the digest's and nothing else") {

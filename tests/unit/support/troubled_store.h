@@ -12,6 +12,7 @@ namespace entrepot {
 
 struct StoreTroubles {
     std::optional<Error> refuse_open, refuse_begin;
+    bool takes_blobs = true;
     std::uint64_t append_bytes_max = std::numeric_limits<std::uint64_t>::max();
     Error append_error{Fault::storage, Code::io_failed, 5};
     std::optional<Error> refuse_publish;
@@ -71,6 +72,8 @@ class TroubledStore final : public Store {
         std::unique_ptr<BlobWriter> writer = std::make_unique<TroubledWriter>(*std::move(begun), troubles);
         co_return writer;
     }
+    bool takes_blobs() const noexcept override { return troubles.takes_blobs && real_.takes_blobs(); }
+    std::vector<const DiskHealth*> disks() const override { return real_.disks(); }
     std::uint64_t partial_bytes(const Digest& digest) const noexcept override { return real_.partial_bytes(digest); }
     void set_pressure_relief(std::function<Task<void>()> relief) override { real_.set_pressure_relief(std::move(relief)); }
     Task<void> quarantine(const Digest& digest) override {
