@@ -226,7 +226,7 @@ Task<std::optional<UpstreamFailure>> Cache::confirm(const Source& source, const 
     std::vector<LedgerChange> changes;
     changes.push_back(PutGrant{source.scope(), source.ledger_name, digest});
     auto written = co_await ledger().apply(std::move(changes));
-    if (!written) log_warning("the ledger refuses a grant for {}", digest.text());
+    if (!written && !told_by_disk(written.error())) log_warning("the ledger refuses a grant for {}", digest.text());
     co_return std::nullopt;
 }
 

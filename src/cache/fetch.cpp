@@ -158,7 +158,9 @@ Task<void> Fetch::download() {
     // 416: upstream's blob ends before the part that we kept. Kept again, it would fail every later fetch as well.
     bool wrong = mismatch || failure.error.detail == 416;
     bool claim_may_be_wrong = length_is_claim_ && failure.error.fault == Fault::upstream;
-    log_warning("fetch of {} from {} failed: {}", digest().text(), source_.ledger_name, failure.why);
+    // Of a disk that refuses, the store itself tells, and not once for each blob.
+    if (!told_by_disk(failure.error))
+        log_warning("fetch of {} from {} failed: {}", digest().text(), source_.ledger_name, failure.why);
     fail(std::move(failure));
     // What came is worth a resume unless it proved wrong.
     if (writer_) co_await writer_->abandon(!wrong);
@@ -172,6 +174,8 @@ UpstreamRequest Fetch::request() const {
 }
 
 Task<Result<void, UpstreamFailure>> Fetch::transfer() {
+    // Asked now, upstream would be asked in vain and then once more for each follower.
+    if (!tools_.store.takes_blobs()) co_return failure_of({Fault::storage, Code::io_failed}, "the store takes no blobs");
     if (tools_.store.partial_bytes(digest()) > 0) {
         auto begun = co_await begin_writing(std::nullopt);
         if (!begun) co_return failure_of(begun.error(), "the store refuses the blob");
@@ -333,8 +337,9 @@ Task<void> Fetch::publish() {
     auto published = co_await writer_->publish(std::move(grant));
     if (!published) {
         tools_.counters.fetches_unstored.add();
-        log_warning("{} was delivered but not stored: {} ({})", digest().text(), name_of(published.error().code),
-                    published.error().detail);
+        if (!told_by_disk(published.error()))
+            log_warning("{} was delivered but not stored: {} ({})", digest().text(), name_of(published.error().code),
+                        published.error().detail);
         co_return;
     }
     tools_.counters.fetches_stored.add();

@@ -211,7 +211,7 @@ Task<void> Manifests::keep(Source source, ManifestContent content) {
         undo.push_back(RemoveBlob{content.digest});
         stored = co_await tools_.store.ledger().apply(std::move(undo));
     }
-    if (!stored)
+    if (!stored && !told_by_disk(stored.error()))
         log_warning("manifest {} of {} was served but not stored: {}", content.digest.text(), source.ledger_name,
                     name_of(stored.error().code));
     keeping_.erase(content.digest);

@@ -152,7 +152,8 @@ Task<void> Tags::refresh(Source source, std::string tag, std::string key, std::o
     }
     if (!changes.empty()) {
         auto written = co_await tools_.store.ledger().apply(std::move(changes));
-        if (!written) log_warning("the ledger refuses tag {}:{}: {}", source.ledger_name, tag, name_of(written.error().code));
+        if (!written && !told_by_disk(written.error()))
+            log_warning("the ledger refuses tag {}:{}: {}", source.ledger_name, tag, name_of(written.error().code));
     }
     refreshing_.erase(key);
 }

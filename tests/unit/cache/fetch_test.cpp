@@ -555,6 +555,21 @@ TEST_CASE("fetch: a store without room fails the fetch as capacity, before any b
     CHECK(follower.available() == 0);
 }
 
+TEST_CASE("fetch: while the store takes nothing upstream is not asked in vain") {
+    FetchBox box;
+    auto blob = content(500'000);
+    box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
+    box.troubles().takes_blobs = false;
+    RunningFetch fetch(box, digest_of(blob), box.source());
+    auto& follower = fetch.follow();
+    fetch.start();
+    fetch.until_ended();
+    CHECK(follower.state() == FetchState::failed);
+    CHECK(follower.progress().failure.error.fault == Fault::storage);
+    CHECK(box.upstreams.requests.empty());
+    CHECK(box.troubles().begun == 0);
+}
+
 TEST_CASE("fetch: a disk that fails in the middle fails the fetch as storage; what followers saw stays readable") {
     FetchBox box;
     auto blob = content(900'000);
