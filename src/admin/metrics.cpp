@@ -1,7 +1,10 @@
 #include "entrepot/admin/metrics.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <iterator>
 
@@ -9,6 +12,45 @@ namespace entrepot {
 namespace {
 
 using Page = std::back_insert_iterator<std::string>;
+
+constexpr std::array disk_states = {DiskHealth::State::healthy, DiskHealth::State::full, DiskHealth::State::suspect,
+                                    DiskHealth::State::read_only, DiskHealth::State::closed};
+static_assert(disk_states.size() == DiskHealth::states);
+
+/// As the value of a label.
+std::string label_text(std::string_view text) {
+    std::string escaped;
+    for (char c : text) {
+        if (c == '\\' || c == '"') escaped += '\\';
+        if (c == '\n') escaped += "\\n";
+        else escaped += c;
+    }
+    return escaped;
+}
+
+std::string json_string(std::string_view text) {
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+bool is_degraded(const MetricSources& sources) {
+    return std::any_of(sources.disks.begin(), sources.disks.end(), [](auto* disk) { return !disk->healthy(); });
+}
+
+/// {"kind":"volume","path":"/data/a","state":"read_only","since":1234,"problem":"volume /data/a is read-only: ..."}
+std::string disk_document(const DiskHealth& disk) {
+    auto trouble = disk.trouble();
+    auto state = trouble ? trouble->state : DiskHealth::State::healthy;
+    auto known = fmt::format(R"({{"kind":"{}","path":{},"state":"{}")", disk.kind(), json_string(disk.path()), name_of(state));
+    if (!trouble) return known + '}';
+    auto problem = fmt::format("{} {} is {}: {}; {}", disk.kind(), disk.path(), words_for(state), trouble->why, trouble->advice);
+    return fmt::format(R"({},"since":{},"problem":{}}})", known, trouble->since, json_string(problem));
+}
+
+std::string disks_document(const MetricSources& sources) {
+    std::string text;
+    for (auto* disk : sources.disks) text += (text.empty() ? "" : ",") + disk_document(*disk);
+    return '[' + text + ']';
+}
 
 class MetricsWriter {
   public:
@@ -20,6 +62,7 @@ class MetricsWriter {
         upstreams();
         cache();
         store();
+        disks();
         loops();
         return std::move(text_);
     }
@@ -145,6 +188,18 @@ class MetricsWriter {
         single("entrepot_store_write_errors_total", "counter", "Writes that the disk refused.", value(counters.write_errors));
     }
 
+    void disks() {
+        single("entrepot_degraded", "gauge", "1 while a volume or the ledger does not take what should be written.",
+               is_degraded(sources_));
+        family("entrepot_disk_state", "gauge", "How a volume, or the ledger, takes what is written: 1 for the state it is in.");
+        for (auto* disk : sources_.disks) {
+            auto now = disk->state();
+            for (auto state : disk_states)
+                fmt::format_to(out_, "entrepot_disk_state{{kind=\"{}\",path=\"{}\",state=\"{}\"}} {}\n", disk->kind(),
+                               label_text(disk->path()), name_of(state), state == now ? 1 : 0);
+        }
+    }
+
     void loops() {
         family("entrepot_loop_stall_seconds", "histogram", "How long a shard's loop was away from its ring.");
         std::uint64_t cumulative = 0, total_ns = 0;
@@ -179,6 +234,19 @@ class MetricsWriter {
 
 std::string metrics_page(const MetricSources& sources) { return MetricsWriter(sources).write(); }
 
+std::string degraded_line(const MetricSources& sources) {
+    std::string what;
+    for (auto* disk : sources.disks) {
+        auto state = disk->state();
+        if (state == DiskHealth::State::healthy) continue;
+        what += fmt::format("{}{} {} is {}", what.empty() ? "" : ", ", disk->kind() == "volume" ? "a" : "the", disk->kind(),
+                            words_for(state));
+    }
+    if (what.empty()) return what;
+    return "degraded: " + what +
+           "; what is stored is served, what is not passes through; entrepot status says why and what to do\n";
+}
+
 std::string status_document(const MetricSources& sources, bool ready) {
     auto& store = *sources.store;
     std::size_t connections = 0;
@@ -190,9 +258,10 @@ std::string status_document(const MetricSources& sources, bool ready) {
     }
     return fmt::format(
         "{{\"version\":\"{}\",\"ready\":{},\"uptimeSeconds\":{},\"shards\":{},\"connections\":{},\"store\":{{\"bytes\":{},\"capacityBytes\":{},\"blobs\":{},"
-        "\"evictions\":{}}},\"servedBytes\":{{\"hit\":{},\"other\":{}}}}}\n",
+        "\"evictions\":{}}},\"servedBytes\":{{\"hit\":{},\"other\":{}}},\"state\":\"{}\",\"disks\":{}}}\n",
         sources.version, ready, std::chrono::duration_cast<seconds>(now() - sources.started).count(), sources.shards.size(),
-        connections, store.bytes.load(), store.capacity_bytes.load(), store.blobs.load(), store.evictions.load(), hits, others);
+        connections, store.bytes.load(), store.capacity_bytes.load(), store.blobs.load(), store.evictions.load(), hits, others,
+        is_degraded(sources) ? "degraded" : "ok", disks_document(sources));
 }
 
 }  // namespace entrepot

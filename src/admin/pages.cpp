@@ -12,10 +12,10 @@ constexpr std::string_view json_text = "application/json";
 
 }  // namespace
 
-Task<ApiReply> show_alive(ApiCall&) { co_return ApiReply::page(plain_text, "ok\n"); }
+Task<ApiReply> show_alive(ApiCall& call) { co_return ApiReply::page(plain_text, "ok\n" + degraded_line(call.context.metrics)); }
 
 Task<ApiReply> show_ready(ApiCall& call) {
-    if (call.context.ready) co_return ApiReply::page(plain_text, "ready\n");
+    if (call.context.ready) co_return ApiReply::page(plain_text, "ready\n" + degraded_line(call.context.metrics));
     co_return ApiReply::page(plain_text, "not ready\n", 503);
 }
 

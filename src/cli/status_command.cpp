@@ -24,7 +24,7 @@ std::string size_of(const Json& value) {
 /// Members that this command has no words for yet are still told: a newer server may say more.
 void add_others(Properties& lines, const Json& status) {
     for (const auto& [member, value] : status.items()) {
-        static const std::vector<std::string> told{"version", "ready", "uptimeSeconds", "shards", "connections"};
+        static const std::vector<std::string> told{"version", "ready", "state", "shards", "connections", "uptimeSeconds"};
         if (std::find(told.begin(), told.end(), member) == told.end() && !scalar_text(value).empty())
             lines.add(member, scalar_text(value));
     }
@@ -37,6 +37,10 @@ Outcome<void> show_status(Session& session, const NoOptions&) {
     Properties lines;
     lines.add("Version", text_at(*status, "version"));
     lines.add("Ready", scalar_text(at(*status, "ready")));
+    lines.add("State", text_at(*status, "state"));
+    for (const Json& disk : at(*status, "disks")) {
+        if (auto problem = text_at(disk, "problem"); !problem.empty()) lines.add("Problem", problem);
+    }
     lines.add("Up for", span_of(at(*status, "uptimeSeconds")));
     lines.add("Shards", scalar_text(at(*status, "shards")));
     lines.add("Connections", scalar_text(at(*status, "connections")));
@@ -46,10 +50,11 @@ Outcome<void> show_status(Session& session, const NoOptions&) {
     lines.add("Served",
               fmt::format("{} from the store, {} from upstreams", size_of(at(served, "hit")), size_of(at(served, "other"))));
     add_others(lines, *status);
-    Table table({"Version", "Ready", "UptimeSeconds", "Shards", "Connections", "StoreBytes", "StoreCapacityBytes", "Blobs"});
+    Table table(
+        {"Version", "Ready", "UptimeSeconds", "Shards", "Connections", "StoreBytes", "StoreCapacityBytes", "Blobs", "State"});
     table.add({text_at(*status, "version"), scalar_text(at(*status, "ready")), scalar_text(at(*status, "uptimeSeconds")),
                scalar_text(at(*status, "shards")), scalar_text(at(*status, "connections")), scalar_text(at(store, "bytes")),
-               scalar_text(at(store, "capacityBytes")), scalar_text(at(store, "blobs"))});
+               scalar_text(at(store, "capacityBytes")), scalar_text(at(store, "blobs")), text_at(*status, "state")});
     return session.show(*status, session.text_of(lines), table);
 }
 

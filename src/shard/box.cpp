@@ -171,6 +171,7 @@ Task<Result<void, std::string>> Box::start_parts() {
     auto& sources = context.metrics;
     for (auto& shard : shards_) sources.shards.push_back(shard->metric_sources());
     sources.store = &store_->counters();
+    sources.disks = store_->disks();
     sources.upstreams = upstreams_.get();
     sources.logins = &entrance_.desk.counters();
     sources.started = started_;

@@ -25,6 +25,7 @@ struct MetricSources {
     };
     std::vector<ShardSources> shards;
     const Store::Counters* store = nullptr;
+    std::vector<const DiskHealth*> disks;
     const UpstreamTable* upstreams = nullptr;
     const LoginDesk::Counters* logins = nullptr;
     Instant started{};
@@ -32,6 +33,8 @@ struct MetricSources {
 };
 
 std::string metrics_page(const MetricSources& sources);
+/// One line without names of places, as whoever asks for the health may not know them; empty when all is well.
+std::string degraded_line(const MetricSources& sources);
 /// The same in short, as JSON: what `entrepot status` shows.
 std::string status_document(const MetricSources& sources, bool ready);
 

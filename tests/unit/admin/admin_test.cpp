@@ -13,6 +13,7 @@ struct AdminBox : RegistryBox {
         MetricSources sources;
         sources.shards.push_back({&*loop(), &counters, &served, &port.connections, &buffers});
         sources.store = &store->counters();
+        sources.disks = store->disks();
         sources.upstreams = &upstream_table;
         sources.started = now();
         sources.version = "1.2.3";
@@ -37,6 +38,34 @@ TEST_CASE("admin: alive at once, ready when told, and no longer when told") {
     box.admin.set_ready(false);
     CHECK(client.ask("GET /readyz").status == 503);
     CHECK(client.ask("GET /nothing").status == 404);
+}
+
+TEST_CASE("admin: a disk in trouble is told everywhere, with its path where one may know it, and the server stays ready") {
+    AdminBox box;
+    box.admin.set_ready(true);
+    RawClient client(box.loop(), box.admin_port);
+    auto path = box.store->disks().front()->path();
+    auto status = [&] { return nlohmann::json::parse(client.ask("GET /api/v1/status").body); };
+    CHECK(status()["state"] == "ok");
+    CHECK(status()["disks"].size() == 2);
+    CHECK(status()["disks"][1]["kind"] == "ledger");
+    CHECK(has_line(client.ask("GET /metrics").body, "entrepot_degraded 0"));
+    const_cast<DiskHealth*>(box.store->disks().front())->note_failure("writing a blob", EROFS);
+    for (auto* page : {"GET /readyz", "GET /healthz"}) {
+        auto reply = client.ask(page);
+        CHECK(reply.status == 200);
+        CHECK(reply.body.find("degraded: a volume is read-only; ") != std::string::npos);
+        CHECK(reply.body.find(path) == std::string::npos);
+    }
+    auto page = client.ask("GET /metrics").body;
+    CHECK(has_line(page, "entrepot_degraded 1"));
+    CHECK(has_line(page, "entrepot_disk_state{kind=\"volume\",path=\"" + path + "\",state=\"read_only\"} 1"));
+    CHECK(has_line(page, "entrepot_disk_state{kind=\"volume\",path=\"" + path + "\",state=\"healthy\"} 0"));
+    auto document = status();
+    CHECK(document["state"] == "degraded");
+    CHECK(document["disks"][0]["state"] == "read_only");
+    auto problem = document["disks"][0]["problem"].get<std::string>();
+    CHECK(problem.starts_with("volume " + path + " is read-only: writing a blob failed: Read-only file system; "));
 }
 
 TEST_CASE("admin: only names of this machine are answered, whatever a browser was made to believe") {
