@@ -130,6 +130,7 @@ int Disk::open(const InodeRef& directory, std::string_view path, std::uint32_t f
         if (flags & O_TRUNC) {
             into->data.clear();
             into->pages.clear();
+            into->sync_failed = false;
             used_ -= std::exchange(into->allocated, 0);
         }
     }

@@ -45,6 +45,7 @@ struct Inode {
     std::string data, durable;
     std::vector<Page> pages;
     std::uint64_t allocated = 0;
+    bool sync_failed = false;  ///< since it was last empty: nobody may hope that another sync makes it durable
 
     Entries entries, durable_entries;
 
@@ -61,6 +62,9 @@ class Disk {
     const InodeRef& root() const { return root_; }
     std::uint64_t capacity() const { return capacity_; }
     std::uint64_t used() const { return used_; }
+
+    /// As after `mount -o remount,ro`, or after an error that the file system found: the ring refuses whatever would change it.
+    bool read_only = false;
 
     // Each path is relative to `directory` and stays beneath it; results are >= 0 or -errno.
     int open(const InodeRef& directory, std::string_view path, std::uint32_t flags, std::uint32_t mode, InodeRef& into);

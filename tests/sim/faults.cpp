@@ -48,7 +48,8 @@ void Faults::heal() {
 }
 
 void Faults::heal_disk() {
-    for (double* fault : {&read_error, &write_error, &write_no_space, &sync_error, &sync_lies, &name_error}) *fault = 0;
+    for (double* fault : {&read_error, &write_error, &write_no_space, &write_over_quota, &sync_error, &sync_lies, &name_error})
+        *fault = 0;
 }
 
 }  // namespace entrepot::sim

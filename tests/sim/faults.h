@@ -14,6 +14,7 @@ struct Faults {
     double interrupted_file = 0;     ///< a read or write: EINTR, EAGAIN
     double read_error = 0;           ///< EIO
     double write_error = 0;          ///< EIO
+    double write_over_quota = 0;     ///< EDQUOT
     double write_no_space = 0;       ///< ENOSPC although the disk has room (quota, reserved blocks)
     double sync_error = 0;           ///< EIO; the pages then look clean and are not durable, as on ext4, XFS and Btrfs
     double sync_lies = 0;     ///< answers well and makes nothing durable, as a disk with a volatile cache that ignores flushes

@@ -65,6 +65,8 @@ class LifeRun {
     Task<void> purge_now_and_then();
     PurgeOrder draw_purge(Random& random);
     Task<void> rot_now_and_then();
+    Task<void> read_only_now_and_then();
+    void wait_for_healing();
     void rot();
     void check_outcome(World::Outcome outcome, const char* what) const;
     void check_files() const;
@@ -216,12 +218,44 @@ Task<void> LifeRun::rot_now_and_then() {
     }
 }
 
+/// One disk at a time takes nothing, for moments or for minutes.
+Task<void> LifeRun::read_only_now_and_then() {
+    Random random = world_.random.fork();
+    while (!ending_) {
+        co_await Sleep(random.span(milliseconds(10), seconds(30)));
+        auto& disk = *std::next(world_.disks.begin(), static_cast<std::ptrdiff_t>(random.below(world_.disks.size())))->second;
+        disk.read_only = true;
+        world_.count_injected("read-only spell");
+        co_await Sleep(random.span(milliseconds(10), random.chance(0.2) ? std::chrono::minutes(5) : seconds(20)));
+        disk.read_only = false;
+    }
+}
+
+/// Disks that are well again are found to be, by nobody's help, within the longest pause between two attempts.
+void LifeRun::wait_for_healing() {
+    constexpr auto pauses = 2 * DiskHealth::probe_pause_max + seconds(10);
+    if (!plan_.disk_may_fail() || !plan_.roomy || world_.random.chance(0.5)) return;
+    auto before = std::exchange(world_.faults, plan_.faults);
+    world_.faults.heal_disk();
+    auto well = [this] {
+        auto disks = box_->disks();
+        return std::all_of(disks.begin(), disks.end(), [](auto* disk) { return disk->healthy(); });
+    };
+    bool hindered = plan_.read_only_spells;  // may turn read-only at any moment while we wait
+    bool was_well = well();
+    auto outcome = world_.run_until([&] { return well(); }, world_.time() + (hindered ? 20 * pauses : pauses), steps_max);
+    check_outcome(outcome, "the healing of the disks");
+    if (!was_well) ++world_.counts["disks healed"];
+    world_.faults = before;
+}
+
 void LifeRun::wait_for_clients() {
     outside_->enter();
     clients_->start();
     background_.start(move_tags());
     if (plan_.rot > 0) background_.start(rot_now_and_then());
     if (plan_.purges) background_.start(purge_now_and_then());
+    if (plan_.read_only_spells) background_.start(read_only_now_and_then());
     Instant crash = life_.crashes ? world_.time() + life_.crash_after : Instant::never();
     auto outcome = world_.run_until([&] { return clients_->done() || world_.time() >= crash || must_crash(); },
                                     world_.time() + run_time_max, steps_max);
@@ -284,8 +318,8 @@ void LifeRun::check_disk(const Disk& disk) const {
 /// After orderly lives the store knows each file that lies under blobs/, and no other: also when the power failed right after the last one's end.
 void LifeRun::check_account() const {
     const auto& faults = plan_.faults;
-    bool excused =
-        faults.name_error + faults.sync_error + faults.sync_lies > 0 || before_.counts.contains("injected: crash in the middle");
+    bool excused = plan_.read_only_spells || faults.name_error + faults.sync_error + faults.sync_lies > 0 ||
+                   before_.counts.contains("injected: crash in the middle");
     if (excused || !box_->ready()) return;
     std::uint64_t bytes = 0;
     for (const auto& [disk_path, disk] : world_.disks) {
@@ -359,6 +393,7 @@ Memory LifeRun::run() {
         rot();
         return remember();
     }
+    if (!refused) wait_for_healing();
     stop_box();
     close_outside();
     if (frames_alive() != 0) violation("coroutine frames are left");

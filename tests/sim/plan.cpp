@@ -43,6 +43,8 @@ Plan Plan::draw(std::uint64_t seed) {
         plan.lives.push_back(life);
     }
     plan.purges = random.chance(0.3);
+    if (!plan.healthy && random.chance(0.2)) plan.faults.write_over_quota = random.fraction() * 0.1;
+    plan.read_only_spells = !plan.healthy && random.chance(0.25);
     return plan;
 }
 
@@ -52,6 +54,7 @@ Plan Plan::crash_at(std::uint64_t seed, std::uint64_t disk_step) {
     plan.disk_bytes = 64 * MiB;
     plan.capacity_bytes = 48 * MiB;
     plan.rot = 0;
+    plan.read_only_spells = false;
     plan.faults = Faults::none();
     plan.upstream = UpstreamFaults{};
     plan.clients.clients = 2;
@@ -80,9 +83,10 @@ Excuses Plan::excuses() const {
 }
 
 bool Plan::disk_may_fail() const {
-    return !roomy || faults.read_error + faults.write_error + faults.write_no_space + faults.sync_error + faults.sync_lies +
-                             faults.name_error >
-                         0;
+    return !roomy || read_only_spells ||
+           faults.read_error + faults.write_error + faults.write_no_space + faults.write_over_quota + faults.sync_error +
+                   faults.sync_lies + faults.name_error >
+               0;
 }
 
 }  // namespace entrepot::sim

@@ -26,6 +26,7 @@ struct Plan {
     std::vector<std::string> volumes;  ///< empty: the store's directory is the only one
     double rot = 0;                    ///< per stored file and opportunity: one bit of it flips on the disk
     bool purges = false;               ///< an operator takes content away now and then
+    bool read_only_spells = false;     ///< now and then a disk takes nothing for a while
     Duration tag_ttl = seconds(60);
     std::size_t buffers = 8;  ///< of a shard, for fills and cold reads
     unsigned provided_buffers = 32;

@@ -87,6 +87,8 @@ class SimRing final : public Ring, private Waiter {
     std::int32_t file_result(const Request& request);
     std::int32_t name_result(const Request& request);
     std::int32_t noting_full(std::int64_t result);
+    std::int32_t sync_result(Descriptor& file);
+    std::int32_t refusal_of_write(const Descriptor& file);
     std::int32_t transfer(const Request& request, Descriptor& file);
     void read_ahead(const InodeRef& file, std::uint64_t offset);
     std::int32_t open_result(const Request& request);

@@ -73,15 +73,33 @@ std::int32_t SimRing::file_result(const Request& request) {
         case Kind::read:
         case Kind::write: return transfer(request, file);
         case Kind::data_sync:
-        case Kind::sync:
-            if (world_.strikes(faults.sync_lies, "sync that lies")) return 0;
-            return file.disk->sync(*file.inode, world_.strikes(faults.sync_error, "EIO of a sync"));
+        case Kind::sync: return sync_result(file);
         case Kind::sync_range: return random.chance(faults.sync_error) ? -EIO : 0;
         case Kind::allocate:
-            if (world_.strikes(faults.write_no_space, "ENOSPC without need")) return -ENOSPC;
+            if (int refused = refusal_of_write(file); refused < 0) return refused;
             return noting_full(file.disk->allocate(*file.inode, request.offset, request.size));
         default: return name_result(request);
     }
+}
+
+/// The disk's pages look clean after a failed sync: a program that tries again is told a lie (ATC'20).
+std::int32_t SimRing::sync_result(Descriptor& file) {
+    auto& inode = *file.inode;
+    if (file.disk->read_only) return -EROFS;
+    if (world_.strikes(world_.faults.sync_lies, "sync that lies")) return 0;
+    if (inode.sync_failed) violation("a file is synced again after its sync failed");
+    bool fails = world_.strikes(world_.faults.sync_error, "EIO of a sync");
+    inode.sync_failed = fails && !inode.is_directory;
+    return file.disk->sync(inode, fails);
+}
+
+std::int32_t SimRing::refusal_of_write(const Descriptor& file) {
+    if (file.disk->read_only) {
+        world_.count_injected("EROFS");
+        return -EROFS;
+    }
+    if (world_.strikes(world_.faults.write_over_quota, "EDQUOT")) return -EDQUOT;
+    return world_.strikes(world_.faults.write_no_space, "ENOSPC without need") ? -ENOSPC : 0;
 }
 
 std::int32_t SimRing::noting_full(std::int64_t result) {
@@ -94,6 +112,11 @@ std::int32_t SimRing::name_result(const Request& request) {
         return request.kind == Kind::open && world_.random.chance(0.5) ? -EMFILE : -EIO;
     }
     auto& directory = file_of(request.fd);
+    bool only_opens = request.kind == Kind::open && (request.flags & (O_ACCMODE | O_CREAT | O_TRUNC)) == O_RDONLY;
+    if (directory.disk->read_only && !only_opens) {
+        world_.count_injected("EROFS");
+        return -EROFS;
+    }
     switch (request.kind) {
         case Kind::open: return open_result(request);
         case Kind::unlink: return directory.disk->unlink(directory.inode, request.path);
@@ -128,7 +151,7 @@ std::int32_t SimRing::transfer(const Request& request, Descriptor& file) {
     if (world_.strikes(faults.page_reclaim, "pages reclaimed")) file.disk->reclaim(*file.inode, random, random.fraction());
     if (writes ? world_.strikes(faults.write_error, "EIO of a write") : world_.strikes(faults.read_error, "EIO of a read"))
         return -EIO;
-    if (writes && world_.strikes(faults.write_no_space, "ENOSPC without need")) return -ENOSPC;
+    if (int refused = writes ? refusal_of_write(file) : 0; refused < 0) return refused;
     if (world_.strikes(faults.interrupted_file, "EINTR or EAGAIN of a file")) return random.chance(0.5) ? -EINTR : -EAGAIN;
     std::uint32_t length = request.length;
     std::uint32_t unit = direct ? 512 : 1;

@@ -76,6 +76,8 @@ void SimBox::started(Result<void, std::string> result) {
 
 std::uint64_t SimBox::stored_bytes() const { return box_->store().counters().bytes.load(); }
 
+std::vector<const DiskHealth*> SimBox::disks() const { return box_->store().disks(); }
+
 Task<Result<PurgeCount>> SimBox::purge(PurgeOrder order) {
     auto& loop = box_->shard(0).loop();
     auto work = [&] { return box_->purge().run(order); };

@@ -33,6 +33,7 @@ class SimBox {
     bool ready() const { return ready_; }
     /// By the store's own count.
     std::uint64_t stored_bytes() const;
+    std::vector<const DiskHealth*> disks() const;
     const std::string& failed() const { return failed_; }
     /// From any loop; only between ready and stop().
     Task<Result<PurgeCount>> purge(PurgeOrder order);
