@@ -1,0 +1,78 @@
+"""File systems of a scenario's own, on loop devices: small, and there to be ruined."""
+import ctypes
+import os
+import subprocess
+import time
+
+CLONE_NEWNS = 0x00020000
+
+
+def run(*command):
+    """(whether it succeeded, what it said)."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except FileNotFoundError:
+        return False, f"there is no {command[0]}"
+    return done.returncode == 0, (done.stderr or done.stdout).strip()
+
+
+def own_mounts():
+    """What this process mounts from here on is seen by it and its children only, and goes with the last of them."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS):
+        return False, f"no mounts of one's own: {os.strerror(ctypes.get_errno())}"
+    return run("mount", "--make-rprivate", "/")
+
+
+class Disk:
+    """`refused` says why there is none, else it is mounted on `path`."""
+
+    def __init__(self, directory, name, kind="ext4", size="64M", make=(), options=()):
+        self.image = f"{directory}/{name}.img"
+        self.path = f"{directory}/{name}"
+        self.kind = kind
+        self.options = ",".join(["loop", *options])
+        self.refused = None
+        os.makedirs(self.path)
+        with open(self.image, "wb") as file:
+            file.truncate(int(size.rstrip("M")) << 20)
+        for step in (own_mounts, lambda: run(f"mkfs.{kind}", "-q", *make, self.image), self.mount):
+            done, said = step()
+            if not done:
+                self.refused = f"no {kind} on a loop device here: {said}"
+                return
+
+    def mount(self):
+        return run("mount", "-o", self.options, self.image, self.path)
+
+    def unmount(self, timeout=20):
+        """Who was killed a moment ago may still have files open."""
+        self._until_done(timeout, "umount", self.path)
+
+    def remount(self, mode, timeout=40):
+        """"ro" or "rw". Read-only waits for whoever has a file open for writing."""
+        self._until_done(timeout, "mount", "-o", f"remount,{mode}", self.path)
+
+    def cut_power(self):
+        """Nothing that is not on the disk by now will ever be; from here on every request fails."""
+        done, said = run("xfs_io", "-x", "-c", "shutdown", self.path)
+        assert done, said
+
+    def device(self):
+        return subprocess.run(["findmnt", "-no", "SOURCE", self.path], capture_output=True, text=True, check=True).stdout.strip()
+
+    def find_error(self):
+        """As if the file system had found itself damaged: it turns read-only, whoever writes. False where it cannot be told to."""
+        trigger = f"/sys/fs/ext4/{os.path.basename(self.device())}/trigger_fs_error"
+        if not os.path.exists(trigger):
+            return False
+        with open(trigger, "w", encoding="ascii") as file:
+            file.write("told to")
+        return True
+
+    @staticmethod
+    def _until_done(timeout, *command):
+        end = time.monotonic() + timeout
+        while not (done := run(*command))[0]:
+            assert time.monotonic() < end, f"{' '.join(command)}: {done[1]}"
+            time.sleep(0.1)
