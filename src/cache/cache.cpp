@@ -281,7 +281,6 @@ Task<Fetched<std::unique_ptr<UpstreamExchange>>> Cache::open_bypass(Source sourc
 }
 
 Task<void> Cache::report_damaged(Digest digest) {
-    log_warning("stored blob {} is damaged: moved to quarantine, it will be fetched again", digest.text());
     for (auto* member : team_.members) {
         auto forget = [member, &digest] {
             member->hot_.forget(digest);

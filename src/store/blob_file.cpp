@@ -2,6 +2,7 @@
 
 #include "entrepot/store/eviction.h"
 #include "entrepot/store/ledger.h"
+#include "store/chunk_reader.h"
 #include "store/chunk_sums.h"
 #include "store/volume.h"
 
@@ -46,7 +47,9 @@ Task<Result<Bytes>> BlobFile::read_chunk(std::uint64_t index, Buffer& into, Read
     auto offset = index * chunk_bytes;
     auto chunk = into.bytes().first(std::min(chunk_bytes, size_ - offset));
     if (via == ReadVia::disk) {
-        auto read = co_await read_directly(offset, into, chunk.size());
+        constexpr auto block = DirectFile::alignment;
+        auto room = into.bytes().first((chunk.size() + block - 1) / block * block);
+        auto read = co_await read_past_memory(direct_.file(), offset, room, chunk.size(), into.index());
         bool refused = !read && read.error().detail == EINVAL;
         if (!read && !refused) co_return read.error();
         if (refused) {
@@ -75,24 +78,6 @@ Task<Result<void>> BlobFile::read_through_memory(std::uint64_t offset, MutableBy
         if (read == 0) co_return Error{Fault::storage, Code::corrupt};  // the file was cut short behind our back
         offset += static_cast<std::uint64_t>(read);
         into = into.subspan(static_cast<std::size_t>(read));
-    }
-    co_return Result<void>();
-}
-
-Task<Result<void>> BlobFile::read_directly(std::uint64_t offset, Buffer& into, std::size_t bytes) {
-    constexpr auto block = DirectFile::alignment;
-    auto room = into.bytes().first((bytes + block - 1) / block * block);
-    std::size_t have = 0;
-    while (have < bytes) {
-        auto rest = room.subspan(have);
-        auto read = co_await read_file(direct_.file(), rest, offset + have, into.index());
-        if (read == -EINTR || read == -EAGAIN) continue;
-        if (read < 0) co_return disk_error(-read);
-        auto end = have + static_cast<std::size_t>(read);
-        if (end >= bytes) break;
-        auto next = end / block * block;  // a read that came short is continued where a block begins
-        if (next == have) co_return Error{Fault::storage, Code::corrupt};  // the file was cut short behind our back
-        have = next;
     }
     co_return Result<void>();
 }

@@ -48,8 +48,8 @@ void Warehouse::forget_entry(EvictionEntry& entry) noexcept {
 
 Task<void> Warehouse::quarantine(const Digest& digest_given) {
     auto digest = digest_given;
-    auto take = [this, &digest] { return take_out(digest, true); };
-    co_await run_at_owner(take);
+    auto look = [this, &digest] { return judge(digest); };
+    (void)co_await run_at_owner(look);
 }
 
 Task<Result<void>> Warehouse::remove(const Digest& digest_given) {
@@ -166,10 +166,13 @@ Task<bool> Warehouse::move_to_quarantine(const Digest& digest, Volume& volume, s
     }
     auto result = co_await rename_file(volume.blobs(digest.algorithm()), from.c_str(), volume.quarantine(), to.c_str(), 0);
     if (result < 0) {
-        log_warning("{} was damaged or missing on volume {}; its record is removed", digest.text(), volume.path());
+        log_warning(
+            "{} is damaged or missing on volume {}; its record is removed and it is fetched again when somebody asks for it",
+            digest.text(), volume.path());
         co_return false;
     }
-    log_warning("{} on volume {} is damaged; it was moved to .entrepot/quarantine", digest.text(), volume.path());
+    log_warning("{} on volume {} is damaged; it was moved to .entrepot/quarantine and is fetched again when somebody asks for it",
+                digest.text(), volume.path());
     counters_.quarantined.fetch_add(1, std::memory_order_relaxed);
     quarantined_.push_back({to, &volume, charged_bytes});
     while (quarantined_.size() > quarantined_max) co_await drop_oldest_quarantined(nullptr);

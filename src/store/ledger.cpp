@@ -200,6 +200,7 @@ struct Ledger::Impl : Tables {
     int put_blob(MDB_txn* txn, const PutBlob& change);
     int remove_blob(MDB_txn* txn, const Digest& digest, std::uint64_t& tags_changed);
     int mark_blob(MDB_txn* txn, const MarkBlob& change);
+    int put_sums(MDB_txn* txn, const PutSums& change);
     int remove_grants(MDB_txn* txn, const std::string& digest, std::vector<std::string>& sources);
     int remove_grants_of_absent(MDB_txn* txn, const ManifestRecord& manifest, const std::vector<std::string>& sources);
     int put_tag(MDB_txn* txn, const PutTag& change, std::uint64_t& tags_changed);
@@ -502,6 +503,7 @@ int Ledger::Impl::apply_one(MDB_txn* txn, const LedgerChange& change, std::uint6
         int operator()(const PutBlob& put) { return impl.put_blob(txn, put); }
         int operator()(const RemoveBlob& remove) { return impl.remove_blob(txn, remove.digest, tags_changed); }
         int operator()(const MarkBlob& mark) { return impl.mark_blob(txn, mark); }
+        int operator()(const PutSums& put) { return impl.put_sums(txn, put); }
         int operator()(const PutManifest& put) {
             ++tags_changed;
             return impl.put(txn, impl.manifests, digest_key(put.digest), manifest_value(put.record));
@@ -532,7 +534,7 @@ int Ledger::Impl::put_blob(MDB_txn* txn, const PutBlob& change) {
     auto key = digest_key(change.digest);
     if (int error = put(txn, blobs, key, blob_value(change.record)); error != 0) return error;
     if (change.record.sums.empty()) return remove(txn, sums, key);
-    return put(txn, sums, key, sums_value(change.record));
+    return put(txn, sums, key, sums_value(change.record.sums));
 }
 
 int Ledger::Impl::remove_blob(MDB_txn* txn, const Digest& digest, std::uint64_t& tags_changed) {
@@ -561,6 +563,14 @@ int Ledger::Impl::mark_blob(MDB_txn* txn, const MarkBlob& change) {
     if (!record) return 0;
     record->flags = change.flags;
     return put(txn, blobs, key, blob_value(*record));
+}
+
+int Ledger::Impl::put_sums(MDB_txn* txn, const PutSums& change) {
+    auto key = digest_key(change.digest);
+    auto at = value_of(key);
+    MDB_val found;
+    if (mdb_get(txn, blobs, &at, &found) != 0) return 0;
+    return change.sums.empty() ? remove(txn, sums, key) : put(txn, sums, key, sums_value(change.sums));
 }
 
 /// `sources` becomes what follows the digest in the keys: whom it was granted.

@@ -107,8 +107,8 @@ std::optional<BlobRecord> parse_blob_value(std::string_view bytes) {
     return record;
 }
 
-std::string_view sums_value(const BlobRecord& record) noexcept {
-    return {reinterpret_cast<const char*>(record.sums.data()), record.sums.size() * sizeof(std::uint64_t)};
+std::string_view sums_value(const std::vector<std::uint64_t>& sums) noexcept {
+    return {reinterpret_cast<const char*>(sums.data()), sums.size() * sizeof(std::uint64_t)};
 }
 
 std::vector<std::uint64_t> parse_sums_value(std::string_view value) {

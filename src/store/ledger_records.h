@@ -83,8 +83,8 @@ std::string grant_key(const std::string& scope, const std::string& repository, c
 std::optional<Digest> take_digest(std::string_view& grant_key) noexcept;
 
 std::string blob_value(const BlobRecord& record);
-std::optional<BlobRecord> parse_blob_value(std::string_view value);  ///< without sums
-std::string_view sums_value(const BlobRecord& record) noexcept;      ///< a view of the record's sums
+std::optional<BlobRecord> parse_blob_value(std::string_view value);            ///< without sums
+std::string_view sums_value(const std::vector<std::uint64_t>& sums) noexcept;  ///< a view of them
 std::vector<std::uint64_t> parse_sums_value(std::string_view value);
 std::string manifest_value(const ManifestRecord& record);
 std::optional<ManifestRecord> parse_manifest_value(std::string_view value);

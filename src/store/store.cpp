@@ -3,7 +3,6 @@
 #include "entrepot/base/log.h"
 #include "entrepot/base/random.h"
 #include "entrepot/io/blocking.h"
-#include "store/chunk_sums.h"
 #include "store/warehouse.h"
 
 #include <fcntl.h>
@@ -17,7 +16,6 @@ namespace {
 constexpr auto maintenance_interval = seconds(30);
 constexpr std::size_t partials_at_start_max = 1024;  // looked at before the store is ready; the rest in the background
 constexpr std::size_t marks_a_commit = 4096;
-constexpr auto verify_wait_max = std::chrono::minutes(10);
 
 std::string explain(const std::string& path, const Error& error) {
     switch (error.detail) {
@@ -366,11 +364,11 @@ Task<DirectFile> Warehouse::open_directly(const Digest& digest, const BlobRecord
 }
 
 /// Code::corrupt when the file is gone or has another size than its record says.
-Task<Result<int>> Warehouse::open_stored(const Digest& digest, const BlobRecord& record) {
+Task<Result<int>> Warehouse::open_stored(const Digest& digest, const BlobRecord& record, std::uint32_t flags) {
     auto* volume = volume_of(record.volume);
     if (!volume) co_return Error{Fault::storage, Code::corrupt};
     auto name = digest.hex();
-    auto file = co_await open_file(volume->blobs(digest.algorithm()), name.c_str(), O_RDONLY);
+    auto file = co_await open_file(volume->blobs(digest.algorithm()), name.c_str(), O_RDONLY | flags);
     if (is_lost(-file)) co_return Error{Fault::storage, Code::corrupt, -file};
     if (file < 0) co_return disk_error(-file);
     struct ::stat status {};
@@ -379,57 +377,6 @@ Task<Result<int>> Warehouse::open_stored(const Digest& digest, const BlobRecord&
     Loop::current().ring().close(file);
     if (known < 0) co_return disk_error(-known);
     co_return Error{Fault::storage, Code::corrupt};
-}
-
-/// The record of a blob whose digest was never verified by us, once it is. Those who ask for the same blob share one pass over it.
-Task<Result<BlobRecord>> Warehouse::verify_stored(const Digest& digest_given) {
-    auto digest = digest_given;
-    while (summing_.contains(digest)) co_await changed_.wait();
-    auto record = ledger_->find_blob(digest);
-    if (!record) co_return Error{Fault::storage, Code::corrupt};
-    if (record->verified()) co_return *record;
-    summing_.insert(digest);
-    auto deadline = Loop::current().time() + verify_wait_max;
-    bool mine = co_await verifying_.acquire(deadline);
-    Result<BlobRecord> summed = Error{Fault::capacity, Code::busy};
-    if (mine) {
-        summed = co_await sum_stored(digest, *record);
-        verifying_.release();
-    }
-    summing_.erase(digest);
-    changed_.notify_all();
-    co_return summed;
-}
-
-Task<Result<BlobRecord>> Warehouse::sum_stored(const Digest& digest, BlobRecord record) {
-    auto file = co_await open_stored(digest, record);
-    if (!file) co_return file.error();
-    Digester digester(digest.algorithm());
-    ChunkSummer summer;
-    std::vector<std::byte> memory(chunk_bytes);
-    std::uint64_t have = 0;
-    Result<void> outcome;
-    while (have < record.size) {
-        auto read = co_await read_file(*file, memory, have);
-        if (read == -EINTR || read == -EAGAIN) continue;
-        if (read <= 0) {
-            outcome = read < 0 ? disk_error(-read) : Error{Fault::storage, Code::corrupt};
-            break;
-        }
-        auto bytes = Bytes(memory).first(static_cast<std::size_t>(read));
-        digester.update(bytes);
-        summer.update(bytes);
-        have += bytes.size();
-    }
-    Loop::current().ring().close(*file);
-    if (!outcome) co_return outcome.error();
-    if (!(digester.finish() == digest)) co_return Error{Fault::storage, Code::corrupt};
-    record.sums = summer.finish();
-    std::vector<LedgerChange> changes;
-    changes.push_back(PutBlob{digest, record});
-    // Refused: the blob is whole all the same, and is verified again when it is next opened.
-    [[maybe_unused]] auto applied = co_await ledger_->apply(std::move(changes));
-    co_return record;
 }
 
 struct Warehouse::TouchHint : Message {

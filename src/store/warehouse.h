@@ -3,6 +3,7 @@
 //
 //   store.cpp        open, start and stop; opening blobs; small questions
 //   writing.cpp      begin, and how a writer ends: publish, keep, drop
+//   judging.cpp      whether a stored file still is what its name says
 //   room.cpp         capacity: who leaves so that something can come
 //   leaving.cpp      how a stored blob goes: evicted, removed, quarantined
 //   probe.cpp        disks that refused get another chance
@@ -25,6 +26,8 @@
 
 namespace entrepot {
 
+class ChunkReader;
+
 class Warehouse final : public Store {
   public:
     static constexpr std::size_t volumes_max = 64;
@@ -36,6 +39,8 @@ class Warehouse final : public Store {
     static constexpr unsigned direct_files_max =
         256;  ///< open at a time, of those the process keeps in reserve; further blobs are read through memory
     static constexpr std::uint32_t opened_names_max = 1u << 16;
+    static constexpr std::size_t corrected_max =
+        1024;  ///< digests remembered whose sums were wrong in the ledger; then all are forgotten
 
     explicit Warehouse(const Options& options);
     ~Warehouse() override;
@@ -124,9 +129,7 @@ class Warehouse final : public Store {
     Found find_and_pin(const Digest& digest) noexcept;
     Task<Result<BlobRef>> open_pinned(const Digest& digest, Found found);
     Task<DirectFile> open_directly(const Digest& digest, const BlobRecord& record, int file, bool opened_lately);
-    Task<Result<int>> open_stored(const Digest& digest, const BlobRecord& record);
-    Task<Result<BlobRecord>> verify_stored(const Digest& digest);
-    Task<Result<BlobRecord>> sum_stored(const Digest& digest, BlobRecord record);
+    Task<Result<int>> open_stored(const Digest& digest, const BlobRecord& record, std::uint32_t flags = 0);
     Volume* volume_of(std::uint8_t index) const noexcept { return by_index_[index]; }
     bool all_take_writes() const noexcept;
     std::uint64_t bytes_accounted() const noexcept;
@@ -134,6 +137,22 @@ class Warehouse final : public Store {
     Task<void> maintain();
     Task<void> warm_ledger();
     Task<Result<void>> save_trials();
+
+    // judging.cpp
+    struct Contents {
+        bool right = false;  // the digest is its name's
+        std::vector<std::uint64_t> sums;
+    };
+    Task<Result<std::unique_ptr<ChunkReader>>> open_reader(const Digest& digest, const BlobRecord& record, ReadVia via);
+    bool note_refused(const ChunkReader& reader, const Error& error) noexcept;
+    Task<Result<Contents>> read_contents(const Digest& digest, const BlobRecord& record, ReadVia via, bool in_passing);
+    static Task<void> make_way(Duration read_took);
+    Task<void> save_sums(const Digest& digest, std::vector<std::uint64_t> sums);
+    Task<Result<BlobRecord>> verify_stored(const Digest& digest);
+    Task<Result<BlobRecord>> sum_stored(const Digest& digest, BlobRecord record);
+    Task<bool> judge(const Digest& digest);
+    Task<bool> is_whole(const Digest& digest, const BlobRecord& record);
+    Task<void> correct_sums(const Digest& digest, const BlobRecord& record, std::vector<std::uint64_t> sums);
 
     // writing.cpp
     /// Keeps the digest for one writer; what was kept of it goes to that writer.
@@ -219,13 +238,15 @@ class Warehouse final : public Store {
     // Owner's loop only.
     std::unique_ptr<Eviction> eviction_;
     BlobTable table_;
-    GhostTable opened_;                               // names of blobs by when they were opened last
-    std::unordered_set<Digest, DigestHash> writing_;  // a writer has it
-    std::unordered_set<Digest, DigestHash> busy_;     // on its way out, or being adopted
-    std::unordered_set<Digest, DigestHash> summing_;  // stored, being verified for the first time
-    std::deque<Quarantined> quarantined_;             // oldest first
-    Condition changed_;                               // a digest left writing_, busy_ or the table
-    Condition woken_;                                 // for maintain()
+    GhostTable opened_;                                 // names of blobs by when they were opened last
+    std::unordered_set<Digest, DigestHash> writing_;    // a writer has it
+    std::unordered_set<Digest, DigestHash> busy_;       // on its way out, or being adopted
+    std::unordered_set<Digest, DigestHash> summing_;    // stored, being hashed as a whole
+    std::unordered_set<Digest, DigestHash> corrected_;  // whose sums were wrong in the ledger
+    bool direct_refused_ = false;                       // a file system knows no reads past memory
+    std::deque<Quarantined> quarantined_;               // oldest first
+    Condition changed_;                                 // a digest left writing_, busy_ or the table
+    Condition woken_;                                   // for maintain()
     Semaphore room_{1, reservers_max};
     Semaphore verifying_{verifiers_max, reservers_max};
     TaskGroup background_;

@@ -53,6 +53,8 @@ class Loop {
     /// Resumes `task`, whose turn among the bulk work it is, before the others that wait there: small tasks may pass, bulk work may not.
     void resume_first_in_bulk(std::coroutine_handle<> task) { bulk_.push_front(task); }
     static constexpr Duration bulk_time = std::chrono::microseconds(250);  ///< of a turn; a piece that was begun is finished
+    /// Whether bulk work waits for its turn: for whoever can wait longer.
+    bool has_bulk() const noexcept { return !bulk_.empty(); }
     /// Runs the message on this loop's thread. Any thread.
     void post(Message& message) noexcept;
 

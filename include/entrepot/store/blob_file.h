@@ -56,7 +56,6 @@ class BlobFile {
   private:
     friend class BlobReader;
     Task<Result<void>> read_through_memory(std::uint64_t offset, MutableBytes into, int buffer_index);
-    Task<Result<void>> read_directly(std::uint64_t offset, Buffer& into, std::size_t bytes);
 
     Digest digest_;
     int file_;

@@ -81,6 +81,11 @@ struct MarkBlob {
     Digest digest;
     std::uint8_t flags = 0;
 };
+/// Changes nothing but the sums; no change when the blob is not there.
+struct PutSums {
+    Digest digest;
+    std::vector<std::uint64_t> sums;
+};
 struct PutManifest {
     Digest digest;
     ManifestRecord record;
@@ -117,8 +122,8 @@ struct RemoveSetting {
 };
 /// The volumes were walked: what they held is in the ledger.
 struct EndRebuild {};
-using LedgerChange = std::variant<PutBlob, RemoveBlob, MarkBlob, PutManifest, PutTag, RemoveTag, PutGrant, RemoveGrant, PutVolume,
-                                  PutSetting, RemoveSetting, EndRebuild>;
+using LedgerChange = std::variant<PutBlob, RemoveBlob, MarkBlob, PutSums, PutManifest, PutTag, RemoveTag, PutGrant, RemoveGrant,
+                                  PutVolume, PutSetting, RemoveSetting, EndRebuild>;
 
 /// Whom digests are granted to: a repository, by the rights of a scope.
 struct Holder {

@@ -31,7 +31,7 @@ class Store {
     };
     struct Counters {  ///< read from any thread
         std::atomic<std::uint64_t> bytes{0}, capacity_bytes{0}, blobs{0}, evictions{0}, evicted_bytes{0}, quarantined{0},
-            write_errors{0}, partial_bytes{0};
+            corrected{0}, write_errors{0}, partial_bytes{0};
     };
 
     /// Blocking, before the shards run. Takes flock on the directory: the error names the other server when there is one.
@@ -67,7 +67,9 @@ class Store {
     /// Who can let go of idle open blobs (descriptor caches pin what they hold). Called and awaited on the owner's loop before a reservation is refused.
     virtual void set_pressure_relief(std::function<Task<void>()> relief) = 0;
 
-    /// Takes a damaged blob out of sight: ledger record gone, file moved to quarantine (at most 16 kept). Open descriptors stay valid.
+    /// A reader found the blob damaged: bytes that differ from their sum, or that the disk does not give. Hashes the whole; unless its digest is right it goes out of sight:
+    /// ledger record gone, file moved to quarantine (at most 16 kept). When the sums were what was wrong they are corrected, and it stays. Open descriptors stay valid, but
+    /// whoever has the blob open opens it again.
     virtual Task<void> quarantine(const Digest& digest) = 0;
     /// Removes a blob if nobody uses it.
     virtual Task<Result<void>> remove(const Digest& digest) = 0;

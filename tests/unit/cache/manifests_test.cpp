@@ -209,6 +209,21 @@ TEST_CASE("manifests: a stored one that rotted is quarantined and counts as abse
     CHECK(box.troubles().quarantined == 1);
 }
 
+TEST_CASE("manifests: a stored one whose sum is wrong in the ledger is served, whatever upstream says") {
+    ManifestsBox box;
+    box.upstreams.answer = [](auto&) { return manifest_offer(manifest); };
+    auto got = box.fetch("latest");
+    REQUIRE(got);
+    box.loop().run(box.manifests.keep(box.source(), *got));
+    auto record = *box.store->ledger().find_blob(digest_of(manifest));
+    record.sums[0] ^= 1;
+    box.apply(PutSums{digest_of(manifest), record.sums});
+    auto found = box.loop().run(box.manifests.find(box.source(), digest_of(manifest)));
+    REQUIRE(found);
+    REQUIRE(found->body);
+    CHECK(*found->body == manifest);
+}
+
 TEST_CASE("manifests: a large one that is stored comes as a file, not through memory") {
     ManifestsBox box;
     auto large = image_manifest(digest_of(config), digest_of(layer), std::string(small_body_bytes_max, 'n'));

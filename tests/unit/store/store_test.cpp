@@ -134,6 +134,41 @@ TEST_CASE("store: a flipped bit is found by its chunk's sum, and the blob can be
     CHECK(*box.read(*again) == text);
 }
 
+TEST_CASE("store: sums that are wrong in the ledger cost no blob: its digest clears it, and the sums are corrected") {
+    StoreBox box;
+    box.open();
+    auto text = content(2 * chunk_bytes + 99);
+    auto digest = digest_of(text);
+    REQUIRE(box.put(text));
+    auto right = box.store->ledger().find_blob(digest)->sums;
+    auto wrong = right;
+    wrong[1] ^= 1;
+    REQUIRE(box.apply(PutSums{digest, wrong}));
+    auto blob = box.get(digest);
+    REQUIRE(blob);
+    CHECK(box.read(*blob).error() == Error{Fault::storage, Code::corrupt});
+    box.loop.run(box.store->quarantine(digest));
+    CHECK(box.store->ledger().find_blob(digest)->sums == right);
+    CHECK(box.holds(text));
+    CHECK(box.store->counters().quarantined == 0);
+    CHECK(box.store->counters().corrected == 1);
+    // Who opened it before complains late: that is no reason to lose it either.
+    CHECK(box.read(*blob).error() == Error{Fault::storage, Code::corrupt});
+    box.loop.run(box.store->quarantine(digest));
+    CHECK(box.holds(text));
+    CHECK(box.store->counters().corrected == 1);
+}
+
+TEST_CASE("store: who was told other bytes than the disk holds gets a new file, although the disk's are right") {
+    StoreBox box;
+    box.open();
+    auto text = content(2 * chunk_bytes);
+    REQUIRE(box.put(text));
+    box.loop.run(box.store->quarantine(digest_of(text)));
+    CHECK_FALSE(box.has(digest_of(text)));
+    CHECK(box.store->counters().quarantined == 1);
+}
+
 /// On a disk, as far as the machine has one there: a file system in memory forgets no pages.
 struct ColdBox : StoreBox {
     ColdBox() : StoreBox(GiB, "/var/tmp/entrepot-test-cold-" + std::to_string(::getpid())) { options.memory_bytes = 16 * MiB; }
@@ -236,6 +271,7 @@ TEST_CASE("store: at most sixteen damaged blobs are kept, also across a restart,
         for (std::uint64_t i = 0; i < 12; ++i) {
             auto text = content(5000, 100 * round + i);
             REQUIRE(box.put(text));
+            write_text(box.blob_path(digest_of(text)), content(5000, 1000));
             box.loop.run(box.store->quarantine(digest_of(text)));
         }
         box.reopen();
