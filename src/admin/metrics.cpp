@@ -185,6 +185,17 @@ class MetricsWriter {
         single("entrepot_evictions_total", "counter", "Blobs evicted to make room.", value(counters.evictions));
         single("entrepot_evicted_bytes_total", "counter", "Bytes evicted to make room.", value(counters.evicted_bytes));
         single("entrepot_quarantined_total", "counter", "Stored blobs found damaged.", value(counters.quarantined));
+        single("entrepot_sums_corrected_total", "counter",
+               "Stored blobs that were whole while the ledger had wrong sums of them.", value(counters.corrected));
+        single("entrepot_scrub_blobs_total", "counter", "Stored blobs that the scrub came to the end of.",
+               value(counters.scrubbed_blobs));
+        single("entrepot_scrub_bytes_total", "counter", "Bytes of stored blobs that the scrub has read.",
+               value(counters.scrubbed_bytes));
+        single("entrepot_scrub_damaged_total", "counter", "Stored blobs that the scrub found damaged.",
+               value(counters.scrub_damaged));
+        single("entrepot_scrub_last_pass_timestamp_seconds", "gauge",
+               "When the scrub had last read everything that is stored, in Unix time; 0: not yet.",
+               value(counters.scrub_pass_ended));
         single("entrepot_store_write_errors_total", "counter", "Writes that the disk refused.", value(counters.write_errors));
     }
 

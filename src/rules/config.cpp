@@ -212,7 +212,17 @@ class ConfigReader {
                 section.refuse("capacity", fmt::format("is \"{}\", which is neither a share (\"80%\") nor a size (\"500GiB\")",
                                                        escaped(text, 100)));
         }
+        if (section.text("scrub", text)) read_scrub(section, text);
         section.refuse_unknown_keys();
+    }
+
+    void read_scrub(ConfigSection& section, std::string_view text) {
+        const auto period = text == "never" ? std::optional(Duration{0}) : parse_duration(text);
+        if (period && (*period >= seconds(1) || text == "never")) config_.store.scrub = *period;
+        else
+            section.refuse("scrub",
+                           fmt::format("is \"{}\", which is neither \"never\" nor a duration like \"30d\" of a second or more",
+                                       escaped(text, 100)));
     }
 
     void read_volume(ConfigSection& section, const toml::node& node) {

@@ -25,6 +25,7 @@ Store::Options store_options(const StoreConfig& config) {
     Store::Options options;
     options.directory = config.path;
     options.volumes = config.volumes;
+    options.scrub_period = config.scrub;
     if (config.capacity.percent) options.capacity_percent = *config.capacity.percent;
     else options.capacity_bytes = config.capacity.bytes;
     return options;

@@ -70,8 +70,10 @@ Task<Result<Warehouse::Contents>> Warehouse::read_contents(const Digest& digest,
 /// the shard to whatever else is bulky, for a second at most.
 Task<void> Warehouse::make_way(Duration read_took) {
     auto pause = std::min(read_took * others_share, way_max);
-    co_await Sleep(pause);
-    for (int times = 0; times < bulk_patience_times && Loop::current().has_bulk(); ++times) co_await Sleep(bulk_patience);
+    auto until = Loop::current().time() + pause;
+    if (!stopping_) (void)co_await woken_.wait(until);
+    for (int times = 0; times < bulk_patience_times && Loop::current().has_bulk() && !stopping_; ++times)
+        co_await Sleep(bulk_patience);
 }
 
 Task<void> Warehouse::save_sums(const Digest& digest, std::vector<std::uint64_t> sums) {

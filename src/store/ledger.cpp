@@ -29,6 +29,7 @@ constexpr std::size_t key_bytes_max = 511;
 constexpr std::string_view key_format = "format";
 constexpr std::string_view key_ended = "ended";
 constexpr std::string_view key_rebuild = "rebuild";
+constexpr std::string_view key_scrub = "scrub";
 constexpr std::string_view key_volume = "volume";  // and one byte, the index
 
 MDB_val value_of(std::string_view bytes) noexcept { return {bytes.size(), const_cast<char*>(bytes.data())}; }
@@ -522,6 +523,7 @@ int Ledger::Impl::apply_one(MDB_txn* txn, const LedgerChange& change, std::uint6
         }
         int operator()(const PutSetting& put) { return impl.put(txn, impl.settings, put.key, setting_value(put.text)); }
         int operator()(const RemoveSetting& remove) { return impl.remove(txn, impl.settings, remove.key); }
+        int operator()(const PutScrub& put) { return impl.put(txn, impl.meta, key_scrub, scrub_value(put.record)); }
         int operator()(const EndRebuild&) {
             impl.wants_rebuild = false;
             return impl.remove(txn, impl.meta, key_rebuild);
@@ -658,6 +660,24 @@ std::uint64_t Ledger::blob_count() const {
     MDB_stat stat{};
     if (reading.txn()) mdb_stat(reading.txn(), impl_->blobs, &stat);
     return stat.ms_entries;
+}
+
+std::optional<Digest> Ledger::next_blob(const std::optional<Digest>& last) const {
+    Reading reading(impl_->env, impl_->idle_readers);
+    Cursor cursor(reading.txn(), impl_->blobs);
+    auto from = last ? digest_key(*last) : std::string();
+    for (bool found = cursor.seek(from); found; found = cursor.next()) {
+        if (cursor.key() == from) continue;
+        if (auto digest = parse_digest_key(cursor.key())) return digest;
+    }
+    return std::nullopt;
+}
+
+ScrubRecord Ledger::scrub() const {
+    Reading reading(impl_->env, impl_->idle_readers);
+    auto found = reading.find(impl_->meta, key_scrub);
+    auto record = found ? parse_scrub_value(*found) : std::nullopt;
+    return record ? *record : ScrubRecord();
 }
 
 std::optional<ManifestRecord> Ledger::find_manifest(const Digest& digest) const {

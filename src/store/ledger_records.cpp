@@ -211,6 +211,35 @@ std::optional<VolumeRecord> parse_volume_value(std::uint8_t index, std::string_v
     return VolumeRecord{index, value->id, std::string(bytes), value->present != 0};
 }
 
+std::string scrub_value(const ScrubRecord& record) {
+    ScrubValue value{};
+    value.version = record_version;
+    value.next_chunk = record.next_chunk;
+    value.pass_started = record.pass_started;
+    value.pass_ended = record.pass_ended;
+    if (record.at) {
+        value.has_digest = 1;
+        value.algorithm = static_cast<std::uint8_t>(record.at->algorithm());
+        std::memcpy(value.raw_digest, record.at->raw().data(), record.at->raw().size());
+    }
+    return bytes_of_value(value);
+}
+
+std::optional<ScrubRecord> parse_scrub_value(std::string_view bytes) {
+    auto value = take_value<ScrubValue>(bytes);
+    if (!value) return std::nullopt;
+    ScrubRecord record;
+    record.next_chunk = value->next_chunk;
+    record.pass_started = value->pass_started;
+    record.pass_ended = value->pass_ended;
+    if (!value->has_digest) return record;
+    auto length = raw_bytes(value->algorithm);
+    if (length == 0) return std::nullopt;
+    record.at =
+        Digest::from_raw(static_cast<DigestAlgorithm>(value->algorithm), std::as_bytes(std::span(value->raw_digest, length)));
+    return record;
+}
+
 std::string setting_value(std::string_view text) {
     std::string value(1, static_cast<char>(record_version));
     return value.append(text);

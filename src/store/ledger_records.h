@@ -9,7 +9,7 @@
 //   grants     digest key, holder key          GrantValue, platform
 //   holders    holder key                      HolderValue, scope, repository: whose hash a grant's key ends with
 //   settings   the setting's key              version byte, text
-//   meta       "format", "ended", "rebuild", "volume" index   MetaValue or VolumeValue, path
+//   meta       "format", "ended", "rebuild", "volume" index, "scrub"   MetaValue; VolumeValue, path; ScrubValue
 //
 // A holder key is SHA-256(scope \0 repository). A digest key is the algorithm's number and the raw digest: 33 or 65 bytes, and none is the beginning of another.
 
@@ -63,6 +63,14 @@ struct VolumeValue {
 };
 static_assert(sizeof(VolumeValue) == 16);
 
+struct ScrubValue {
+    std::uint8_t version, has_digest, algorithm, unused[5];
+    std::uint64_t next_chunk;
+    std::int64_t pass_started, pass_ended;
+    std::uint8_t raw_digest[Digest::bytes_max];
+};
+static_assert(sizeof(ScrubValue) == 96);
+
 struct MetaValue {
     std::uint32_t number;
 };
@@ -104,6 +112,8 @@ std::uint64_t parse_told_bytes(std::string_view grant_value) noexcept;
 std::string volume_value(const VolumeRecord& record);
 std::optional<VolumeRecord> parse_volume_value(std::uint8_t index, std::string_view value);
 
+std::string scrub_value(const ScrubRecord& record);
+std::optional<ScrubRecord> parse_scrub_value(std::string_view value);
 std::string setting_value(std::string_view text);
 std::optional<std::string_view> parse_setting_value(std::string_view value) noexcept;
 

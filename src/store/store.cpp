@@ -130,6 +130,7 @@ Task<Result<void>> Warehouse::start() {
     background_.start(warm_ledger());
     background_.start(maintain());
     background_.start(watch_disks());
+    background_.start(scrub());
     co_return Result<void>();
 }
 

@@ -7,6 +7,7 @@
 //   room.cpp         capacity: who leaves so that something can come
 //   leaving.cpp      how a stored blob goes: evicted, removed, quarantined
 //   probe.cpp        disks that refused get another chance
+//   scrub.cpp        reads what nobody asks for
 //   sweep.cpp        what lies on the volumes and the ledger does not know
 //   index_json.cpp   the tags in each volume's index.json
 //
@@ -41,6 +42,8 @@ class Warehouse final : public Store {
     static constexpr std::uint32_t opened_names_max = 1u << 16;
     static constexpr std::size_t corrected_max =
         1024;  ///< digests remembered whose sums were wrong in the ledger; then all are forgotten
+
+    static constexpr unsigned scrub_failures_max = 3;  ///< blobs in a row; then the volume is left alone for the rest of the pass
 
     explicit Warehouse(const Options& options);
     ~Warehouse() override;
@@ -146,13 +149,33 @@ class Warehouse final : public Store {
     Task<Result<std::unique_ptr<ChunkReader>>> open_reader(const Digest& digest, const BlobRecord& record, ReadVia via);
     bool note_refused(const ChunkReader& reader, const Error& error) noexcept;
     Task<Result<Contents>> read_contents(const Digest& digest, const BlobRecord& record, ReadVia via, bool in_passing);
-    static Task<void> make_way(Duration read_took);
+    Task<void> make_way(Duration read_took);
     Task<void> save_sums(const Digest& digest, std::vector<std::uint64_t> sums);
     Task<Result<BlobRecord>> verify_stored(const Digest& digest);
     Task<Result<BlobRecord>> sum_stored(const Digest& digest, BlobRecord record);
     Task<bool> judge(const Digest& digest);
     Task<bool> is_whole(const Digest& digest, const BlobRecord& record);
     Task<void> correct_sums(const Digest& digest, const BlobRecord& record, std::vector<std::uint64_t> sums);
+
+    // scrub.cpp
+    enum class Verdict : std::uint8_t {
+        right,
+        wrong,       // it goes
+        unreadable,  // it goes too, as long as its disk gives others
+        later,       // nothing was learned
+    };
+    Task<void> scrub();
+    Task<void> save_scrub();
+    Task<std::uint64_t> scrub_some();
+    void end_scrub_pass() noexcept;
+    Task<std::uint64_t> scrub_blob(Digest digest, std::uint64_t bytes_max);
+    void note_verdict(const Digest& digest, const BlobRecord& record, Verdict verdict) noexcept;
+    Task<Verdict> scrub_pinned(const Digest& digest, const BlobRecord& record, std::uint64_t first, std::uint64_t bytes_max,
+                               std::uint64_t& cost);
+    Task<Verdict> compare_sums(const Digest& digest, const BlobRecord& record, std::uint64_t first, std::uint64_t bytes_max,
+                               std::uint64_t& cost);
+    Task<Verdict> scrub_whole(const Digest& digest, const BlobRecord& record, std::uint64_t& cost);
+    static Verdict verdict_of(const Error& error) noexcept;
 
     // writing.cpp
     /// Keeps the digest for one writer; what was kept of it goes to that writer.
@@ -245,6 +268,8 @@ class Warehouse final : public Store {
     std::unordered_set<Digest, DigestHash> corrected_;  // whose sums were wrong in the ledger
     bool direct_refused_ = false;                       // a file system knows no reads past memory
     std::deque<Quarantined> quarantined_;               // oldest first
+    ScrubRecord scrub_;                                 // where it is
+    std::array<unsigned, 256> scrub_failures_{};        // by a volume's number: blobs in a row that its disk did not give
     Condition changed_;                                 // a digest left writing_, busy_ or the table
     Condition woken_;                                   // for maintain()
     Semaphore room_{1, reservers_max};

@@ -69,6 +69,7 @@ struct StoreConfig {
     std::string path = "/var/lib/entrepot";
     std::vector<std::string> volumes;  ///< empty: `path` is the only one
     StoreCapacity capacity;
+    Duration scrub = std::chrono::days(30);  ///< in which everything stored is read once; 0: "never"
 
     friend bool operator==(const StoreConfig&, const StoreConfig&) = default;
 };

@@ -120,10 +120,20 @@ struct PutSetting {
 struct RemoveSetting {
     std::string key;
 };
+/// How far the scrub is (store.h): its pass goes through the blobs in the order of their keys.
+struct ScrubRecord {
+    std::optional<Digest> at;       ///< the blob that it looked at last; none: the pass begins
+    std::uint64_t next_chunk = 0;   ///< of `at`; UINT64_MAX: that blob is done
+    std::int64_t pass_started = 0;  ///< wall seconds; 0: not yet
+    std::int64_t pass_ended = 0;    ///< of the last whole pass
+};
+struct PutScrub {
+    ScrubRecord record;
+};
 /// The volumes were walked: what they held is in the ledger.
 struct EndRebuild {};
 using LedgerChange = std::variant<PutBlob, RemoveBlob, MarkBlob, PutSums, PutManifest, PutTag, RemoveTag, PutGrant, RemoveGrant,
-                                  PutVolume, PutSetting, RemoveSetting, EndRebuild>;
+                                  PutVolume, PutSetting, RemoveSetting, PutScrub, EndRebuild>;
 
 /// Whom digests are granted to: a repository, by the rights of a scope.
 struct Holder {
@@ -172,6 +182,9 @@ class Ledger {
     /// Without its sums: of one small size whatever the blob's.
     std::optional<BlobRecord> find_blob_head(const Digest& digest) const;
     std::uint64_t blob_count() const;
+    /// The first blob behind `last` in the order of keys, or of all.
+    std::optional<Digest> next_blob(const std::optional<Digest>& last) const;
+    ScrubRecord scrub() const;
     std::optional<ManifestRecord> find_manifest(const Digest& digest) const;
     bool is_manifest(const Digest& digest) const;
     std::optional<TagRecord> find_tag(const std::string& repository, const std::string& tag) const;

@@ -28,10 +28,13 @@ class Store {
         std::uint64_t ledger_map_bytes = 64 * GiB;      ///< address space, not disk
         /// Of the machine. A cold blob that is opened again before others of so many bytes were is worth the page cache; others are read past it. 0: none are.
         std::uint64_t memory_bytes = 0;
+        /// In which the scrub reads everything that is stored once, so that what rots while nobody asks for it is found before upstream is gone. 0: it does not.
+        Duration scrub_period{0};
     };
     struct Counters {  ///< read from any thread
         std::atomic<std::uint64_t> bytes{0}, capacity_bytes{0}, blobs{0}, evictions{0}, evicted_bytes{0}, quarantined{0},
-            corrected{0}, write_errors{0}, partial_bytes{0};
+            corrected{0}, write_errors{0}, partial_bytes{0}, scrubbed_blobs{0}, scrubbed_bytes{0}, scrub_damaged{0};
+        std::atomic<std::uint64_t> scrub_pass_ended{0};  ///< wall seconds of the last whole pass; 0: none yet
     };
 
     /// Blocking, before the shards run. Takes flock on the directory: the error names the other server when there is one.

@@ -69,6 +69,7 @@ TEST_CASE("config: the sample of the manual says what it says") {
     CHECK(config.store.path == "/var/lib/entrepot");
     CHECK(config.store.volumes.empty());
     CHECK(config.store.capacity.percent == 80u);
+    CHECK(config.store.scrub == std::chrono::days(30));
     REQUIRE(config.upstreams.size() == 1);
     REQUIRE(config.upstreams[0].endpoints.size() == 1);
     CHECK(config.upstreams[0].endpoints[0].url() == "https://registry-1.docker.io");
@@ -113,6 +114,7 @@ strict_overlap = true
 path = "/data"
 volumes = ["/nvme0", "/nvme1"]
 capacity = "1.5GiB"
+scrub = "7d"
 [[upstream]]
 login_server = "registry.test:5000"
 endpoints = ["http://127.0.0.1:5000", "https://[::1]/"]
@@ -146,6 +148,7 @@ pull = ["alice", "ci-1"]
     CHECK(config.store.volumes == std::vector<std::string>{"/nvme0", "/nvme1"});
     CHECK_FALSE(config.store.capacity.percent);
     CHECK(config.store.capacity.bytes == GiB + 512 * MiB);
+    CHECK(config.store.scrub == std::chrono::days(7));
     REQUIRE(config.upstreams.size() == 2);
     CHECK(config.upstreams[0].endpoints[0] == Endpoint{.tls = false, .host = "127.0.0.1", .port = 5000});
     CHECK(config.upstreams[0].endpoints[1] == Endpoint{.tls = true, .host = "::1", .port = 443});
@@ -255,6 +258,10 @@ TEST_CASE("config: each refusal says where and why") {
         {"[store]\ncapacity = 80\n", "[store] capacity must be a text in quotes"},
         {"[store]\ncapacity = \"80\xc2\xa0%\"\n", "neither a share (\"80%\") nor a size"},
         {"[store]\ncapacity = \"0%\"\n", "neither a share"},
+        {"[store]\nscrub = \"999ms\"\n", "neither \"never\" nor a duration"},
+        {"[store]\nscrub = \"0s\"\n", "neither \"never\" nor a duration"},
+        {"[store]\nscrub = \"always\"\n", "neither \"never\" nor a duration"},
+        {"[store]\nscrub = 30\n", "[store] scrub must be a text in quotes"},
         {"[store]\ncapacity = \"101%\"\n", "neither a share"},
         {"[store]\ncapacity = \"%\"\n", "neither a share"},
         {"[store]\ncapacity = \"5XB\"\n", "neither a share"},

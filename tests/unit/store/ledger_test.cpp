@@ -397,6 +397,45 @@ TEST_CASE("ledger: volumes are remembered by number") {
     CHECK(volumes[1].id == 222);
 }
 
+TEST_CASE("ledger: the place of the scrub comes back, and blobs are walked in the order of their keys from any place") {
+    LedgerBox box;
+    CHECK_FALSE(box.ledger->scrub().at);
+    CHECK_FALSE(box.ledger->next_blob(std::nullopt));
+    std::vector<Digest> walked;
+    for (auto text : {"a", "b", "c", "d"}) REQUIRE(box.apply_one(PutBlob{digest_of(text), record_of(10)}));
+    auto longer = Digest::of(bytes_of("a"), DigestAlgorithm::sha512);
+    REQUIRE(box.apply_one(PutBlob{longer, record_of(10)}));
+    for (auto next = box.ledger->next_blob(std::nullopt); next; next = box.ledger->next_blob(next)) walked.push_back(*next);
+    REQUIRE(walked.size() == 5);
+    for (std::size_t i = 1; i < 4; ++i) CHECK(walked[i - 1].hex() < walked[i].hex());
+    CHECK(walked.back() == longer);
+    REQUIRE(box.apply_one(RemoveBlob{walked[1]}));
+    CHECK(box.ledger->next_blob(walked[0]) == walked[2]);
+    CHECK(box.ledger->next_blob(walked[1]) == walked[2]);  // from one that left
+    ScrubRecord record;
+    record.at = longer;
+    record.next_chunk = 7;
+    record.pass_started = 11;
+    record.pass_ended = 5;
+    REQUIRE(box.apply_one(PutScrub{record}));
+    auto back = box.ledger->scrub();
+    CHECK(back.at == longer);
+    CHECK(back.next_chunk == 7);
+    CHECK(back.pass_started == 11);
+    CHECK(back.pass_ended == 5);
+}
+
+TEST_CASE("ledger: sums are put to a blob that is there, and bring no other one") {
+    LedgerBox box;
+    REQUIRE(box.apply_one(PutBlob{digest_of("x"), record_of(2 * chunk_bytes)}));
+    REQUIRE(box.apply_one(PutSums{digest_of("x"), {5, 6}}));
+    REQUIRE(box.apply_one(PutSums{digest_of("y"), {5, 6}}));
+    CHECK(box.ledger->find_blob(digest_of("x"))->sums == std::vector<std::uint64_t>{5, 6});
+    CHECK_FALSE(box.ledger->find_blob(digest_of("y")));
+    REQUIRE(box.apply_one(PutSums{digest_of("x"), {}}));
+    CHECK_FALSE(box.ledger->find_blob(digest_of("x"))->verified());
+}
+
 TEST_CASE("ledger: settings come back in order from the next process, and a list with one that is too large is refused whole") {
     LedgerBox box;
     std::vector<LedgerChange> changes;
