@@ -14,6 +14,7 @@ namespace {
 constexpr Duration run_time_max = std::chrono::hours(12);
 constexpr Duration stop_time_max = std::chrono::minutes(10);
 constexpr std::uint64_t steps_max = 20'000'000;
+constexpr double rot_at_rest = 0.3;  // of the stored files, before the scrub has to find it
 
 void put(std::string& into, std::string_view text) {
     std::uint64_t length = text.size();
@@ -67,7 +68,9 @@ class LifeRun {
     Task<void> rot_now_and_then();
     Task<void> read_only_now_and_then();
     void wait_for_healing();
-    void rot();
+    void rot(double probability);
+    void let_scrub_find_all();
+    void until_scrub_ends_a_pass();
     void check_outcome(World::Outcome outcome, const char* what) const;
     void check_files() const;
     void check_disk(const Disk& disk) const;
@@ -88,7 +91,7 @@ class LifeRun {
     std::unique_ptr<SimClients> clients_;
     TaskGroup background_;
     bool ending_ = false;
-    bool purging_ = false, purges_end_ = false;
+    bool purging_ = false, purges_end_ = false, rot_ends_ = false;
     std::map<std::string, std::uint64_t> rotten_;
     std::unique_ptr<SimBox> box_;
 };
@@ -143,6 +146,7 @@ void LifeRun::start_box() {
     setup.tag_ttl = plan_.tag_ttl;
     setup.buffers = plan_.buffers;
     setup.provided_buffers = plan_.provided_buffers;
+    setup.scrub_period = plan_.scrub_period;
     // A start that is refused is a short life: mostly the disk waits with its faults until the box runs.
     if (world_.random.chance(0.9)) world_.faults.heal_disk();
     box_ = std::make_unique<SimBox>(world_, setup);
@@ -200,10 +204,10 @@ Task<void> LifeRun::purge_now_and_then() {
 }
 
 /// Bits flip in published files, where no page of memory hides it.
-void LifeRun::rot() {
+void LifeRun::rot(double probability) {
     for (const auto& [disk_path, disk] : world_.disks) {
         for (const auto& [path, inode] : disk->files()) {
-            if (path.rfind("blobs/", 0) != 0 || !world_.random.chance(plan_.rot) || !disk->rot(*inode, world_.random)) continue;
+            if (path.rfind("blobs/", 0) != 0 || !world_.random.chance(probability) || !disk->rot(*inode, world_.random)) continue;
             ++rotten_[disk_path + "/" + path];
             world_.count_injected("bit rotten");
         }
@@ -214,7 +218,7 @@ Task<void> LifeRun::rot_now_and_then() {
     Random random = world_.random.fork();
     while (!ending_) {
         co_await Sleep(random.span(seconds(1), seconds(30)));
-        rot();
+        if (!rot_ends_) rot(plan_.rot);
     }
 }
 
@@ -223,6 +227,7 @@ Task<void> LifeRun::read_only_now_and_then() {
     Random random = world_.random.fork();
     while (!ending_) {
         co_await Sleep(random.span(milliseconds(10), seconds(30)));
+        if (rot_ends_) co_return;  // disks are well from now on
         auto& disk = *std::next(world_.disks.begin(), static_cast<std::ptrdiff_t>(random.below(world_.disks.size())))->second;
         disk.read_only = true;
         world_.count_injected("read-only spell");
@@ -247,6 +252,42 @@ void LifeRun::wait_for_healing() {
     check_outcome(outcome, "the healing of the disks");
     if (!was_well) ++world_.counts["disks healed"];
     world_.faults = before;
+}
+
+void LifeRun::until_scrub_ends_a_pass() {
+    auto before = box_->store_counters().scrub_pass_ended.load();
+    auto outcome = world_.run_until([&] { return box_->store_counters().scrub_pass_ended.load() > before; },
+                                    world_.time() + run_time_max, steps_max);
+    check_outcome(outcome, "a pass of the scrub");
+}
+
+/// Nobody asks for anything any more, no more rots, and the disk gives what it has: a pass of the scrub, from its beginning to its end, finds all that did.
+void LifeRun::let_scrub_find_all() {
+    if (plan_.scrub_period == Duration{0} || plan_.healthy || !box_->ready()) return;
+    rot_ends_ = true;
+    world_.faults.heal_disk();
+    for (const auto& [path, disk] : world_.disks) {
+        disk->read_only = false;
+        for (const auto& [file, inode] : disk->files()) disk->reclaim(*inode, world_.random, 1);
+    }
+    rot(rot_at_rest);
+    auto found_before = box_->store_counters().scrub_damaged.load();
+    until_scrub_ends_a_pass();
+    until_scrub_ends_a_pass();
+    world_.counts["rotten blobs found by the scrub"] += box_->store_counters().scrub_damaged.load() - found_before;
+    ++world_.counts["passes of the scrub that leave nothing rotten"];
+    for (const auto& [disk_path, disk] : world_.disks) {
+        for (const auto& [path, inode] : disk->files()) {
+            if (path.rfind("blobs/", 0) != 0) continue;
+            auto text = path.substr(6);
+            text[text.find('/')] = ':';
+            auto digest = Digest::parse(text);
+            if (!digest || !box_->has(*digest, disk_path)) continue;
+            if (Digest::of(bytes_of(inode->data), digest->algorithm()) != *digest)
+                violation("the scrub has passed over a damaged blob: " + path);
+        }
+    }
+    world_.faults = plan_.faults;
 }
 
 void LifeRun::wait_for_clients() {
@@ -385,12 +426,13 @@ Memory LifeRun::run() {
     bool refused = !box_->failed().empty();
     if (!refused && !must_crash()) wait_for_clients();
     check_fetches();
+    if (!life_.crashes && !refused) let_scrub_find_all();
     if (life_.crashes && !refused) {
         // The rest of this process is not cleaned up: that is what a crash is.
         world_.count_injected("crash in the middle");
         end_power(false);
         check_files();
-        rot();
+        rot(plan_.rot);
         return remember();
     }
     if (!refused) wait_for_healing();
@@ -400,7 +442,7 @@ Memory LifeRun::run() {
     // An orderly end makes nothing durable by itself: the power may fail right after it.
     end_power(world_.random.chance(0.5));
     check_files();
-    rot();
+    rot(plan_.rot);
     return remember();
 }
 

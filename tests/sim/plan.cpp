@@ -45,6 +45,7 @@ Plan Plan::draw(std::uint64_t seed) {
     plan.purges = random.chance(0.3);
     if (!plan.healthy && random.chance(0.2)) plan.faults.write_over_quota = random.fraction() * 0.1;
     plan.read_only_spells = !plan.healthy && random.chance(0.25);
+    if (random.chance(0.7)) plan.scrub_period = seconds(static_cast<std::int64_t>(2 + random.skewed(120)));
     return plan;
 }
 

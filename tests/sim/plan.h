@@ -25,6 +25,7 @@ struct Plan {
     std::uint64_t disk_bytes = 0, capacity_bytes = 0;
     std::vector<std::string> volumes;  ///< empty: the store's directory is the only one
     double rot = 0;                    ///< per stored file and opportunity: one bit of it flips on the disk
+    Duration scrub_period{0};          ///< 0: what rots is found only when somebody asks for it
     bool purges = false;               ///< an operator takes content away now and then
     bool read_only_spells = false;     ///< now and then a disk takes nothing for a while
     Duration tag_ttl = seconds(60);

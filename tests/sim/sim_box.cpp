@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace entrepot::sim {
 namespace {
 
@@ -32,6 +34,7 @@ Config config_of(const SimBox::Setup& setup) {
     if (!config) violation("the simulated configuration is refused: " + config.error());
     config->store.path = setup.directory;
     config->store.volumes = setup.volumes;
+    config->store.scrub = setup.scrub_period;
     config->store.capacity = {std::nullopt, setup.capacity_bytes};
     return *std::move(config);
 }
@@ -77,6 +80,16 @@ void SimBox::started(Result<void, std::string> result) {
 std::uint64_t SimBox::stored_bytes() const { return box_->store().counters().bytes.load(); }
 
 std::vector<const DiskHealth*> SimBox::disks() const { return box_->store().disks(); }
+const Store::Counters& SimBox::store_counters() const { return box_->store().counters(); }
+
+bool SimBox::has(const Digest& digest, const std::string& disk_path) const {
+    auto& ledger = box_->store().ledger();
+    auto record = ledger.find_blob_head(digest);
+    auto volumes = ledger.volumes();
+    return record && std::any_of(volumes.begin(), volumes.end(), [&](auto& volume) {
+               return volume.index == record->volume && volume.present && volume.path == disk_path;
+           });
+}
 
 Task<Result<PurgeCount>> SimBox::purge(PurgeOrder order) {
     auto& loop = box_->shard(0).loop();

@@ -25,6 +25,7 @@ class SimBox {
         Duration tag_ttl = seconds(60);
         std::size_t buffers = 8;
         unsigned provided_buffers = 32;
+        Duration scrub_period{0};
     };
 
     SimBox(World& world, const Setup& setup);
@@ -34,6 +35,9 @@ class SimBox {
     /// By the store's own count.
     std::uint64_t stored_bytes() const;
     std::vector<const DiskHealth*> disks() const;
+    /// Likewise: what the scrub did, and whether the ledger has a blob on the disk of that path.
+    const Store::Counters& store_counters() const;
+    bool has(const Digest& digest, const std::string& disk_path) const;
     const std::string& failed() const { return failed_; }
     /// From any loop; only between ready and stop().
     Task<Result<PurgeCount>> purge(PurgeOrder order);
