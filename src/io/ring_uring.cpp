@@ -1,6 +1,7 @@
 // The one file that includes <liburing.h>: Ring as io_uring and system calls.
 
 #include "entrepot/io/ring.h"
+#include "entrepot/io/directory.h"
 
 #include "entrepot/base/log.h"
 
@@ -491,7 +492,9 @@ Error storage_error(int error) { return {Fault::storage, Code::io_failed, error}
 
 }  // namespace
 
-Result<std::vector<std::string>> list_directory(int directory) {
+Result<std::vector<std::string>> list_directory(int directory) { return list_some(directory, SIZE_MAX); }
+
+Result<std::vector<std::string>> list_some(int directory, std::size_t count_max) {
     int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR* opened = copy < 0 ? nullptr : ::fdopendir(copy);
     if (!opened) {
@@ -500,7 +503,9 @@ Result<std::vector<std::string>> list_directory(int directory) {
         return error;
     }
     std::vector<std::string> names;
-    while (const dirent* entry = ::readdir(opened)) {
+    while (names.size() < count_max) {
+        const dirent* entry = ::readdir(opened);
+        if (!entry) break;
         std::string_view name = entry->d_name;
         if (name != "." && name != "..") names.emplace_back(name);
     }

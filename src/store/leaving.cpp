@@ -191,11 +191,12 @@ Task<std::uint64_t> Warehouse::drop_oldest_quarantined(Volume* only) {
     co_return oldest.charged_bytes;
 }
 
-Task<void> Warehouse::unlink_partial(const Volume& volume, const Digest& digest) {
+Task<bool> Warehouse::unlink_partial(const Volume& volume, const Digest& digest) {
     auto name = flat_name(digest);
     auto sums_name = name + ".sums";
-    co_await unlink_file(volume.partials(), name.c_str());
+    auto result = co_await unlink_file(volume.partials(), name.c_str());
     co_await unlink_file(volume.partials(), sums_name.c_str());
+    co_return result >= 0 || result == -ENOENT;
 }
 
 Task<std::uint64_t> Warehouse::drop_partial(KeptPartial partial) {

@@ -117,12 +117,8 @@ Task<Result<void>> Warehouse::start() {
     started_ = true;
     swept_ = swept_ && ledger_->ended_in_order() && !ledger_->wants_rebuild();
     for (auto& volume : volumes_) {
-        int directory = volume->partials();
-        auto list = [directory] { return list_sorted(directory); };
-        auto names = co_await run_blocking(Lane::resolver, list);
-        auto first = std::min(names.size(), partials_at_start_max);
-        co_await scan_partials(*volume, names, 0, first);
-        if (first < names.size()) background_.start(scan_partials(*volume, std::move(names), first, SIZE_MAX));
+        bool more = co_await scan_partials(*volume, partials_at_start_max, walkers_max);
+        if (more) background_.start(scan_other_partials(*volume));
         co_await scan_quarantine(*volume);
     }
     if (!swept_) background_.start(sweep());

@@ -4,6 +4,7 @@
 
 #include "entrepot/base/log.h"
 #include "entrepot/io/blocking.h"
+#include "entrepot/io/directory.h"
 #include "store/chunk_sums.h"
 #include "store/warehouse.h"
 
@@ -15,8 +16,10 @@ namespace entrepot {
 namespace {
 
 constexpr std::string_view sums_suffix = ".sums";
-constexpr std::size_t walkers_max = 16;
-constexpr std::size_t looks_a_turn = 256;  // names looked at before others may run
+constexpr std::size_t partials_a_round = 16384;         // names in memory at a time
+constexpr std::size_t partial_walkers = 4;              // behind a start, beside clients
+constexpr std::size_t quarantined_at_start_max = 4096;  // names, of which the next starts see the rest
+constexpr std::size_t looks_a_turn = 256;               // names looked at before others may run
 constexpr std::size_t adoptions_a_commit = 256;
 
 struct FileState {
@@ -49,13 +52,6 @@ std::uint64_t resumable(std::uint64_t sums_file_bytes, std::uint64_t file_bytes)
 
 }  // namespace
 
-std::vector<std::string> Warehouse::list_sorted(int directory) {
-    auto names = list_directory(directory);
-    if (!names) return {};
-    std::sort(names->begin(), names->end());
-    return std::move(*names);
-}
-
 /// A list of names that several tasks work off: one file costs a few round trips to the kernel's workers, which wait better together.
 struct Warehouse::Walk {
     Volume& volume;
@@ -64,56 +60,92 @@ struct Warehouse::Walk {
     DigestAlgorithm algorithm = DigestAlgorithm::sha256;
     std::vector<Stray> strays{};
     bool adopted = true;
+    std::uint64_t removed = 0;
 };
 
-Task<void> Warehouse::scan_partials(Volume& volume, std::vector<std::string> names, std::size_t first, std::size_t end) {
-    Walk walk{volume, names, first, std::min(end, names.size())};
+/// Looks at `names_max` files at the most. True when there are more, of which this look has made some come into sight.
+Task<bool> Warehouse::scan_partials(Volume& volume, std::size_t names_max, std::size_t walkers_count) {
+    int directory = volume.partials();
+    auto list = [directory, names_max] { return list_some(directory, names_max); };
+    auto names = co_await run_blocking(Lane::resolver, list);
+    if (!names) co_return false;
+    std::sort(names->begin(), names->end());
+    Walk walk{volume, *names, 0, names->size()};
     TaskGroup walkers;
-    for (std::size_t i = 0; i < walkers_max; ++i) walkers.start(scan_some_partials(walk));
+    for (std::size_t i = 0; i < walkers_count; ++i) walkers.start(scan_some_partials(walk));
     co_await walkers.close();
+    co_return names->size() == names_max&& walk.removed > 0 && !stopping_;
 }
 
-/// A blob's partial file sorts right before its sums.
+/// A million files of dead fills take as long as they take: nobody waits for it, and those who fetch one of them meanwhile resume it as they find it.
+Task<void> Warehouse::scan_other_partials(Volume& volume) {
+    for (;;) {
+        bool more = co_await scan_partials(volume, partials_a_round, partial_walkers);
+        if (!more) co_return;
+    }
+}
+
 Task<void> Warehouse::scan_some_partials(Walk& walk) {
     while (walk.next < walk.end && !stopping_) {
         auto i = walk.next++;
         std::string_view name = walk.names[i];
         if (auto digest = parse_flat_name(name)) {
-            bool has_sums = i + 1 < walk.names.size() && walk.names[i + 1].size() == name.size() + sums_suffix.size() &&
-                            walk.names[i + 1].starts_with(name);
-            co_await scan_partial(walk.volume, *digest, has_sums);
+            bool removed = co_await scan_partial(walk.volume, *digest);
+            walk.removed += removed;
             continue;
         }
         auto stem = name.ends_with(sums_suffix) ? name.substr(0, name.size() - sums_suffix.size()) : std::string_view();
-        bool has_file = i > 0 && !stem.empty() && walk.names[i - 1] == stem;
         auto of = parse_flat_name(stem);
-        bool in_use = of && (writing_.contains(*of) || busy_.contains(*of));
-        if (!has_file && !in_use) co_await unlink_file(walk.volume.partials(), walk.names[i].c_str());
+        if (of && (writing_.contains(*of) || busy_.contains(*of) || partials_.resumable_bytes(*of) > 0)) continue;
+        if (of) {
+            // A blob's partial file sorts right before its sums, and goes together with them; of this name it may also be one that comes in another round.
+            auto file = co_await look(walk.volume.partials(), std::string(stem));
+            if (file || writing_.contains(*of)) continue;
+        }
+        auto result = co_await unlink_file(walk.volume.partials(), walk.names[i].c_str());
+        walk.removed += result >= 0;
     }
 }
 
-Task<void> Warehouse::scan_partial(Volume& volume, const Digest& digest_given, bool has_sums) {
+/// Keeps it or removes it; true when there is one less now.
+Task<bool> Warehouse::scan_partial(Volume& volume, const Digest& digest_given) {
     auto digest = digest_given;
-    if (writing_.contains(digest) || busy_.contains(digest) || partials_.resumable_bytes(digest) > 0) co_return;
+    if (writing_.contains(digest) || busy_.contains(digest) || partials_.resumable_bytes(digest) > 0) co_return false;
     busy_.insert(digest);
-    KeptPartial kept{digest, &volume, 0, 0, 0};
-    if (has_sums) kept = co_await look_at_partial(volume, digest);
-    if (kept.resumable_bytes == 0) co_await unlink_partial(volume, digest);
+    auto kept = co_await look_at_partial(volume, digest);
+    bool removed = kept.resumable_bytes == 0;
+    if (removed) removed = co_await unlink_partial(volume, digest);
     busy_.erase(digest);
     changed_.notify_all();
-    if (kept.resumable_bytes == 0) co_return;
+    if (kept.resumable_bytes == 0) co_return removed;
     capacity_.take_regardless(kept.charged_bytes);
-    keep_partial(kept);
+    co_return co_await keep_and_trim(kept);
 }
 
+/// As keep_partial, for who finds many: he removes himself what is too much, so that no more removals are under way than there are finders.
+/// True when one went.
+Task<bool> Warehouse::keep_and_trim(KeptPartial kept) {
+    bool removed = false;
+    partials_.put(kept);
+    counters_.partial_bytes.fetch_add(kept.charged_bytes, std::memory_order_relaxed);
+    while (partials_.count() > options_.partials_max) {
+        auto oldest = partials_.take_oldest();
+        co_await drop_partial(*oldest);
+        removed = true;
+    }
+    co_return removed;
+}
+
+/// Most dead fills left no sums, which is soon known.
 Task<KeptPartial> Warehouse::look_at_partial(Volume& volume, const Digest& digest) {
     auto name = flat_name(digest);
     auto sums_name = name + std::string(sums_suffix);
-    auto file = co_await look(volume.partials(), name);
-    auto sums = co_await look(volume.partials(), sums_name);
-    auto oldest_allowed = wall_seconds() - std::chrono::duration_cast<seconds>(options_.partial_age_max).count();
     KeptPartial kept{digest, &volume, 0, 0, 0};
-    if (file && sums && file->regular && file->changed >= oldest_allowed) {
+    auto sums = co_await look(volume.partials(), sums_name);
+    if (!sums) co_return kept;
+    auto file = co_await look(volume.partials(), name);
+    auto oldest_allowed = wall_seconds() - std::chrono::duration_cast<seconds>(options_.partial_age_max).count();
+    if (file && file->regular && file->changed >= oldest_allowed) {
         kept.charged_bytes = disk_bytes(file->size);
         kept.resumable_bytes = resumable(sums->size, file->size);
         kept.kept_at = file->changed;
@@ -123,9 +155,11 @@ Task<KeptPartial> Warehouse::look_at_partial(Volume& volume, const Digest& diges
 
 Task<void> Warehouse::scan_quarantine(Volume& volume) {
     int directory = volume.quarantine();
-    auto list = [directory] { return list_sorted(directory); };
+    auto list = [directory] { return list_some(directory, quarantined_at_start_max); };
     auto names = co_await run_blocking(Lane::resolver, list);
-    for (auto& name : names) {
+    if (!names) co_return;
+    std::sort(names->begin(), names->end());
+    for (auto& name : *names) {
         auto file = co_await look(directory, name);
         auto charged = disk_bytes(file ? file->size : 0);
         capacity_.take_regardless(charged);

@@ -43,6 +43,7 @@ class Warehouse final : public Store {
     static constexpr std::size_t corrected_max =
         1024;  ///< digests remembered whose sums were wrong in the ledger; then all are forgotten
 
+    static constexpr std::size_t walkers_max = 16;     ///< tasks that work off a list of names
     static constexpr unsigned scrub_failures_max = 3;  ///< blobs in a row; then the volume is left alone for the rest of the pass
 
     explicit Warehouse(const Options& options);
@@ -80,8 +81,8 @@ class Warehouse final : public Store {
     Task<void> end_writing(const Digest& digest, std::optional<KeptPartial> kept);
     /// Removes a blob's file; false when it is still there. It takes its space until the next start, which looks for it.
     Task<bool> remove_file(Volume& volume, const Digest& digest);
-    /// Removes a partial file and its sums.
-    Task<void> unlink_partial(const Volume& volume, const Digest& digest);
+    /// Removes a partial file and its sums. False when the file could not be removed.
+    Task<bool> unlink_partial(const Volume& volume, const Digest& digest);
     void note_write_error(Volume& volume, const char* what, int error) noexcept;
 
   private:
@@ -222,10 +223,11 @@ class Warehouse final : public Store {
     Task<void> probe_ledger();
 
     // sweep.cpp
-    static std::vector<std::string> list_sorted(int directory);
-    Task<void> scan_partials(Volume& volume, std::vector<std::string> names, std::size_t first, std::size_t end);
+    Task<bool> scan_partials(Volume& volume, std::size_t names_max, std::size_t walkers_count);
+    Task<void> scan_other_partials(Volume& volume);
     Task<void> scan_some_partials(Walk& walk);
-    Task<void> scan_partial(Volume& volume, const Digest& digest, bool has_sums);
+    Task<bool> scan_partial(Volume& volume, const Digest& digest);
+    Task<bool> keep_and_trim(KeptPartial kept);
     Task<KeptPartial> look_at_partial(Volume& volume, const Digest& digest);
     Task<void> scan_quarantine(Volume& volume);
     Task<void> sweep();

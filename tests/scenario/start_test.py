@@ -14,6 +14,7 @@ from harness.cache import BINARY
 from harness.origin import free_port
 from harness.service import LIBC, die_with_parent
 from harness.story import Rows
+from resume_test import starts
 
 PR_CAPBSET_DROP, CAP_IPC_LOCK = 24, 14
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
@@ -196,3 +197,32 @@ def test_the_program_is_hardened_as_it_was_built():
         rows.check(re.search(r"GNU_STACK\s.*\sRW ", segments), "the stack is not executable")
         rows.check("__stack_chk_fail" in symbols, "stacks have canaries")
         rows.check(re.search(r" __\w+_chk@", symbols), "_FORTIFY_SOURCE is in effect")
+
+
+def test_a_hundred_thousand_dead_downloads_do_not_hold_up_a_start(make_cache, upstream):
+    """They go in the background; what can be resumed stays and is."""
+    cache = make_cache(upstream)
+    blob = upstream.offers("32MiB", hold_after="24MiB")
+    cache.pull(blob).until_received(20 << 20)
+    time.sleep(0.5)
+    cache.kill()
+    blob.release()
+    partials = f"{cache.store}/.entrepot/partial"
+    resumable = len(os.listdir(partials))
+    for number in range(100_000):
+        os.close(os.open(f"{partials}/sha256-{number:064x}", os.O_CREAT | os.O_WRONLY, 0o600))
+    before = time.monotonic()
+    cache.start()
+    took = time.monotonic() - before
+    assert took < 5, f"the start took {took:.1f} s"
+    assert len(os.listdir(partials)) > resumable, "nothing was left for the background: this shows nothing"
+    small = upstream.offers("10KiB")
+    before = time.monotonic()
+    assert cache.get(small).digest() == small.digest
+    assert time.monotonic() - before < 5, "a pull waits for the clean-up"
+    end = time.monotonic() + 60
+    while (left := len(os.listdir(partials))) > resumable:
+        assert time.monotonic() < end, f"{left} files are left"
+        time.sleep(0.1)
+    assert cache.get(blob).digest() == blob.digest
+    assert starts(upstream, blob)[-1] > 0, "the partial file was not used"

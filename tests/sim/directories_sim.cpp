@@ -1,9 +1,11 @@
 // The roots of volumes (the blocking half of the ring's seam) on simulated disks.
 
+#include "entrepot/io/directory.h"
 #include "entrepot/io/ring.h"
 
 #include "world.h"
 
+#include <algorithm>
 #include <functional>
 
 namespace entrepot {
@@ -19,7 +21,9 @@ sim::Descriptor& directory_of(int fd) {
 
 }  // namespace
 
-Result<std::vector<std::string>> list_directory(int directory) {
+Result<std::vector<std::string>> list_directory(int directory) { return list_some(directory, SIZE_MAX); }
+
+Result<std::vector<std::string>> list_some(int directory, std::size_t count_max) {
     auto& world = sim::World::current();
     auto& inode = *directory_of(directory).inode;
     if (world.strikes(world.faults.name_error, "error on a name")) return storage_error(EIO);
@@ -27,6 +31,7 @@ Result<std::vector<std::string>> list_directory(int directory) {
     for (const auto& [name, entry] : inode.entries) names.push_back(name);
     // A directory has no order.
     for (std::size_t i = names.size(); i > 1; --i) std::swap(names[i - 1], names[world.random.below(i)]);
+    names.resize(std::min(names.size(), count_max));
     return names;
 }
 

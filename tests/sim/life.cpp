@@ -426,7 +426,10 @@ Memory LifeRun::run() {
     bool refused = !box_->failed().empty();
     if (!refused && !must_crash()) wait_for_clients();
     check_fetches();
-    if (!life_.crashes && !refused) let_scrub_find_all();
+    if (!life_.crashes && !refused) {
+        wait_for_healing();
+        let_scrub_find_all();
+    }
     if (life_.crashes && !refused) {
         // The rest of this process is not cleaned up: that is what a crash is.
         world_.count_injected("crash in the middle");
@@ -435,7 +438,6 @@ Memory LifeRun::run() {
         rot(plan_.rot);
         return remember();
     }
-    if (!refused) wait_for_healing();
     stop_box();
     close_outside();
     if (frames_alive() != 0) violation("coroutine frames are left");

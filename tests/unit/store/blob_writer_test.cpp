@@ -356,4 +356,35 @@ TEST_CASE("blob writer: at a start old parts, orphaned sums and foreign files go
     CHECK(box.store->partial_bytes(digest_of(old)) == 0);
 }
 
+TEST_CASE("blob writer: at a start many parts of which each could be resumed make room for the newest, and none is left over") {
+    StoreBox box;
+    box.open();
+    std::vector<std::string> texts;
+    for (std::uint64_t i = 0; i < 40; ++i) {
+        texts.push_back(content(4 * chunk_bytes, i + 1));
+        write_part_and_keep(box, texts.back(), 3 * chunk_bytes, texts.back().size());
+    }
+    box.close();
+    auto now = std::filesystem::file_time_type::clock::now();
+    for (std::size_t i = 0; i < texts.size(); ++i)
+        std::filesystem::last_write_time(box.partial_path(digest_of(texts[i])), now - std::chrono::minutes(texts.size() - i));
+    box.options.partials_max = 5;
+    box.open();
+    box.until([&] { return files_in(box.path(".entrepot/partial")) == 10; });
+    for (std::size_t i = 0; i < texts.size(); ++i) CHECK((box.store->partial_bytes(digest_of(texts[i])) > 0) == (i >= 35));
+}
+
+TEST_CASE("blob writer: names that cannot be removed end the look at them") {
+    StoreBox box;
+    box.open();
+    box.close();
+    for (int i = 0; i < 1030; ++i) std::filesystem::create_directory(box.path(".entrepot/partial") / std::to_string(i));
+    box.open();
+    auto text = content(1000);
+    CHECK(box.put(text));
+    CHECK(box.holds(text));
+    box.reopen();
+    CHECK(box.holds(text));
+}
+
 }  // namespace entrepot
