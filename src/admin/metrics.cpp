@@ -232,6 +232,9 @@ class MetricsWriter {
                static_cast<double>(sum([](auto& shard) { return shard.buffers->out(); })));
         single("entrepot_operations_in_flight", "gauge", "Kernel requests in flight.",
                static_cast<double>(sum([](auto& shard) { return const_cast<Loop*>(shard.loop)->ring().in_flight(); })));
+        single("entrepot_ring_refusals_total", "counter",
+               "Kernel requests that the ring's own allow-list refused: a defect, always 0.",
+               static_cast<double>(sum([](auto& shard) { return const_cast<Loop*>(shard.loop)->ring().refusals.load(); })));
         single("entrepot_uptime_seconds", "gauge", "Since the start.",
                static_cast<double>((now() - sources_.started).count()) / 1e9);
     }

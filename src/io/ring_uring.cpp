@@ -3,6 +3,8 @@
 #include "entrepot/io/ring.h"
 #include "entrepot/io/directory.h"
 
+#include "io/ring_refusal.h"
+
 #include "entrepot/base/log.h"
 
 #include <dirent.h>
@@ -20,9 +22,11 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -50,32 +54,52 @@ constexpr std::uint64_t cancel_mark = 2;  // user_data of cancel requests, whose
 // so each SQE of kind open gets its own slot here until the queue was flushed.
 constexpr std::uint64_t resolve_beneath = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
 
-std::string explain_setup_failure(int error) {
-    switch (error) {
-        case EPERM:
-            return "the kernel refuses io_uring to this process: check that sysctl kernel.io_uring_disabled is 0 (or 1 with this user in "
-                   "kernel.io_uring_group), and that a container's seccomp profile allows io_uring_setup, io_uring_enter and io_uring_register";
-        case ENOSYS: return "this kernel has no io_uring: entrepot needs Linux 6.1 or newer with CONFIG_IO_URING";
-        case EINVAL:
-            return "this kernel's io_uring is too old: entrepot needs Linux 6.1 or newer (SINGLE_ISSUER and DEFER_TASKRUN)";
-        case ENOMEM: return "not enough locked memory for an io_uring: raise LimitMEMLOCK (ulimit -l)";
-        default: return fmt::format("io_uring_setup failed: {}", std::strerror(error));
-    }
-}
+/// All that any ring of ours may ask for, and whether it names or changes files.
+struct Allowed {
+    std::uint8_t operation;
+    std::string_view name;
+    bool files;
+};
+constexpr Allowed allow_list[] = {
+    {IORING_OP_ACCEPT, "accept", false},       {IORING_OP_RECV, "recv", false},
+    {IORING_OP_SEND, "send", false},           {IORING_OP_CONNECT, "connect", false},
+    {IORING_OP_POLL_ADD, "poll", false},       {IORING_OP_READ, "read", false},
+    {IORING_OP_ASYNC_CANCEL, "cancel", false}, {IORING_OP_NOP, "nop", false},
+    {IORING_OP_WRITE, "write", true},          {IORING_OP_READ_FIXED, "read into registered buffers", true},
+    {IORING_OP_OPENAT2, "openat2", true},      {IORING_OP_WRITE_FIXED, "write from registered buffers", true},
+    {IORING_OP_FSYNC, "fsync", true},          {IORING_OP_SYNC_FILE_RANGE, "sync_file_range", true},
+    {IORING_OP_FALLOCATE, "fallocate", true},  {IORING_OP_RENAMEAT, "renameat", true},
+    {IORING_OP_UNLINKAT, "unlinkat", true},    {IORING_OP_MKDIRAT, "mkdirat", true}};
 
 int register_call(int ring, unsigned opcode, const void* argument, unsigned count) {
     return syscall(__NR_io_uring_register, ring, opcode, argument, count) < 0 ? -errno : 0;
 }
 
+std::string kernel_release() {
+    utsname system{};
+    return ::uname(&system) == 0 ? system.release : "?";
+}
+
+std::string refused(RingStep step, int error) { return explain_refusal(step, error, kernel_release()); }
+
+/// Whether this kernel knows every operation of the list: a vendor's may be built without some.
+Result<void, std::string> probe_operations(int ring) {
+    constexpr unsigned asked = 256;
+    alignas(io_uring_probe) std::array<std::byte, sizeof(io_uring_probe) + asked * sizeof(io_uring_probe_op)> space{};
+    auto* probe = reinterpret_cast<io_uring_probe*>(space.data());
+    if (int error = register_call(ring, IORING_REGISTER_PROBE, probe, asked); error < 0) return refused(RingStep::probe, -error);
+    std::vector<std::string_view> missing;
+    for (auto& entry : allow_list) {
+        bool known = entry.operation < probe->ops_len && (probe->ops[entry.operation].flags & IO_URING_OP_SUPPORTED);
+        if (!known) missing.push_back(entry.name);
+    }
+    if (!missing.empty()) return explain_missing(missing, kernel_release());
+    return {};
+}
+
 /// The in-kernel allow-list of this ring: a request we never make is refused even if memory corruption tried to make it. Debian 12's shared
 /// liburing 2.3 declares the helper but does not export it, hence the raw call.
-int restrict_ring(int ring) {
-    constexpr std::uint8_t operations[] = {IORING_OP_ACCEPT,    IORING_OP_RECV,         IORING_OP_SEND,
-                                           IORING_OP_CONNECT,   IORING_OP_POLL_ADD,     IORING_OP_READ,
-                                           IORING_OP_WRITE,     IORING_OP_READ_FIXED,   IORING_OP_WRITE_FIXED,
-                                           IORING_OP_OPENAT2,   IORING_OP_FSYNC,        IORING_OP_SYNC_FILE_RANGE,
-                                           IORING_OP_FALLOCATE, IORING_OP_RENAMEAT,     IORING_OP_UNLINKAT,
-                                           IORING_OP_MKDIRAT,   IORING_OP_ASYNC_CANCEL, IORING_OP_NOP};
+int restrict_ring(int ring, bool files) {
     constexpr std::uint8_t registrations[] = {
         IORING_REGISTER_BUFFERS,      IORING_UNREGISTER_BUFFERS,        IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING,
         IORING_REGISTER_ENABLE_RINGS, IORING_REGISTER_IOWQ_MAX_WORKERS, IORING_REGISTER_RING_FDS,  IORING_UNREGISTER_RING_FDS};
@@ -86,10 +110,19 @@ int restrict_ring(int ring) {
         entry.sqe_op = value;
         list.push_back(entry);
     };
-    for (auto operation : operations) add(IORING_RESTRICTION_SQE_OP, operation);
+    for (auto& entry : allow_list) {
+        if (files || !entry.files) add(IORING_RESTRICTION_SQE_OP, entry.operation);
+    }
     for (auto registration : registrations) add(IORING_RESTRICTION_REGISTER_OP, registration);
     add(IORING_RESTRICTION_SQE_FLAGS_ALLOWED, IOSQE_BUFFER_SELECT | IOSQE_ASYNC);
     return register_call(ring, IORING_REGISTER_RESTRICTIONS, list.data(), static_cast<unsigned>(list.size()));
+}
+
+void say_once_unrestricted(int error) {
+    static std::atomic_flag said;
+    if (said.test_and_set()) return;
+    log_warning("the kernel takes no allow-list for io_uring ({}): everything works, but without this second line of defence",
+                std::strerror(error));
 }
 
 class UringRing final : public Ring {
@@ -135,6 +168,8 @@ class UringRing final : public Ring {
     void arm_doorbell();
     void flush();
     void complete(const io_uring_cqe& completion);
+    bool others_may_deny(Request::Kind kind) const noexcept;
+    void note_refusal(Request::Kind kind) noexcept;
     Result<void, std::string> provide_buffers();
 
     Options options_;
@@ -169,19 +204,21 @@ Result<void, std::string> UringRing::start() {
                        IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED;
     parameters.cq_entries = options_.completions;
     if (int error = io_uring_queue_init_params(options_.entries, &ring_, &parameters); error < 0)
-        return explain_setup_failure(-error);
+        return refused(RingStep::setup, -error);
     ring_open_ = true;
     open_hows_.resize(parameters.sq_entries);
-    if (int error = restrict_ring(ring_.ring_fd); error < 0)
-        log_warning("io_uring restrictions are not available: {}", std::strerror(-error));
+    auto known = probe_operations(ring_.ring_fd);
+    if (!known) return known;
+    if (int error = restrict_ring(ring_.ring_fd, options_.files); error < 0) say_once_unrestricted(-error);
     if (int error = register_call(ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0); error < 0)
-        return explain_setup_failure(-error);
+        return refused(RingStep::enable, -error);
     unsigned workers[2] = {options_.workers_max, options_.workers_max};
     io_uring_register_iowq_max_workers(&ring_, workers);
     io_uring_register_ring_fd(&ring_);
     doorbell_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (doorbell_ < 0) return fmt::format("eventfd failed: {}", std::strerror(errno));
     arm_doorbell();
+    if (int submitted = io_uring_submit(&ring_); submitted < 0) return refused(RingStep::enter, -submitted);
     return provide_buffers();
 }
 
@@ -198,7 +235,8 @@ Result<void, std::string> UringRing::provide_buffers() {
     registration.ring_addr = reinterpret_cast<std::uint64_t>(buffer_ring_);
     registration.ring_entries = count;
     registration.bgid = provided_group;
-    if (int error = io_uring_register_buf_ring(&ring_, &registration, 0); error < 0) return explain_setup_failure(-error);
+    if (int error = io_uring_register_buf_ring(&ring_, &registration, 0); error < 0)
+        return refused(RingStep::receive_buffers, -error);
     io_uring_buf_ring_init(buffer_ring_);
     for (unsigned id = 0; id < count; ++id) {
         io_uring_buf_ring_add(buffer_ring_, buffers_ + std::size_t{id} * options_.provided_buffer_bytes,
@@ -254,7 +292,7 @@ void UringRing::flush_file_requests() {
 }
 
 void UringRing::submit(Operation& operation, const Request& request) {
-    operation.submitted();
+    operation.submitted(request.kind);
     ++in_flight_;
     queue({reinterpret_cast<std::uint64_t>(&operation), false, request});
 }
@@ -365,7 +403,28 @@ void UringRing::complete(const io_uring_cqe& completion) {
     if (completion.user_data == wake_mark) return arm_doorbell();
     bool more = completion.flags & IORING_CQE_F_MORE;
     if (!more) --in_flight_;
-    reinterpret_cast<Operation*>(completion.user_data)->complete(completion.res, completion.flags, more);
+    auto& operation = *reinterpret_cast<Operation*>(completion.user_data);
+    if (completion.res == -EACCES && !others_may_deny(operation.kind())) note_refusal(operation.kind());
+    operation.complete(completion.res, completion.flags, more);
+}
+
+/// Whose EACCES may be the word of a file's mode or of a firewall rather than of the ring.
+bool UringRing::others_may_deny(Request::Kind kind) const noexcept {
+    using Kind = Request::Kind;
+    if (kind == Kind::connect) return true;
+    return options_.files && (kind == Kind::open || kind == Kind::rename || kind == Kind::unlink || kind == Kind::make_directory);
+}
+
+void UringRing::note_refusal(Request::Kind kind) noexcept {
+    if (refusals.fetch_add(1, std::memory_order_relaxed) > 0) return;
+    constexpr std::string_view names[] = {"accept",   "receive_many", "receive", "send",          "connect", "poll",
+                                          "read",     "write",        "open",    "data_sync",     "sync",    "sync_range",
+                                          "allocate", "rename",       "unlink",  "make_directory"};
+    static_assert(std::size(names) == static_cast<std::size_t>(Request::Kind::make_directory) + 1);
+    log_error(
+        "internal error: the kernel refuses a request that this ring's allow-list does not hold ({}); "
+        "entrepot_ring_refusals_total counts them; please report it",
+        names[static_cast<std::size_t>(kind)]);
 }
 
 void UringRing::wake() noexcept {

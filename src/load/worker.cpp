@@ -57,6 +57,7 @@ void Worker::run() {
     prctl(PR_SET_TIMERSLACK, 1);  // a request is due at its moment, not 50 microseconds later
     Ring::Options options;
     options.provided_buffers = 1;  // nobody here receives by multishot
+    options.files = false;         // nor names a file through the ring
     auto ring = Ring::open(options);
     if (!ring) return control_.fail(ring.error());
     if (plan_.tls) plan_.tls->prepare();

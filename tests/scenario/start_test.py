@@ -1,5 +1,6 @@
 """Starting and ending: what is missing is said in one line, nothing is left half started, and nothing needs a human afterwards."""
 import ctypes
+import errno
 import os
 import re
 import resource
@@ -18,19 +19,30 @@ from resume_test import starts
 
 PR_CAPBSET_DROP, CAP_IPC_LOCK = 24, 14
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
-IO_URING_SETUP = 425
+CACHESTAT = 451
+IO_URING_SETUP, IO_URING_ENTER, IO_URING_REGISTER = 425, 426, 427
+REGISTER_BUFFERS, REGISTER_PROBE, REGISTER_RESTRICTIONS, REGISTER_ENABLE, REGISTER_WORKERS, REGISTER_RING_FDS, REGISTER_RECEIVE_BUFFERS = 0, 8, 11, 12, 19, 20, 22
 
 
-def forbid_io_uring():
-    """A container's usual seccomp profile in small: io_uring_setup fails with EPERM."""
-    load_number, jump_equal, give = 0x20, 0x15, 0x06
-    program = b"".join(struct.pack("HBBI", *one) for one in (
-        (load_number, 0, 0, 0), (jump_equal, 0, 1, IO_URING_SETUP), (give, 0, 0, 0x00050000 | 1), (give, 0, 0, 0x7fff0000)))
-    buffer = ctypes.create_string_buffer(program, len(program))
-    header = struct.pack("HxxxxxxQ", 4, ctypes.addressof(buffer))
-    LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(header), 0, 0):
-        os._exit(99)
+def system_call_fails(number, error, first_argument=None, second_argument=None):
+    """A container's seccomp profile in small: this system call fails with this errno, for all arguments or for one value of one of them."""
+    load, jump_equal, give = 0x20, 0x15, 0x06       # BPF: load a word, jump if equal, return
+    wanted = [(16, first_argument)] if first_argument is not None else []
+    wanted += [(24, second_argument)] if second_argument is not None else []
+    program = []
+    for position, (offset, value) in enumerate([(0, number), *wanted]):
+        left = 2 * (len(wanted) - position)         # to the last instruction, which allows
+        program += [(load, 0, 0, offset), (jump_equal, 0, left + 1, value)]
+    program += [(give, 0, 0, 0x00050000 | error), (give, 0, 0, 0x7fff0000)]
+
+    def forbid():
+        packed = b"".join(struct.pack("HBBI", *one) for one in program)
+        buffer = ctypes.create_string_buffer(packed, len(packed))
+        header = struct.pack("HxxxxxxQ", len(program), ctypes.addressof(buffer))
+        LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        if LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(header), 0, 0):
+            os._exit(99)
+    return forbid
 
 
 def locked_memory_at_most(size):
@@ -51,10 +63,44 @@ def one_line(text):
 
 
 def test_without_io_uring_one_line_says_what_to_enable(directory):
-    done = serve("--config", "/dev/null", "--store", f"{directory}/store", "--listen", f"127.0.0.1:{free_port()}", "--admin", f"127.0.0.1:{free_port()}",
-                 in_child=forbid_io_uring)
-    assert done.returncode == 1 and "io_uring" in done.stderr, (done.returncode, done.stderr)
-    assert one_line(done.stderr) and any(word in done.stderr for word in ("seccomp", "io_uring_disabled", "container")), done.stderr
+    """K08. Also a kernel that is too old in one thing: EINVAL is what it says to what it does not know."""
+    rows = {"a container forbids it": (system_call_fails(IO_URING_SETUP, errno.EPERM), ("io_uring_setup: Operation not permitted", "io_uring_disabled", "seccomp")),
+            "a container knows nothing of it": (system_call_fails(IO_URING_SETUP, errno.ENOSYS), ("Function not implemented", os.uname().release, "6.1", "seccomp")),
+            "no memory": (system_call_fails(IO_URING_SETUP, errno.ENOMEM), ("no memory", "LimitMEMLOCK", "memory limit")),
+            "no descriptor": (system_call_fails(IO_URING_SETUP, errno.EMFILE), ("no descriptor", "LimitNOFILE")),
+            "a kernel that is too old": (system_call_fails(IO_URING_SETUP, errno.EINVAL), ("too old", os.uname().release, "6.1")),
+            "only setup is allowed": (system_call_fails(IO_URING_REGISTER, errno.EPERM), ("io_uring_register", "seccomp")),
+            "all but enter is allowed": (system_call_fails(IO_URING_ENTER, errno.EPERM), ("io_uring_enter: Operation not permitted", "seccomp")),
+            "no probe": (system_call_fails(IO_URING_REGISTER, errno.EINVAL, second_argument=REGISTER_PROBE), ("too old", "probe", "6.1")),
+            "no rings that start disabled": (system_call_fails(IO_URING_REGISTER, errno.EINVAL, second_argument=REGISTER_ENABLE), ("too old", "enable")),
+            "no rings of buffers": (system_call_fails(IO_URING_REGISTER, errno.EINVAL, second_argument=REGISTER_RECEIVE_BUFFERS), ("too old", "receive buffers")),
+            "no memory for rings of buffers": (system_call_fails(IO_URING_REGISTER, errno.ENOMEM, second_argument=REGISTER_RECEIVE_BUFFERS), ("no memory", "LimitMEMLOCK"))}
+    with Rows() as table:
+        for name, (forbid, words) in rows.items():
+            done = serve("--config", "/dev/null", "--store", f"{directory}/store", "--listen", f"127.0.0.1:{free_port()}",
+                         "--admin", f"127.0.0.1:{free_port()}", in_child=forbid)
+            table.check(done.returncode == 1 and one_line(done.stderr), name, (done.returncode, done.stderr))
+            table.check(all(word in done.stderr for word in words), f"{name}: what to do", done.stderr)
+
+
+def test_what_is_only_better_with_it_is_done_without(make_cache, upstream):
+    """K08: an allow-list for the ring, registered buffers, bounds for its workers, cachestat, a registered ring descriptor."""
+    rows = {"no allow-list": (system_call_fails(IO_URING_REGISTER, errno.EINVAL, second_argument=REGISTER_RESTRICTIONS), "allow-list"),
+            "no registered buffers": (system_call_fails(IO_URING_REGISTER, errno.ENOMEM, second_argument=REGISTER_BUFFERS), "buffers are not registered"),
+            "no bound for workers": (system_call_fails(IO_URING_REGISTER, errno.EINVAL, second_argument=REGISTER_WORKERS), None),
+            "no registered descriptors": (system_call_fails(IO_URING_REGISTER, errno.EINVAL, second_argument=REGISTER_RING_FDS), None),
+            "no cachestat": (system_call_fails(CACHESTAT, errno.ENOSYS), None)}
+    blob = upstream.offers("3MiB")
+    with Rows() as table:
+        for name, (forbid, word) in rows.items():
+            cache = make_cache(upstream, limits=forbid)
+            table.check(cache.get(blob).digest() == blob.digest, name, "cold")
+            cache.keeps(blob)
+            table.check(cache.get(blob).digest() == blob.digest, name, "stored")
+            cache.restart()
+            table.check(cache.get(blob).digest() == blob.digest, name, "after a restart")
+            said = [line for line in cache.log().splitlines() if word and word in line]
+            table.check(len(said) == (2 if word else 0), f"{name}: said once by each start", cache.log())
 
 
 def test_with_little_locked_memory_it_serves_all_the_same(make_cache, upstream):

@@ -30,7 +30,7 @@ SimRing::~SimRing() {
 }
 
 void SimRing::submit(Operation& operation, const Request& request) {
-    operation.submitted();
+    operation.submitted(request.kind);
     auto number = next_request_++;
     ++world_.descriptor(request.fd).in_flight;
     if (request.kind == Kind::rename) ++world_.descriptor(request.other_fd).in_flight;

@@ -11,34 +11,6 @@
 
 namespace entrepot {
 
-class Operation {
-  public:
-    /// Called on the owning thread for each completion. `more` is true while further completions will follow (multishot).
-    using Completed = void (*)(Operation&, std::int32_t result, std::uint32_t flags, bool more);
-
-    explicit Operation(Completed completed) noexcept : completed_(completed) {}
-    Operation(const Operation&) = delete;
-    Operation& operator=(const Operation&) = delete;
-    ~Operation() { ASSERT(!in_flight_); }
-
-    bool in_flight() const noexcept { return in_flight_; }
-
-    /// For rings only.
-    void submitted() noexcept {
-        ASSERT(!in_flight_);
-        in_flight_ = true;
-    }
-    void complete(std::int32_t result, std::uint32_t flags, bool more) noexcept {
-        ASSERT(in_flight_);
-        in_flight_ = more;
-        completed_(*this, result, flags, more);
-    }
-
-  private:
-    Completed completed_;
-    bool in_flight_ = false;
-};
-
 /// What to ask for. Plain data, so that the ring and the simulator read the same request. Pointers must stay valid until completion.
 struct Request {
     enum class Kind : std::uint8_t {
@@ -72,6 +44,37 @@ struct Request {
     std::uint64_t size = 0;
     const char* path = nullptr;
     const char* other_path = nullptr;
+};
+
+class Operation {
+  public:
+    /// Called on the owning thread for each completion. `more` is true while further completions will follow (multishot).
+    using Completed = void (*)(Operation&, std::int32_t result, std::uint32_t flags, bool more);
+
+    explicit Operation(Completed completed) noexcept : completed_(completed) {}
+    Operation(const Operation&) = delete;
+    Operation& operator=(const Operation&) = delete;
+    ~Operation() { ASSERT(!in_flight_); }
+
+    bool in_flight() const noexcept { return in_flight_; }
+
+    /// For rings only.
+    void submitted(Request::Kind kind) noexcept {
+        ASSERT(!in_flight_);
+        in_flight_ = true;
+        kind_ = kind;
+    }
+    Request::Kind kind() const noexcept { return kind_; }
+    void complete(std::int32_t result, std::uint32_t flags, bool more) noexcept {
+        ASSERT(in_flight_);
+        in_flight_ = more;
+        completed_(*this, result, flags, more);
+    }
+
+  private:
+    Completed completed_;
+    bool in_flight_ = false;
+    Request::Kind kind_ = Request::Kind::poll;
 };
 
 }  // namespace entrepot

@@ -11,6 +11,7 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,9 +26,11 @@ class Ring {
         unsigned provided_buffers = 1024;  ///< power of two; receive_many ends with -ENOBUFS when all are out
         unsigned provided_buffer_bytes = 4096;
         unsigned workers_max = 8;  ///< io-wq threads, bounded and unbounded each
+        bool files = true;         ///< whether requests may name and change files; a ring without cannot, whatever is asked of it
     };
 
-    /// Opens the ring on the calling thread. The error text says what the operator must enable (sysctl, seccomp, kernel version).
+    /// Opens the ring on the calling thread, and asks it for something: what the kernel refuses later it refuses here. The error is one line that says
+    /// what the operator must do (sysctl, seccomp profile, kernel version, limits).
     static Result<std::unique_ptr<Ring>, std::string> open(const Options& options);
     virtual ~Ring() = default;
 
@@ -43,6 +46,10 @@ class Ring {
     /// From any thread: makes the current or next reap() return.
     virtual void wake() noexcept = 0;
     virtual std::size_t in_flight() const noexcept = 0;
+
+    /// Requests that the kernel answered with EACCES although nobody's files and no firewall have a say in them: the ring's allow-list refused them. A defect of ours,
+    /// and 0 for ever. Read by metrics from any thread.
+    std::atomic<std::uint64_t> refusals{0};
 
     /// The bytes of a buffer that receive_many delivered, and its return to the kernel.
     virtual std::byte* provided_buffer(std::uint32_t completion_flags) noexcept = 0;

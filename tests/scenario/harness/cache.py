@@ -314,13 +314,15 @@ class Cache:
     # ---- promises kept at the end of every story
 
     def check_calm(self):
-        """Alive, every client connection given back, every published file what its name says, no secret written down."""
+        """Alive, every client connection given back, nothing asked of the kernel that the ring may not ask, no secret written down."""
         assert self.alive, f"entrepot ended with {self.process.returncode}:\n{self.log()[-4000:]}"
         end = time.monotonic() + CALM_TIMEOUT_S
         while (now := self.gauges()) != self.base:
             assert time.monotonic() < end, f"not back to base after {CALM_TIMEOUT_S} s: {now}, at the start {self.base}"
             time.sleep(0.05)
         metrics = self.admin("/metrics")[1]
+        refused = self.metric("ring_refusals_total")
+        assert refused == 0, f"the kernel refused {refused:.0f} requests that the ring's own allow-list does not hold:\n{self.log()[-3000:]}"
         for secret in self.secrets:
             assert secret not in self.log(), "a secret stands in the log"
             assert secret not in metrics, "a secret stands in the metrics"
