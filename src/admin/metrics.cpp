@@ -228,6 +228,14 @@ class MetricsWriter {
         for (auto& shard : sources_.shards) longest = std::max(longest, shard.loop->stall_max_ns.load(std::memory_order_relaxed));
         single("entrepot_loop_stall_max_seconds", "gauge", "The longest stall since the start.",
                static_cast<double>(longest) / 1e9);
+        family("entrepot_shard_away_seconds", "gauge",
+               "For how long the watchdog has found no turn of a shard's loop; 0 is well.");
+        for (std::size_t shard = 0; shard < sources_.shards.size(); ++shard)
+            fmt::format_to(out_, "entrepot_shard_away_seconds{{shard=\"{}\"}} {}\n", shard,
+                           static_cast<double>(sources_.shards[shard].loop->away_ns.load(std::memory_order_relaxed)) / 1e9);
+        if (sources_.watchdog)
+            single("entrepot_shard_stalls_total", "counter", "How often a shard did not turn for two seconds and more.",
+                   static_cast<double>(sources_.watchdog->stalls()));
         single("entrepot_buffers_out", "gauge", "Transfer buffers in use.",
                static_cast<double>(sum([](auto& shard) { return shard.buffers->out(); })));
         single("entrepot_operations_in_flight", "gauge", "Kernel requests in flight.",

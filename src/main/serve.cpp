@@ -114,6 +114,7 @@ class ShardThreads {
         } else {
             auto added = box_.add_shard(index, *std::move(ring));
             if (!added) errors_[index] = added.error();
+            else box_.watchdog().watch(index, box_.shard(index).loop(), ::gettid());
         }
         made_.arrive_and_wait();
         connected_.arrive_and_wait();
@@ -121,6 +122,7 @@ class ShardThreads {
         // A shard may touch what another owns until every loop has stopped, and a lane's thread may still be waking a loop whose message was taken: the last shard to
         // arrive ends the lanes, then all take their shards down.
         ended_.arrive_and_wait();
+        box_.watchdog().forget(index);
         box_.remove_shard(index);
         if (running_.fetch_sub(1) == 1) pthread_kill(waiter_, wake_main);
     }
@@ -172,12 +174,24 @@ void reload(Box& box, const ServeOptions& options, const Config& running) {
     });
 }
 
+/// 0 when the time is over first.
+int wait_for_signal(const sigset_t& signals, Duration time) {
+    auto ns = std::max(time, Duration(0)).count();
+    timespec limit{.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
+    int signal = ::sigtimedwait(&signals, nullptr, &limit);
+    return signal > 0 ? signal : 0;
+}
+
 void wait_for_the_end(Box& box, ShardThreads& threads, const sigset_t& signals, const ServeOptions& options,
                       const Config& running) {
     bool stopping = false;
+    Instant next_look = now();
     while (!threads.all_ended()) {
-        int signal = 0;
-        sigwait(&signals, &signal);
+        int signal = wait_for_signal(signals, next_look - now());
+        if (now() >= next_look) {
+            box.watchdog().look(now());
+            next_look = now() + Watchdog::interval;
+        }
         if (signal == SIGHUP && !stopping) {
             if (threads.ready()) reload(box, options, running);
             else log_warning("SIGHUP: still starting; send it again when it is ready");

@@ -31,6 +31,8 @@ Task<void> Acceptor::run() {
 Acceptor& Acceptor::idlest() noexcept {
     Acceptor* best = this;
     for (auto* peer : peers_) {
+        // Counts of a shard that does not turn stand still: it would be given every connection that comes.
+        if (peer->loop_.away()) continue;
         if (peer->connections_.open() + difference_min <= best->connections_.open()) best = peer;
     }
     return *best;

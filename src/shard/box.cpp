@@ -175,6 +175,7 @@ Task<Result<void, std::string>> Box::start_parts() {
     sources.disks = store_->disks();
     sources.upstreams = upstreams_.get();
     sources.logins = &entrance_.desk.counters();
+    sources.watchdog = &watchdog_;
     sources.started = started_;
     sources.version = version;
     admin_token_ = std::make_unique<AdminToken>(store_directory_);

@@ -3,6 +3,7 @@
 
 #include "entrepot/access/login_desk.h"
 #include "entrepot/cache/counters.h"
+#include "entrepot/io/watchdog.h"
 #include "entrepot/server/connection.h"
 #include "entrepot/server/request_counters.h"
 #include "entrepot/store/store.h"
@@ -28,6 +29,7 @@ struct MetricSources {
     std::vector<const DiskHealth*> disks;
     const UpstreamTable* upstreams = nullptr;
     const LoginDesk::Counters* logins = nullptr;
+    const Watchdog* watchdog = nullptr;  ///< null: nobody looks
     Instant started{};
     std::string version;
 };

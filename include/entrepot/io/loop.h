@@ -69,6 +69,16 @@ class Loop {
     std::atomic<std::uint64_t> stalls[stall_buckets] = {};
     std::atomic<std::uint64_t> stall_sum_ns{0};
     std::atomic<std::uint64_t> stall_max_ns{0};
+    /// How many turns there were. Any thread.
+    std::uint64_t turns() const noexcept {
+        std::uint64_t total = 0;
+        for (auto& bucket : stalls) total += bucket.load(std::memory_order_relaxed);
+        return total;
+    }
+
+    /// For how long the watchdog (watchdog.h) has found no turn; 0 while there are turns. Any thread: who has a choice gives such a loop nothing to do.
+    std::atomic<std::int64_t> away_ns{0};
+    bool away() const noexcept { return away_ns.load(std::memory_order_relaxed) > 0; }
 
   private:
     void run_ready();

@@ -5,6 +5,7 @@
 //   open ──> add_shard (each on its thread) ──> connect ──> loops run ──start()──> serving ──stop()──> drained, loops stopped ──> remove_shard (each on its thread)
 
 #include "entrepot/control/control.h"
+#include "entrepot/io/watchdog.h"
 #include "entrepot/rules/config.h"
 #include "entrepot/shard/shard.h"
 
@@ -49,6 +50,8 @@ class Box {
     /// Once it is ready; on shard 0's loop.
     Purge& purge() noexcept { return *purge_; }
     Store& store() noexcept { return *store_; }
+    /// Each shard's thread tells it of its loop; it looks as often as the program lets it.
+    Watchdog& watchdog() noexcept { return watchdog_; }
     Control& control() noexcept { return *control_; }
 
   private:
@@ -86,6 +89,7 @@ class Box {
     CacheTeam team_;
     std::vector<std::unique_ptr<Shard>> shards_;
     std::unique_ptr<Purge> purge_;
+    Watchdog watchdog_;
     Instant started_{};
     StopMessage stop_message_;
     std::atomic<bool> stop_asked_{false};
