@@ -1,5 +1,7 @@
 #include "entrepot/io/blocking.h"
 
+#include "entrepot/base/start_thread.h"
+
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -17,11 +19,11 @@ class LaneThreads {
     void start(unsigned count, int niceness = 0) {
         ending_ = false;
         for (unsigned i = 0; i < count; ++i) {
-            threads_.emplace_back([this, niceness] {
+            threads_.push_back(start_thread([this, niceness] {
                 // Of this thread alone, as Linux has it (nptl(7)). Whoever may not be nicer is as he was.
                 if (niceness > 0) (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness);
                 work();
-            });
+            }));
         }
     }
 

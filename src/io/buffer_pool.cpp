@@ -1,5 +1,7 @@
 #include "entrepot/io/buffer_pool.h"
 
+#include "entrepot/base/out_of_memory.h"
+
 #include <sys/mman.h>
 
 #include <cstring>
@@ -24,7 +26,7 @@ int Buffer::index() const noexcept { return pool_ && pool_->registered() ? 0 : -
 BufferPool::BufferPool(Ring& ring, std::size_t count) : count_(count), slots_(count, SIZE_MAX) {
     std::size_t bytes = count * buffer_bytes;
     void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    ASSERT(memory != MAP_FAILED);
+    if (memory == MAP_FAILED) end_out_of_memory();
     region_ = static_cast<std::byte*>(memory);
     registered_ = ring.register_buffers({region_, bytes});
     free_.reserve(count);

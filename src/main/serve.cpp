@@ -1,6 +1,7 @@
 #include "main/serve.h"
 
 #include "entrepot/base/sha256.h"
+#include "entrepot/base/start_thread.h"
 #include "entrepot/io/blocking.h"
 #include "entrepot/net/free_address.h"
 #include "entrepot/rules/config_difference.h"
@@ -83,7 +84,7 @@ class ShardThreads {
     /// Makes every shard and connects them. The first error ends all threads again.
     Result<void, std::string> start() {
         box_.set_shard_count(static_cast<unsigned>(cores_.size()));
-        for (unsigned index = 0; index < cores_.size(); ++index) threads_.emplace_back([this, index] { run(index); });
+        for (unsigned index = 0; index < cores_.size(); ++index) threads_.push_back(start_thread([this, index] { run(index); }));
         made_.arrive_and_wait();
         std::string failed;
         for (auto& error : errors_) {

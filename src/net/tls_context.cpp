@@ -1,7 +1,7 @@
 #include "net/tls_context.h"
 
-#include "entrepot/base/assert.h"
 #include "entrepot/base/bytes.h"
+#include "entrepot/base/out_of_memory.h"
 
 #include <fmt/format.h>
 #include <mbedtls/error.h>
@@ -81,10 +81,15 @@ Result<void, std::string> check_key(TlsKey& key, TlsGenerator& generator, const 
     return fmt::format("cannot use the key in {}: {}", path, explain_tls_error(result));
 }
 
-/// What server and client configurations have in common. Fails only without memory.
+/// For what was sound when it was loaded, and has no input but memory now.
+void or_out_of_memory(bool done) {
+    if (!done) end_out_of_memory();
+}
+
+/// What server and client configurations have in common.
 void configure(mbedtls_ssl_config& config, int endpoint, TlsGenerator& generator) {
     int result = mbedtls_ssl_config_defaults(&config, endpoint, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
-    ASSERT(result == 0);
+    or_out_of_memory(result == 0);
     mbedtls_ssl_conf_rng(&config, mbedtls_ctr_drbg_random, generator.get());
     mbedtls_ssl_conf_min_version(&config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);  // TLS 1.2
     mbedtls_ssl_conf_ciphersuites(&config, cipher_suites);
@@ -97,7 +102,7 @@ void configure(mbedtls_ssl_config& config, int endpoint, TlsGenerator& generator
     mbedtls_ssl_conf_renegotiation(&config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
 #endif
     result = mbedtls_ssl_conf_alpn_protocols(&config, application_protocols);
-    ASSERT(result == 0);
+    or_out_of_memory(result == 0);
 }
 
 struct ServerState {
@@ -124,10 +129,10 @@ class ServerContext final : public TlsServerContext {
         auto state = std::make_unique<ServerState>();
         bool ready = state->generator.seed() == 0 && parse_certificates(state->certificates, certificate_pem_) == 0 &&
                      parse_key(state->key, key_pem_, state->generator) == 0;
-        ASSERT(ready);
+        or_out_of_memory(ready);
         configure(state->config.config, MBEDTLS_SSL_IS_SERVER, state->generator);
         int result = mbedtls_ssl_conf_own_cert(&state->config.config, &state->certificates.chain, &state->key.key);
-        ASSERT(result == 0);
+        or_out_of_memory(result == 0);
         return state;
     }
 
@@ -158,9 +163,9 @@ class ClientContext final : public TlsClientContext {
     std::unique_ptr<ClientState> make_state() const {
         auto state = std::make_unique<ClientState>();
         bool ready = state->generator.seed() == 0;
-        ASSERT(ready);
+        or_out_of_memory(ready);
         if (verifies && missing_trust.empty()) ready = parse_certificates(state->trusted, trusted_pem_) >= 0;
-        ASSERT(ready);
+        or_out_of_memory(ready);
         auto& config = state->config.config;
         configure(config, MBEDTLS_SSL_IS_CLIENT, state->generator);
         mbedtls_ssl_conf_authmode(&config, verifies ? MBEDTLS_SSL_VERIFY_REQUIRED : MBEDTLS_SSL_VERIFY_NONE);
@@ -194,7 +199,7 @@ void warm_up_crypto() {
             result = mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, sizeof block, nonce, sizeof nonce, nullptr, 0, block,
                                                block, sizeof tag, tag);
         mbedtls_gcm_free(&gcm);
-        ASSERT(result == 0);
+        or_out_of_memory(result == 0);
     });
 }
 

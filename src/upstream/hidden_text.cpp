@@ -1,13 +1,13 @@
 #include "upstream/hidden_text.h"
 
 #include "entrepot/base/assert.h"
+#include "entrepot/base/out_of_memory.h"
 
 #include <strings.h>
 #include <sys/mman.h>
 
 #include <cstring>
 #include <memory_resource>
-#include <new>
 
 namespace entrepot {
 namespace {
@@ -18,7 +18,7 @@ constexpr std::size_t block_bytes_max = 64 * 1024;  // what is longer has pages 
 class HiddenPages final : public std::pmr::memory_resource {
     void* do_allocate(std::size_t bytes, std::size_t) override {
         auto* pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (pages == MAP_FAILED) throw std::bad_alloc();
+        if (pages == MAP_FAILED) end_out_of_memory();
         bool is_hidden = ::madvise(pages, bytes, MADV_DONTDUMP) == 0;
         ASSERT(is_hidden);
         return pages;

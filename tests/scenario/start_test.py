@@ -1,12 +1,10 @@
 """Starting and ending: what is missing is said in one line, nothing is left half started, and nothing needs a human afterwards."""
-import ctypes
 import errno
 import os
 import re
 import resource
 import signal
 import socket
-import struct
 import subprocess
 import time
 import urllib.request
@@ -15,34 +13,13 @@ from harness.cache import BINARY
 from harness.origin import free_port
 from harness.service import LIBC, die_with_parent
 from harness.story import Rows
+from harness.system_call import system_call_fails
 from resume_test import starts
 
 PR_CAPBSET_DROP, CAP_IPC_LOCK = 24, 14
-PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 CACHESTAT = 451
 IO_URING_SETUP, IO_URING_ENTER, IO_URING_REGISTER = 425, 426, 427
 REGISTER_BUFFERS, REGISTER_PROBE, REGISTER_RESTRICTIONS, REGISTER_ENABLE, REGISTER_WORKERS, REGISTER_RING_FDS, REGISTER_RECEIVE_BUFFERS = 0, 8, 11, 12, 19, 20, 22
-
-
-def system_call_fails(number, error, first_argument=None, second_argument=None):
-    """A container's seccomp profile in small: this system call fails with this errno, for all arguments or for one value of one of them."""
-    load, jump_equal, give = 0x20, 0x15, 0x06       # BPF: load a word, jump if equal, return
-    wanted = [(16, first_argument)] if first_argument is not None else []
-    wanted += [(24, second_argument)] if second_argument is not None else []
-    program = []
-    for position, (offset, value) in enumerate([(0, number), *wanted]):
-        left = 2 * (len(wanted) - position)         # to the last instruction, which allows
-        program += [(load, 0, 0, offset), (jump_equal, 0, left + 1, value)]
-    program += [(give, 0, 0, 0x00050000 | error), (give, 0, 0, 0x7fff0000)]
-
-    def forbid():
-        packed = b"".join(struct.pack("HBBI", *one) for one in program)
-        buffer = ctypes.create_string_buffer(packed, len(packed))
-        header = struct.pack("HxxxxxxQ", len(program), ctypes.addressof(buffer))
-        LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        if LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(header), 0, 0):
-            os._exit(99)
-    return forbid
 
 
 def locked_memory_at_most(size):
