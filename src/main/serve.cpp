@@ -7,6 +7,7 @@
 #include "entrepot/rules/config_difference.h"
 #include "entrepot/shard/box.h"
 #include "entrepot/shard/descriptors.h"
+#include "entrepot/shard/memory.h"
 #include "entrepot/shard/topology.h"
 
 #include <fmt/format.h>
@@ -232,6 +233,12 @@ std::uint64_t machine_memory_bytes() noexcept {
     return pages > 0 && page > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) : 0;
 }
 
+std::string too_little_memory(std::uint64_t limit, unsigned shards) {
+    return fmt::format(
+        "{} MiB of memory are too little for {} shards: raise the limit (MemoryMax, the container's) to {} MiB, or lower [server] shards",
+        limit / MiB, shards, least_memory_bytes(shards) / MiB);
+}
+
 }  // namespace
 
 Result<Config, std::string> load_config(const ServeOptions& options) {
@@ -279,11 +286,16 @@ int serve(const ServeOptions& options) {
     auto cores = read_topology(options.sysfs, allowed_cpus());
     unsigned shards = config->server.shards ? config->server.shards : static_cast<unsigned>(cores.size());
     Box::Options box_options;
+    auto memory_bytes = memory_limit_bytes(machine_memory_bytes());
+    if (memory_bytes > 0 && memory_bytes < least_memory_bytes(shards)) return fail(too_little_memory(memory_bytes, shards));
+    auto memory = share_memory(memory_bytes, shards, config->tls.has_value());
     auto share = share_descriptors(raise_descriptor_limit(), shards);
-    box_options.shard.connections.connections_max = share.connections_max;
+    box_options.shard.connections.connections_max = std::min(share.connections_max, memory.connections_max);
+    box_options.shard.buffers = memory.buffers;
+    box_options.shard.cache.hot.body_bytes_max = memory.small_bodies_max;
     box_options.shard.cache.hot.entries_max = share.open_blobs_max;
     box_options.upstream.connections_per_upstream_max = upstream_connections(shards);
-    box_options.memory_bytes = machine_memory_bytes();
+    box_options.memory_bytes = memory_bytes;
     auto box = Box::open(*config, std::move(box_options));
     if (!box) return fail(box.error());
     auto is_free = wait_until_addresses_are_free(config->server);

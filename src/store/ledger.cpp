@@ -334,6 +334,10 @@ std::string Ledger::Impl::explain(int error) const {
         case MDB_VERSION_MISMATCH:
             return fmt::format("the ledger in {} is damaged ({}): remove this directory and start again, the volumes rebuild it",
                                directory, mdb_strerror(error));
+        case ENOMEM:
+            return fmt::format(
+                "cannot map the ledger in {}: there is no address space for it; lift the limit on it (ulimit -v, LimitAS=)",
+                directory);
         default: return fmt::format("cannot open the ledger in {}: {}", directory, mdb_strerror(error));
     }
 }

@@ -2,12 +2,15 @@
 import errno
 import mmap
 import os
+import resource
+import socket
 import struct
 import subprocess
 import time
 
 from harness.cache import BINARY
 from harness.client import Broken
+from harness.memory_group import MemoryGroup, parent_group
 from harness.origin import free_port
 from harness.service import die_with_parent
 from harness.story import Rows, skip
@@ -15,7 +18,8 @@ from harness.system_call import system_call_fails
 
 SHIM = f"{os.path.dirname(BINARY)}/tests/scenario/fail_allocation.so"
 STORY_S = float(os.environ.get("ENTREPOT_TORTURE_S", "20"))       # for one of the loops; with much more time the steps are all of size 1
-CLONE3, CLONE = 435, 56
+CLONE3 = 435
+LEAST = 64 << 20         # of two shards: least_memory_bytes in shard/memory
 
 
 class Allocations:
@@ -154,10 +158,109 @@ def test_every_allocation_of_a_pull_fails_once(make_cache, upstream, directory):
     print(f"{count} allocations, every {step}.: {outcome}")
 
 
-test_every_allocation_of_the_start_fails_once.limit_s = test_every_allocation_of_a_pull_fails_once.limit_s = 2 * STORY_S + 60
+test_every_allocation_of_the_start_fails_once.limit_s = test_every_allocation_of_a_pull_fails_once.limit_s = int(2 * STORY_S) + 60
 
 
 def test_a_thread_that_cannot_be_had_is_said(directory):
     done = subprocess.run([BINARY, "serve", "--config", "/dev/null", "--store", f"{directory}/store", "--listen", f"127.0.0.1:{free_port()}",
                            "--admin", f"127.0.0.1:{free_port()}"], capture_output=True, text=True, timeout=20, check=False, preexec_fn=system_call_fails(CLONE3, errno.EAGAIN))
     assert done.returncode == 1 and is_one_line(done.stderr.splitlines()) and "cannot start a thread" in done.stderr, done.stderr
+
+
+def limited(story, limit):
+    """A cgroup of this size that ends with the story."""
+    if not parent_group():
+        skip("no memory cgroup can be made here")
+    group = MemoryGroup(limit)
+    story.closers.append(lambda told: group.close())
+    return group
+
+
+def crowd_asks(cache, count, offer):
+    """Connections that ask for a body and read none of it; those that the server has no room for wait in the kernel's queue."""
+    request = f"GET {cache.path_of(offer)} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    crowd = []
+    for _ in range(count):
+        one = socket.socket()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.settimeout(30)
+        one.connect(cache.address)
+        if cache.tls:
+            one = cache.tls.wrap_socket(one, server_hostname="localhost")
+        one.send(request)
+        crowd.append(one)
+    return crowd
+
+
+def under_load(story, make_cache, upstream, limit, certificates=None):
+    """D07: two thousand who ask and do not read, forty cold pulls beside them, and somebody who reads."""
+    group = limited(story, limit)
+    tls = dict(zip(("certificate", "private_key"), certificates.server())) if certificates else {}
+    cache = make_cache(upstream, limits=group.enter, capacity="2GiB", tls=tls, client_tls=certificates and certificates.client_context())
+    hot, small = [upstream.offers("2MiB") for _ in range(48)], upstream.offers("2KiB")
+    for offer in (*hot, small):
+        assert cache.get(offer).digest() == offer.digest
+    cache.keeps(small)
+    crowd = [one for offer in hot[:40] for one in crowd_asks(cache, 6 if certificates else 50, offer)]
+    pulls = [(offer, cache.pull(offer)) for offer in (upstream.offers("4MiB") for _ in range(40))]
+    time.sleep(1)
+    for one in crowd[:len(crowd) * 3 // 4]:
+        one.close()
+    later = 0
+    with Rows() as rows:
+        for offer, pull in pulls:
+            pull.wait(90)
+            told = pull.reply is not None and pull.reply.status == 503 and pull.reply.header("retry-after")
+            later += bool(told)
+            rows.check(told or pull.digest() == offer.digest, "a cold pull is whole, or is told when to come again", pull.reply or pull.error)
+        for offer in (*hot, small):
+            rows.check(cache.get(offer, timeout=60).digest() == offer.digest, "who reads is served", offer.path)
+    print(f"{limit >> 20} MiB: {len(pulls) - later} cold pulls whole, {later} told to come later; own memory {group.own_bytes() >> 20} MiB; killed {group.killed()}")
+    for one in crowd:
+        one.close()
+    assert cache.alive and group.killed() == 0, cache.log()
+
+
+def test_under_load_within_256_mib(story, make_cache, upstream):
+    under_load(story, make_cache, upstream, 256 << 20)
+
+
+def test_under_load_within_128_mib(story, make_cache, upstream):
+    under_load(story, make_cache, upstream, 128 << 20)
+
+
+def test_under_load_within_64_mib_the_least_that_is_accepted(story, make_cache, upstream):
+    under_load(story, make_cache, upstream, LEAST)
+
+
+def test_under_load_with_tls_within_64_mib(story, make_cache, upstream, certificates):
+    """As many as it takes at once there: 128 of a shard."""
+    under_load(story, make_cache, upstream, LEAST, certificates)
+
+
+def test_less_memory_than_it_needs_is_said(story, directory):
+    for limit, is_enough in ((LEAST - (1 << 20), False), (LEAST, True)):
+        group = limited(story, limit)
+        with open(f"{directory}/said", "w+b") as said:
+            process = subprocess.Popen([BINARY, "serve", "--config", "/dev/null", "--store", f"{directory}/store", "--shards", "2", "--listen",
+                                        f"127.0.0.1:{free_port()}", "--admin", f"127.0.0.1:{free_port()}"], stderr=said, preexec_fn=group.enter)
+            end = time.monotonic() + 20
+            while process.poll() is None and b"entrepot: ready" not in os.pread(said.fileno(), 1 << 16, 0) and time.monotonic() < end:
+                time.sleep(0.02)
+            process.terminate()
+            status, text = process.wait(20), os.pread(said.fileno(), 1 << 16, 0).decode()
+        assert group.killed() == 0 and status == (0 if is_enough else 1), (status, text)
+        assert is_enough or (len(text.splitlines()) == 1 and "too little for 2 shards" in text and f"{LEAST >> 20} MiB" in text), text
+
+
+def test_an_address_space_without_room_is_said(make_cache, upstream):
+    """ulimit -v: the ledger is mapped, so that it bounds the address space and not the memory."""
+    cache = make_cache(upstream, limits=lambda: resource.setrlimit(resource.RLIMIT_AS, (256 << 20, 256 << 20)), start=False)
+    cache.expect_death = True
+    cache.start(ready=False)
+    assert cache.process.wait(20) == 1 and is_one_line(cache.log().splitlines()) and "ulimit -v" in cache.log(), cache.log()
+
+
+for pressed in (test_under_load_within_256_mib, test_under_load_within_128_mib, test_under_load_within_64_mib_the_least_that_is_accepted,
+                test_under_load_with_tls_within_64_mib):
+    pressed.limit_s = 200
