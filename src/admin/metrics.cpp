@@ -139,12 +139,26 @@ class MetricsWriter {
                 fmt::format_to(out_, "entrepot_upstream_bytes_total{{login_server=\"{}\"}} {}\n",
                                sources_.upstreams->at(i).login_server, bytes);
         }
+        upstream_line("entrepot_upstream_exchanges", "Requests to the upstream that are under way.", &FairSlotCounters::held);
+        upstream_line("entrepot_upstream_waiting", "Requests that wait for their turn with the upstream.",
+                      &FairSlotCounters::waiting);
+        upstream_line("entrepot_upstream_waiting_clients",
+                      "Clients of whom requests wait for the upstream, counted on each shard.",
+                      &FairSlotCounters::waiting_clients);
         family("entrepot_ratelimit_remaining", "gauge", "What the upstream last said is left of our rate limit.");
         for (std::size_t i = 0; i < sources_.upstreams->count(); ++i) {
             auto left = sources_.upstreams->counters(i).ratelimit_remaining.load(std::memory_order_relaxed);
             if (left >= 0)
                 fmt::format_to(out_, "entrepot_ratelimit_remaining{{login_server=\"{}\"}} {}\n",
                                sources_.upstreams->at(i).login_server, left);
+        }
+    }
+
+    void upstream_line(std::string_view name, std::string_view help, std::atomic<std::int64_t> FairSlotCounters::*gauge) {
+        family(name, "gauge", help);
+        for (std::size_t i = 0; i < sources_.upstreams->count(); ++i) {
+            auto value = (sources_.upstreams->counters(i).exchanges.*gauge).load(std::memory_order_relaxed);
+            fmt::format_to(out_, "{}{{login_server=\"{}\"}} {}\n", name, sources_.upstreams->at(i).login_server, value);
         }
     }
 

@@ -194,6 +194,7 @@ Task<Cache::Located> Cache::locate(Source source, Digest digest, Loop& reader) {
         }
         if (running != fetches_.end()) {
             if (granted || running->second->source().key == source.key) {
+                running->second->joined_by(source.client);
                 located.subscription = running->second->subscribe(reader);
                 co_return located;
             }

@@ -76,8 +76,8 @@ Fetch::AnnounceTimer::AnnounceTimer(Fetch& owner) noexcept
     : Timer([](Timer& timer) { static_cast<AnnounceTimer&>(timer).fetch.announce(); }), fetch(owner) {}
 
 Fetch::Fetch(FetchTools& tools, const Digest& digest, Source source)
-    : tools_(tools), source_(std::move(source)), progress_(std::make_shared<FetchProgress>()), digester_(digest.algorithm()),
-      announce_timer_(*this) {
+    : tools_(tools), source_(std::move(source)), askers_(source_.client), progress_(std::make_shared<FetchProgress>()),
+      digester_(digest.algorithm()), announce_timer_(*this) {
     progress_->digest = digest;
     tools_.counters.running_fetches.add();
 }
@@ -167,9 +167,10 @@ Task<void> Fetch::download() {
     if (claim_may_be_wrong) co_await forget_claim();
 }
 
-UpstreamRequest Fetch::request() const {
+UpstreamRequest Fetch::request() {
     auto request = request_of(source_, UpstreamKind::blob, "blobs/" + digest().text());
     request.range_from = received_;
+    request.askers = &askers_;
     return request;
 }
 

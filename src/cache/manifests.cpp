@@ -86,11 +86,12 @@ Task<Fetched<ManifestContent>> Manifests::find(Source source, Digest digest) {
     co_return absent;
 }
 
-Task<Fetched<ManifestContent>> Manifests::fetch(Source source, std::string reference) {
+Task<Fetched<ManifestContent>> Manifests::fetch(Source source, std::string reference, std::shared_ptr<Askers> askers) {
     auto key = fmt::format("{}\n{}\n{}", source.scope(), source.ledger_name, reference);
     auto running = in_flight_.find(key);
     if (running != in_flight_.end()) {
         auto joined = running->second;
+        joined->askers->join(*askers);
         while (!joined->outcome) (void)co_await joined->ended.wait();
         auto shared = *joined->outcome;
         if (shared) shared->way = ManifestContent::Way::joined;
@@ -100,8 +101,9 @@ Task<Fetched<ManifestContent>> Manifests::fetch(Source source, std::string refer
     auto digest = Digest::parse(reference);
     if (auto* recent = digest ? find_recent(source, *digest) : nullptr) co_return *recent;
     auto mine = std::make_shared<InFlight>();
+    mine->askers = std::move(askers);
     in_flight_.emplace(key, mine);
-    auto outcome = co_await fetch_now(source, reference);
+    auto outcome = co_await fetch_now(source, reference, *mine->askers);
     if (outcome) outcome->way = ManifestContent::Way::fetched;
     if (outcome && digest) remember(source, *outcome);
     in_flight_.erase(key);
@@ -139,8 +141,9 @@ void Manifests::forget_oldest_recent() noexcept {
     recent_.pop_front();
 }
 
-Task<Fetched<ManifestContent>> Manifests::fetch_now(const Source& source, const std::string& reference) {
+Task<Fetched<ManifestContent>> Manifests::fetch_now(const Source& source, const std::string& reference, Askers& askers) {
     auto request = request_of(source, UpstreamKind::manifest_get, "manifests/" + reference);
+    request.askers = &askers;
     auto answer = co_await tools_.upstreams.ask(std::move(request));
     if (!answer) co_return answer.error();
     auto exchange = *std::move(answer);

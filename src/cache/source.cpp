@@ -20,6 +20,7 @@ UpstreamRequest request_of(const Source& source, UpstreamKind kind, std::string 
     request.repository = source.repository;
     request.resource = std::move(resource);
     request.head = kind == UpstreamKind::manifest_head;
+    request.client = source.client;
     return request;
 }
 

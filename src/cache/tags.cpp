@@ -78,7 +78,8 @@ Task<Fetched<TagAnswer>> Tags::resolve(Source source, std::string tag) {
                                        "next to nothing is left of the rate limit of " + source.upstream->login_server);
         if (auto stale = after_failure(source, key, *known, spared)) co_return *stale;
     }
-    if (!shared) shared = begin_refresh(source, tag, key, known, turn_wait);
+    if (shared) shared->askers->join(source.client);
+    else shared = begin_refresh(source, tag, key, known, turn_wait);
     // Counted from the question, not from each asker: while an upstream is mute only those of the first second wait.
     bool may_be_stale = known && stale_left(source.stale, FailureClass::network, age_of(*known)) > Duration::zero();
     auto deadline = may_be_stale ? shared->started + revalidation_wait : Instant::never();
@@ -103,7 +104,8 @@ Task<Fetched<TagAnswer>> Tags::refresh_now(Source source, std::string tag) {
         running = refreshing_.find(key);
     }
     auto shared = running == refreshing_.end() ? nullptr : running->second;
-    if (!shared) shared = begin_refresh(source, tag, key, find_known(source, tag), refresh_turn_wait);
+    if (shared) shared->askers->join(source.client);
+    else shared = begin_refresh(source, tag, key, find_known(source, tag), refresh_turn_wait);
     while (!shared->outcome) (void)co_await shared->ended.wait();
     // Until it is written down, those who find the old answer young enough take that.
     auto is_being_written = [&] {
@@ -117,6 +119,7 @@ Task<Fetched<TagAnswer>> Tags::refresh_now(Source source, std::string tag) {
 std::shared_ptr<Tags::Refresh> Tags::begin_refresh(const Source& source, const std::string& tag, const std::string& key,
                                                    std::optional<TagRecord> known, Duration turn_wait_max) {
     auto shared = std::make_shared<Refresh>();
+    shared->askers = std::make_shared<Askers>(source.client);
     refreshing_.emplace(key, shared);
     shared->started = Loop::current().time();
     shared->turn_until = shared->started + turn_wait_max;
@@ -126,7 +129,7 @@ std::shared_ptr<Tags::Refresh> Tags::begin_refresh(const Source& source, const s
 
 Task<void> Tags::refresh(Source source, std::string tag, std::string key, std::optional<TagRecord> known,
                          std::shared_ptr<Refresh> shared) {
-    auto answer = co_await ask_in_turn(source, tag, known, shared->turn_until);
+    auto answer = co_await ask_in_turn(source, tag, known, *shared);
     std::vector<LedgerChange> changes;
     std::optional<ManifestContent> fetched;
     if (answer) {
@@ -188,24 +191,26 @@ std::optional<TagAnswer> Tags::after_failure(const Source& source, const std::st
 
 /// A tag that nobody knows is asked for at once; one that we have waits for its turn, as long as somebody waits for it.
 Task<Fetched<TagAnswer>> Tags::ask_in_turn(const Source& source, const std::string& tag, const std::optional<TagRecord>& known,
-                                           Instant deadline) {
-    if (!known) co_return co_await ask(source, tag, known);
+                                           const Refresh& asked) {
+    if (!known) co_return co_await ask(source, tag, known, asked.askers);
     auto& turns = turns_[source.upstream];
-    if (!turns) turns = std::make_unique<Semaphore>(revalidations_max, revalidations_waiting_max);
+    if (!turns) turns = std::make_unique<FairSlots>(revalidations_max, revalidations_waiting_max, turn_counters_);
     auto& queue = *turns;
-    bool mine = co_await queue.acquire(deadline);
-    if (!mine) co_return upstream_failure(Fault::capacity, Code::busy, "too many tags are old at once");
-    auto answer = co_await ask(source, tag, known);
-    queue.release();
+    auto place = co_await queue.acquire(*asked.askers, asked.turn_until);
+    if (place.admission != FairSlots::Admission::admitted)
+        co_return upstream_failure(Fault::capacity, Code::busy, "too many tags are old at once");
+    auto answer = co_await ask(source, tag, known, asked.askers);
+    queue.release(place.client);
     co_return answer;
 }
 
 /// Asks upstream: by HEAD when we have the manifest that it will most likely name, else for the manifest itself.
-Task<Fetched<TagAnswer>> Tags::ask(const Source& source, const std::string& tag, const std::optional<TagRecord>& known) {
+Task<Fetched<TagAnswer>> Tags::ask(const Source& source, const std::string& tag, const std::optional<TagRecord>& known,
+                                   const std::shared_ptr<Askers>& askers) {
     TagAnswer answer;
     if (known) {
         std::optional<UpstreamFailure> failure;
-        auto digest = co_await ask_head(source, tag, failure);
+        auto digest = co_await ask_head(source, tag, *askers, failure);
         if (failure) co_return *failure;
         if (digest && *digest == known->digest) {
             answer.record = *known;
@@ -215,7 +220,7 @@ Task<Fetched<TagAnswer>> Tags::ask(const Source& source, const std::string& tag,
             co_return answer;
         }
     }
-    auto content = co_await manifests_.fetch(source, tag);
+    auto content = co_await manifests_.fetch(source, tag, askers);
     if (!content) co_return content.error();
     answer.record.digest = content->digest;
     answer.record.media_type = content->media_type;
@@ -227,9 +232,10 @@ Task<Fetched<TagAnswer>> Tags::ask(const Source& source, const std::string& tag,
     co_return answer;
 }
 
-Task<std::optional<Digest>> Tags::ask_head(const Source& source, const std::string& tag,
+Task<std::optional<Digest>> Tags::ask_head(const Source& source, const std::string& tag, Askers& askers,
                                            std::optional<UpstreamFailure>& failure) {
     auto request = request_of(source, UpstreamKind::manifest_head, "manifests/" + tag);
+    request.askers = &askers;
     auto answer = co_await tools_.upstreams.ask(std::move(request));
     if (!answer) {
         // Some registries know no HEAD (405): the manifest itself is asked for then.

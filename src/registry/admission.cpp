@@ -30,6 +30,11 @@ std::string_view address_bytes(const Address& address) noexcept {
     return {bytes, 8};
 }
 
+/// An account at an address: neither a hundred machines that share a login are one client, nor a hundred people behind one address that have each his own.
+ClientKey client_of(const Account& account, std::uint64_t address) noexcept {
+    return XXH3_64bits_withSeed(account.name.data(), account.name.size(), address);
+}
+
 Task<After> reply_challenge(Exchange& exchange, const Entrance& entrance, std::string_view scope, std::string_view error,
                             std::string message, std::string ns) {
     auto line = challenge_line(exchange, entrance, scope, error);
@@ -118,8 +123,13 @@ Task<Recognised> recognise(Exchange& exchange, Door door) {
     co_return recognised;
 }
 
-Task<std::optional<After>> admit(Exchange& exchange, Door door, const Routing::Found* found, const RequestTarget& target) {
-    auto looking = door.keeper.recognise(door.routing.accounts(), exchange.head().authorization, source_of(exchange));
+void name_client(Call& call) {
+    if (call.source.client == 0) call.source.client = source_of(call.exchange);
+}
+
+Task<std::optional<After>> admit(Exchange& exchange, Door door, Routing::Found* found, const RequestTarget& target) {
+    auto address = source_of(exchange);
+    auto looking = door.keeper.recognise(door.routing.accounts(), exchange.head().authorization, address);
     auto visitor = co_await looking;
     if (visitor.account) exchange.asked_by(visitor.account->name);
     if (visitor.standing != Visitor::Standing::nobody && visitor.standing != Visitor::Standing::known) {
@@ -129,7 +139,10 @@ Task<std::optional<After>> admit(Exchange& exchange, Door door, const Routing::F
     }
     auto ours = found ? target_repository(*found->rule, found->source.repository) : std::string();
     auto verdict = decide_pull(found ? &found->rule->text() : nullptr, target.repository, ours, visitor);
-    if (verdict == PullVerdict::allowed) co_return std::nullopt;
+    if (verdict == PullVerdict::allowed) {
+        found->source.client = visitor.account ? client_of(*visitor.account, address) : address;
+        co_return std::nullopt;
+    }
     auto reply = reply_not_admitted(exchange, door.entrance, verdict, visitor, target);
     co_return co_await reply;
 }

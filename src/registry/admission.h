@@ -16,8 +16,13 @@ std::uint64_t source_of(Exchange& exchange);
 /// `WWW-Authenticate` with its line end. `scope` may be empty; `error` is empty, "invalid_token" or "insufficient_scope" (RFC 6750 section 3.1).
 std::string challenge_line(Exchange& exchange, const Entrance& entrance, std::string_view scope, std::string_view error);
 
-/// Nothing when the visitor may pull; else he was answered. `found` is null when no rule covers the repository. The head is still there afterwards.
-Task<std::optional<After>> admit(Exchange& exchange, Door door, const Routing::Found* found, const RequestTarget& target);
+/// Nothing when the visitor may pull; else he was answered. `found` is null when no rule covers the repository; otherwise its source learns whose client asks. The
+/// head is still there afterwards.
+Task<std::optional<After>> admit(Exchange& exchange, Door door, Routing::Found* found, const RequestTarget& target);
+
+/// Before a request may have to wait among others: tells its source who asks, by address when no account did. Asks the kernel once a connection, so hits do
+/// without.
+void name_client(Call& call);
 
 /// Who asks, where nothing depends on it but what he sees. An answer when what he showed is not valid.
 struct Recognised {

@@ -1,6 +1,7 @@
 // GET and HEAD of a blob: a hit, a joined fetch and our own fetch differ only behind `source`.
 
 #include "entrepot/http/conditional.h"
+#include "registry/admission.h"
 #include "registry/reply.h"
 #include "registry/send_body.h"
 
@@ -72,6 +73,7 @@ Task<After> serve_blob(Call& call, const RequestTarget& target) {
     // A client that names the digest's own tag has the bytes already; but only who may have them learns that they are here.
     auto hot = call.cache.find_hot(call.source, digest);
     call.exchange.release_head();
+    if (!hot) name_client(call);
     if (call.exchange.is_head_request() || not_modified) {
         auto length = co_await call.cache.blob_length(call.source, digest);
         if (!length) co_return co_await reply_failure(call, length.error(), OciCode::blob_unknown);

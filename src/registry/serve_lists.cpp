@@ -61,6 +61,7 @@ template <typename Set>
 Task<Fetched<Set>> collect(Call& call, const ListKind& kind, std::string resource) {
     Set set;
     std::string query;
+    name_client(call);
     auto deadline = call.cache.loop().time() + upstream_list_time_max;
     for (int page = 0; page < upstream_pages_max; ++page) {
         if (call.cache.loop().time() >= deadline) {

@@ -4,6 +4,7 @@
 #include "entrepot/http/conditional.h"
 #include "entrepot/oci/manifest.h"
 #include "entrepot/rules/rule_policy.h"
+#include "registry/admission.h"
 #include "registry/reply.h"
 #include "registry/send_body.h"
 
@@ -118,6 +119,7 @@ Task<After> serve_by_platform(Call& call, const RequestTarget& target) {
     bool by_tag = !tag.empty();
     auto digest = target.digest.value_or(Digest());
     call.exchange.release_head();
+    name_client(call);
     auto told = by_tag ? std::nullopt : call.cache.told_platform(call.source, digest);
     auto refusal = told ? why_not_platform(*call.rule, *told) : std::string();
     if (!refusal.empty()) co_return co_await refuse_by_rule(call, OciCode::manifest_unknown, std::move(refusal));
@@ -154,6 +156,7 @@ Task<After> serve_manifest(Call& call, const RequestTarget& target) {
     std::string tag(target.tag);
     auto digest = target.digest.value_or(Digest());
     call.exchange.release_head();
+    name_client(call);
     auto opened = co_await call.cache.open_manifest(call.source, std::move(tag), digest, call.exchange.is_head_request());
     if (!opened) co_return co_await reply_failure(call, opened.error(), OciCode::manifest_unknown);
     auto verdict = wishes.judge(*opened);

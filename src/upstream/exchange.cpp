@@ -22,9 +22,9 @@ std::string_view next_link(FieldValues lines) {
 
 }  // namespace
 
-ExchangeOfUpstream::ExchangeOfUpstream(ConnectionPool& pool, Slots& slots, UpstreamState& upstream, std::size_t endpoint,
+ExchangeOfUpstream::ExchangeOfUpstream(ConnectionPool& pool, ClientKey client, UpstreamState& upstream, std::size_t endpoint,
                                        std::unique_ptr<UpstreamConnection> connection)
-    : pool_(pool), slots_(slots), upstream_(upstream), endpoint_(endpoint), connection_(std::move(connection)),
+    : pool_(pool), client_(client), upstream_(upstream), endpoint_(endpoint), connection_(std::move(connection)),
       status_(connection_->head().status) {
     auto& head = connection_->head();
     content_length_ = head.content_length;
@@ -78,7 +78,7 @@ Task<void> ExchangeOfUpstream::finish() {
     if (!connection_) co_return;
     auto connection = std::move(connection_);
     co_await pool_.give_back(std::move(connection));
-    slots_.release();
+    pool_.slots(upstream_).release(client_);
 }
 
 }  // namespace entrepot

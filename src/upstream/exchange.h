@@ -7,8 +7,8 @@ namespace entrepot {
 
 class ExchangeOfUpstream final : public UpstreamExchange {
   public:
-    /// Takes over the connection and one slot of its upstream; finish() gives both back.
-    ExchangeOfUpstream(ConnectionPool& pool, Slots& slots, UpstreamState& upstream, std::size_t endpoint,
+    /// Takes over the connection and the slot of its upstream that `client` holds; finish() gives both back.
+    ExchangeOfUpstream(ConnectionPool& pool, ClientKey client, UpstreamState& upstream, std::size_t endpoint,
                        std::unique_ptr<UpstreamConnection> connection);
     ~ExchangeOfUpstream() override { ASSERT(!connection_); }
 
@@ -29,7 +29,7 @@ class ExchangeOfUpstream final : public UpstreamExchange {
     bool stalled() noexcept;
 
     ConnectionPool& pool_;
-    Slots& slots_;
+    ClientKey client_;
     UpstreamState& upstream_;
     std::size_t endpoint_;
     std::unique_ptr<UpstreamConnection> connection_;

@@ -40,9 +40,11 @@ UpstreamFailure stopping() { return make_failure(Fault::shutdown, Code::stopping
 
 }  // namespace
 
-Slots& ConnectionPool::slots(const UpstreamState& upstream) {
+FairSlots& ConnectionPool::slots(UpstreamState& upstream) {
     auto& slots = slots_[&upstream];
-    if (!slots) slots = std::make_unique<Slots>(options().connections_per_upstream_max, options().waiting_max);
+    if (!slots)
+        slots = std::make_unique<FairSlots>(options().connections_per_upstream_max, options().waiting_max,
+                                            upstream.counters.exchanges);
     return *slots;
 }
 

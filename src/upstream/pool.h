@@ -2,10 +2,10 @@
 // The connections of one shard: idle ones to use again, and those in use, so that a shutdown can end them. Opens what is
 // missing: name, address, TCP, TLS.
 
+#include "entrepot/io/fair_slots.h"
 #include "entrepot/net/connect.h"
 #include "entrepot/net/resolver.h"
 #include "upstream/connection.h"
-#include "upstream/slots.h"
 #include "upstream/table.h"
 
 namespace entrepot {
@@ -27,7 +27,7 @@ class ConnectionPool {
     Task<void> give_back(std::unique_ptr<UpstreamConnection> connection);
 
     /// The bound on exchanges with one upstream at a time.
-    Slots& slots(const UpstreamState& upstream);
+    FairSlots& slots(UpstreamState& upstream);
     const UpstreamTable::Options& options() const noexcept { return table_.options(); }
     std::size_t idle_count() const noexcept { return idle_count_; }
 
@@ -74,7 +74,7 @@ class ConnectionPool {
     Condition all_back_;
     Reaper reaper_;
     TaskGroup closing_;
-    std::unordered_map<const UpstreamState*, std::unique_ptr<Slots>> slots_;
+    std::unordered_map<const UpstreamState*, std::unique_ptr<FairSlots>> slots_;
     bool interrupted_ = false;
 };
 

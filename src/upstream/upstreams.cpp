@@ -99,13 +99,16 @@ Task<UpstreamAnswer> UpstreamsOfShard::ask(UpstreamRequest request) {
     auto& upstream = table_.state_of(*request.upstream);
     if (auto refused = refusal(request, upstream)) co_return *std::move(refused);
     auto& slots = pool_.slots(upstream);
-    auto admission = co_await slots.acquire(loop_.time() + slot_wait_max);
-    if (admission != Slots::Admission::admitted) {
+    Askers alone(request.client);
+    auto& askers = request.askers ? *request.askers : alone;
+    auto place = co_await slots.acquire(askers, loop_.time() + slot_wait_max);
+    if (place.admission != FairSlots::Admission::admitted) {
         co_return make_failure(Fault::capacity, Code::busy,
                                fmt::format("too many requests wait for {}", upstream.spec.login_server));
     }
+    request.client = place.client;
     auto answer = co_await ask_admitted(request, upstream);
-    if (!answer) slots.release();  // else the exchange holds the slot until it is finished
+    if (!answer) slots.release(place.client);  // else the exchange holds the slot until it is finished
     if (!answer && stopping_) co_return stopping();
     co_return answer;
 }
@@ -187,9 +190,8 @@ Task<UpstreamAnswer> UpstreamsOfShard::attempt(const UpstreamRequest& request, U
         note_answer(request, upstream, attempt, connection->head().status);
         auto unusable = is_success(connection->head().status) ? why_unusable(request, connection->head()) : std::string();
         if (is_success(connection->head().status) && unusable.empty()) {
-            auto& slots = pool_.slots(upstream);
             co_return std::unique_ptr<UpstreamExchange>(
-                std::make_unique<ExchangeOfUpstream>(pool_, slots, upstream, endpoint, std::move(connection)));
+                std::make_unique<ExchangeOfUpstream>(pool_, request.client, upstream, endpoint, std::move(connection)));
         }
         Verdict verdict(connection->head());
         co_await pool_.give_back(std::move(connection));

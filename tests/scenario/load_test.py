@@ -145,6 +145,45 @@ def test_a_crowd_pulls_one_cold_image_with_one_token_and_one_get_each(make_cache
         rows.check(len(got) <= 1, "manifest GETs with a token", len(got))
 
 
+def test_one_client_with_hundreds_of_cold_pulls_keeps_nobody_else_waiting(make_cache, upstream):
+    """D11: more long transfers than a shard has exchanges with an upstream, from one address; another address pulls a cold image meanwhile."""
+    count, exchanges = 320, 256
+    held = [upstream.offers("96KiB", hold_after="4KiB") for _ in range(count)]
+    image = upstream.offers_image(layers=["256KiB"] * 3, tag="1")
+    hot = upstream.offers("2KiB")
+    cache = make_cache(upstream, shards=1)
+    cache.get(hot)
+    greedy = []
+    for blob in held:
+        greedy.append(cache.connect(timeout=60))
+        greedy[-1].ask("GET", cache.path_of(blob))
+    cache.until_metric("upstream_waiting", count - exchanges // 2, timeout=30)
+    with Rows() as rows:
+        rows.check(cache.metric("upstream_exchanges") == exchanges // 2, "one client has half of the exchanges", cache.metric("upstream_exchanges"))
+        rows.check(cache.metric("upstream_waiting_clients") == 1, "and is the only one who waits", cache.metric("upstream_waiting_clients"))
+        started = time.monotonic()
+        for path, what in [(image.manifest.by("1"), image.manifest), *((blob.path, blob) for blob in image.blobs)]:
+            reply = cache.get(cache.path_of(path), {"Accept": image.manifest.media_type}, source="127.0.0.2", timeout=60)
+            rows.check(reply.digest() == what.digest, f"the other client's {path}", reply)
+        took = time.monotonic() - started
+        rows.check(took < 5, "the other client's cold image, s", took)
+        started = time.monotonic()
+        rows.check(cache.get(hot).digest() == hot.digest and time.monotonic() - started < 1, "what is hot", time.monotonic() - started)
+        # The last in the first client's line is asked for at once when the other client wants it too.
+        rows.check(upstream.gets(held[-1]) == 0, "the last in line", upstream.gets(held[-1]))
+        with cache.connect(source="127.0.0.2", timeout=60) as joining:
+            joining.ask("GET", cache.path_of(held[-1]))
+            upstream.until_requested(held[-1], timeout=5)
+            for blob in held:
+                blob.release()
+            rows.check(joining.reply().digest() == held[-1].digest, "what both want", "")
+        for blob, connection in zip(held, greedy):
+            reply = connection.reply()
+            rows.check(reply.digest() == blob.digest, "the first client's own, each in its turn", reply)
+            connection.close()
+        rows.check(all(upstream.gets(blob) == 1 for blob in held), "one GET each", "")
+
+
 def test_descriptors_run_out_and_come_back(make_cache, upstream):
     def few_descriptors():
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))

@@ -104,6 +104,8 @@ class Fetch {
 
     /// On the owner shard: counts one more reader on `loop` and yields the subscription of that shard.
     std::shared_ptr<Subscription> subscribe(Loop& loop);
+    /// Another client wants it: while it waits for upstream, it waits in his line too.
+    void joined_by(ClientKey client) { askers_.join(client); }
     const Source& source() const noexcept { return source_; }
     const Digest& digest() const noexcept { return progress_->digest; }
     FetchState state() const noexcept { return progress_->state.load(std::memory_order_relaxed); }
@@ -124,7 +126,7 @@ class Fetch {
     Task<Result<void>> begin_writing(std::optional<std::uint64_t> length);
     Task<void> publish();
     Task<void> until_followers_left();
-    UpstreamRequest request() const;
+    UpstreamRequest request();
     void become(FetchState next) noexcept;
     void fail(UpstreamFailure failure) noexcept;
     void advance_available(std::uint64_t available) noexcept;
@@ -133,6 +135,7 @@ class Fetch {
 
     FetchTools& tools_;
     Source source_;
+    Askers askers_;
     std::shared_ptr<FetchProgress> progress_;
     std::vector<std::shared_ptr<Subscription>> subscriptions_;
     Digester digester_;

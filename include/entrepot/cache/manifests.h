@@ -33,7 +33,12 @@ class Manifests {
     /// From the ledger and the store, when `source` was granted it, or from what was fetched a moment ago. Code::not_found (Fault::storage) otherwise.
     Task<Fetched<ManifestContent>> find(Source source, Digest digest);
     /// Asks upstream for `reference` (a tag or a digest's text); one request for everybody who asks meanwhile. The result is verified, not yet kept.
-    Task<Fetched<ManifestContent>> fetch(Source source, std::string reference);
+    Task<Fetched<ManifestContent>> fetch(Source source, std::string reference) {
+        auto askers = std::make_shared<Askers>(source.client);
+        return fetch(std::move(source), std::move(reference), std::move(askers));
+    }
+    /// For those who wait already, and who may become more.
+    Task<Fetched<ManifestContent>> fetch(Source source, std::string reference, std::shared_ptr<Askers> askers);
     /// On the shard that owns the digest: stores the manifest together with its record and the grants for what it references. A store that refuses is logged, not an error.
     Task<void> keep(Source source, ManifestContent content);
     /// On the shard that owns the digest, from the moment it is verified: findable for `source` without waiting for the disk, for `recent_time`.
@@ -45,11 +50,12 @@ class Manifests {
 
   private:
     struct InFlight {
+        std::shared_ptr<Askers> askers;
         Condition ended;
         std::optional<Fetched<ManifestContent>> outcome;
     };
 
-    Task<Fetched<ManifestContent>> fetch_now(const Source& source, const std::string& reference);
+    Task<Fetched<ManifestContent>> fetch_now(const Source& source, const std::string& reference, Askers& askers);
     Task<Fetched<std::string>> read_body(UpstreamExchange& exchange);
     Task<Result<void>> write(const ManifestContent& content, std::vector<LedgerChange> records);
 

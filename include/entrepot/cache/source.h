@@ -16,6 +16,7 @@ struct Source {
     Duration tag_ttl = std::chrono::seconds(60);
     StalePolicy stale;            ///< of the rule
     std::uint64_t freshness = 0;  ///< CacheRule::freshness(): whose judgement of a tag's age a hot entry remembers
+    ClientKey client = 0;         ///< who asks, where he has to wait with others
     std::uint64_t key = 0;        ///< hash of scope and ledger_name: which grant a hot entry remembers
 
     const std::string& scope() const noexcept;

@@ -32,7 +32,7 @@ class Tags {
     static constexpr std::size_t missing_max = 4096;
     static constexpr Duration retry_pause = seconds(10);  ///< after a failed revalidation, at least; up to a quarter more
     static constexpr std::size_t revalidations_max =
-        32;  ///< of an upstream at a time: at most half of its exchanges; the rest waits, or is served stale
+        32;  ///< of an upstream at a time, half of them of one client: at most half of its exchanges; the rest waits, or is served stale
     static constexpr std::size_t revalidations_waiting_max = 16384;
     static constexpr Duration turn_wait =
         milliseconds(900);  ///< for a place among them: less than the askers wait, so that they hear of it
@@ -54,6 +54,7 @@ class Tags {
   private:
     /// One question and what came of it, as upstream said it: what a failure lets through each asker judges by his own rule.
     struct Refresh {
+        std::shared_ptr<Askers> askers;
         Condition ended;
         Instant started{}, turn_until{};
         std::optional<Fetched<TagAnswer>> outcome;
@@ -69,9 +70,11 @@ class Tags {
     Task<void> refresh(Source source, std::string tag, std::string key, std::optional<TagRecord> known,
                        std::shared_ptr<Refresh> shared);
     Task<Fetched<TagAnswer>> ask_in_turn(const Source& source, const std::string& tag, const std::optional<TagRecord>& known,
-                                         Instant deadline);
-    Task<Fetched<TagAnswer>> ask(const Source& source, const std::string& tag, const std::optional<TagRecord>& known);
-    Task<std::optional<Digest>> ask_head(const Source& source, const std::string& tag, std::optional<UpstreamFailure>& failure);
+                                         const Refresh& asked);
+    Task<Fetched<TagAnswer>> ask(const Source& source, const std::string& tag, const std::optional<TagRecord>& known,
+                                 const std::shared_ptr<Askers>& askers);
+    Task<std::optional<Digest>> ask_head(const Source& source, const std::string& tag, Askers& askers,
+                                         std::optional<UpstreamFailure>& failure);
     void remember_missing(const std::string& key, const UpstreamFailure& failure);
     const UpstreamFailure* find_missing(const std::string& key);
     std::optional<TagAnswer> answer_in_pause(const Source& source, const std::string& key, const TagRecord& known) const;
@@ -89,7 +92,8 @@ class Tags {
     std::unordered_map<std::string, std::shared_ptr<Refresh>> refreshing_;
     std::unordered_map<std::string, Missing> missing_;
     std::unordered_map<std::string, Pause> pauses_;  ///< no revalidation before: upstream failed just now
-    std::unordered_map<const UpstreamSpec*, std::unique_ptr<Semaphore>> turns_;
+    std::unordered_map<const UpstreamSpec*, std::unique_ptr<FairSlots>> turns_;
+    FairSlotCounters turn_counters_;
     Instant silent_until_{};
     TaskGroup background_;
 };

@@ -12,6 +12,7 @@
 
 #include "entrepot/base/result.h"
 #include "entrepot/io/await.h"
+#include "entrepot/io/fair_slots.h"
 #include "entrepot/net/stream.h"
 #include "entrepot/rules/service_config.h"
 #include "entrepot/upstream/credential.h"
@@ -54,6 +55,8 @@ struct UpstreamRequest {
     std::string query;             ///< encoded, without '?'
     std::uint64_t range_from = 0;  ///< > 0: "Range: bytes=N-"
     bool head = false;
+    ClientKey client = 0;      ///< who wants it: upstream's exchanges are shared fairly among clients
+    Askers* askers = nullptr;  ///< everybody who wants it, when that may become more than `client`; lives as long as ask() runs
 };
 
 /// A response whose head arrived with a usable status (200 or 206). Destroy after finish().
@@ -93,11 +96,12 @@ class UpstreamTable {
         Duration stall_window = std::chrono::seconds(30);        ///< a body that brings less than 1 KiB/s over this has stalled
         Duration idle_time_max = std::chrono::seconds(50);       ///< under the 60 s after which many front ends hang up
         Duration secret_life = std::chrono::seconds(30);  ///< a secret is read again after this, or at once when it is refused
-        std::size_t connections_per_upstream_max = 64;    ///< per shard, active; further exchanges wait in order, at most 60 s
-        std::size_t idle_connections_max = 16;            ///< per shard and origin
-        std::size_t waiting_max = 4096;                   ///< exchanges waiting for a connection; beyond: Code::busy
-        std::size_t upstreams_max = 10'000;               ///< beyond: add() fails
-        ServiceConfig services;                           ///< where identities and vaults are asked
+        std::size_t connections_per_upstream_max =
+            64;  ///< per shard, active, half of them for one client; further exchanges wait, clients in turn, at most 60 s
+        std::size_t idle_connections_max = 16;  ///< per shard and origin
+        std::size_t waiting_max = 4096;  ///< exchanges waiting for a connection, half of them of one client; beyond: Code::busy
+        std::size_t upstreams_max = 10'000;      ///< beyond: add() fails
+        ServiceConfig services;                  ///< where identities and vaults are asked
         std::vector<std::string> own_addresses;  ///< our listeners, "127.0.0.1:5000", "0.0.0.0:5000": nothing leads us there
     };
     struct Counters {  ///< one per upstream; read from any thread
@@ -105,6 +109,7 @@ class UpstreamTable {
         std::array<std::array<std::atomic<std::uint64_t>, 6>, upstream_kinds> by_status{};
         std::atomic<std::uint64_t> bytes{0};
         std::atomic<std::int64_t> ratelimit_remaining{-1};
+        FairSlotCounters exchanges;
     };
 
     /// Blocking: loads CA files, once each. The error is one line for the operator.

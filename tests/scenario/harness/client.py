@@ -61,11 +61,13 @@ class Reply:
 class Connection:
     """One connection, for as many exchanges as both sides like."""
 
-    def __init__(self, address, tls=None, server_name=None, receive_buffer=None, timeout=20):
+    def __init__(self, address, tls=None, server_name=None, receive_buffer=None, timeout=20, source=None):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:

@@ -104,6 +104,9 @@ TEST_CASE("admin: the metrics page adds up what happened") {
     upstream.by_status[static_cast<int>(UpstreamKind::blob)][2] = 1;
     upstream.bytes = 3;
     upstream.ratelimit_remaining = 99;
+    upstream.exchanges.held = 5;
+    upstream.exchanges.waiting = 40;
+    upstream.exchanges.waiting_clients = 2;
     RawClient client(box.loop(), box.admin_port);
     auto answer = client.ask("GET /metrics");
     CHECK(answer.field("Content-Type") == "text/plain; version=0.0.4; charset=utf-8");
@@ -112,6 +115,9 @@ TEST_CASE("admin: the metrics page adds up what happened") {
                              "entrepot_served_bytes_total{from=\"fetch\"} 3", "entrepot_served_bytes_total{from=\"hit\"} 3",
                              "entrepot_upstream_requests_total{login_server=\"registry.test\",kind=\"blob\",status=\"2xx\"} 1",
                              "entrepot_upstream_bytes_total{login_server=\"registry.test\"} 3",
+                             "entrepot_upstream_exchanges{login_server=\"registry.test\"} 5",
+                             "entrepot_upstream_waiting{login_server=\"registry.test\"} 40",
+                             "entrepot_upstream_waiting_clients{login_server=\"registry.test\"} 2",
                              "entrepot_ratelimit_remaining{login_server=\"registry.test\"} 99",
                              "entrepot_fetches_total{result=\"stored\"} 1", "entrepot_store_blobs 1", "entrepot_connections 1"}) {
         CAPTURE(line);

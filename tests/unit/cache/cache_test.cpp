@@ -172,6 +172,34 @@ TEST_CASE("cache: another repository joins a running fetch only after upstream c
     box.settle(box.source(), layer);
 }
 
+TEST_CASE("cache: a fetch that waits for upstream waits for everybody who joined it") {
+    Box box;
+    auto gate = std::make_shared<FlowGate>();
+    gate->open_head = false;
+    box.upstreams.answer = [&](auto& request) {
+        auto offer = image_offer(request);
+        offer.gate = gate;
+        return offer;
+    };
+    auto first = box.source(), second = box.source();
+    first.client = 1;
+    second.client = 2;
+    auto opening = box.cache.open_blob(first, digest_of(layer));
+    box.loop().run_until([&] { return box.upstreams.requests.size() == 1; });
+    auto& asked = box.upstreams.requests.front();
+    CHECK(asked.client == 1);
+    REQUIRE(asked.askers);
+    CHECK(asked.askers->count() == 1);
+    auto again = box.cache.open_blob(first, digest_of(layer));
+    auto joining = box.cache.open_blob(second, digest_of(layer));
+    box.loop().run_until([&] { return box.counters.followers.value() == 2; });
+    CHECK(asked.askers->count() == 2);
+    gate->open_all();
+    for (auto* task : {&opening, &again, &joining}) CHECK(box.loop().run(std::move(*task)));
+    CHECK(box.upstreams.requests.size() == 1);
+    box.settle(box.source(), layer);
+}
+
 TEST_CASE("cache: a fetch that ends while another repository asks for leave is not fetched again") {
     Box box;
     auto fetching = std::make_shared<FlowGate>(), asking = std::make_shared<FlowGate>();

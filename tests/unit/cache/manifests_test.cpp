@@ -80,10 +80,14 @@ TEST_CASE("manifests: everybody who asks for one reference meanwhile shares one 
     };
     std::vector<Task<Fetched<ManifestContent>>> asking;
     for (int i = 0; i < 100; ++i) asking.push_back(box.manifests.fetch(box.source(), "latest"));
+    auto late = box.source();
+    late.client = 7;
+    asking.push_back(box.manifests.fetch(late, "latest"));
     auto other_tag = box.manifests.fetch(box.source(), "stable");
     auto other_repository = box.manifests.fetch(box.source("library/other"), "latest");
     auto other_scope = box.manifests.fetch(box.source("library/app", credential_named("hub")), "latest");
     box.loop().run_until([&] { return box.upstreams.requests.size() == 4; });
+    auto advocates = box.upstreams.requests.front().askers->count();
     gate->open_all();
     for (auto& task : asking) {
         auto got = box.loop().run(std::move(task));
@@ -94,6 +98,7 @@ TEST_CASE("manifests: everybody who asks for one reference meanwhile shares one 
     CHECK(box.loop().run(std::move(other_repository)));
     CHECK(box.loop().run(std::move(other_scope)));
     CHECK(box.upstreams.requests.size() == 4);
+    CHECK(advocates == 2);  // clients in whose lines the first waited: of the hundred, and of the late one
     // The next one asks again.
     CHECK(box.fetch("latest"));
     CHECK(box.upstreams.requests.size() == 5);

@@ -395,7 +395,11 @@ TEST_CASE("tags: after a restart ten thousand old tags are asked for few at a ti
     box.gate = std::make_shared<FlowGate>();
     box.gate->open_head = false;
     std::vector<Task<Fetched<TagAnswer>>> waiting;
-    for (int i = 0; i < count; ++i) waiting.push_back(box.tags.resolve(box.source(), fmt::format("t{}", i)));
+    auto source = box.source();
+    for (int i = 0; i < count; ++i) {
+        source.client = static_cast<ClientKey>(i);
+        waiting.push_back(box.tags.resolve(source, fmt::format("t{}", i)));
+    }
     auto done = [&] { return std::all_of(waiting.begin(), waiting.end(), [](auto& task) { return task.done(); }); };
     auto begun = now();
     box.loop().run_until(done);

@@ -178,14 +178,42 @@ TEST_CASE("pool: connections and the queue before them are bounded") {
     plan.options.waiting_max = 10;
     UpstreamBox box(std::move(plan));
     std::vector<UpstreamRequest> wanted(20, box.request());
+    for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i].client = i % 5;
     auto results = box.ask_together(std::move(wanted));
     auto good = std::count_if(results.begin(), results.end(), [](auto& result) { return result.good(); });
     auto busy = std::count_if(results.begin(), results.end(), [](auto& result) { return result.code() == Code::busy; });
-    CHECK(good == 14);
-    CHECK(busy == 6);
+    CHECK(good == 13);  // the last place is for somebody who has none
+    CHECK(busy == 7);
     CHECK(registry.accepts() == 4);
     CHECK(results.back().failure->error.fault == Fault::capacity);
     CHECK(box.ask().good());  // every slot came back
+}
+
+TEST_CASE("pool: a client with more long transfers than there are exchanges leaves one for the next who comes") {
+    ScriptedServer registry([&](const ServedRequest& request) {
+        if (request.target().ends_with("endless")) return hanging();
+        return Served::ok("blob");
+    });
+    Plan plan{.endpoints = {registry.url()}};
+    plan.options.connections_per_upstream_max = 8;
+    UpstreamBox box(std::move(plan));
+    std::vector<Task<UpstreamAnswer>> endless;
+    for (int i = 0; i < 100; ++i) {
+        auto request = box.request("blobs/endless");
+        request.client = 1;
+        endless.push_back(box.upstreams->ask(std::move(request)));
+    }
+    auto& line = box.table->counters(0).exchanges;
+    box.loop.run_until([&] { return registry.accepts() == 4; });
+    CHECK(line.held == 4);
+    CHECK(line.waiting == 96);
+    CHECK(line.waiting_clients == 1);
+    auto other = box.request();
+    other.client = 2;
+    CHECK(box.ask(std::move(other)).body == "blob");
+    box.upstreams->interrupt();
+    for (auto& task : endless) CHECK_FALSE(box.loop.run(std::move(task)));
+    CHECK(line.held == 0);
 }
 
 TEST_CASE("pool: failures give their slots back") {
