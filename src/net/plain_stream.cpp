@@ -107,6 +107,8 @@ Task<Result<std::uint64_t>> SocketStream::send_file(int file, std::uint64_t offs
     while (total < length) {
         auto slice = static_cast<std::size_t>(std::min<std::uint64_t>(length - total, file_slice_bytes_max));
         auto sent = send_file_slice(file, offset + total, slice);
+        // Bytes that left before the file failed are told first.
+        if (!sent && total > 0 && sent.error().fault == Fault::storage) break;
         if (!sent) co_return sent.error();
         if (*sent == 0 && waited_in_vain) co_return error_of(-ETIMEDOUT);
         total += *sent;

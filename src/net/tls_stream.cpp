@@ -256,6 +256,7 @@ Task<Result<std::uint64_t>> TlsStream::send_file(int file, std::uint64_t offset,
     while (total < length) {
         MutableBytes piece(memory.get(), std::min<std::uint64_t>(length - total, file_piece_bytes));
         int read = co_await read_file(file, piece, offset + total);
+        if (read <= 0 && total > 0) break;  // bytes that left before the file failed are told first
         if (read < 0) co_return Error{Fault::storage, Code::io_failed, -read};
         if (read == 0) co_return Error{Fault::storage, Code::corrupt, 0};
         auto bytes = Bytes(piece).first(static_cast<std::size_t>(read));

@@ -81,8 +81,9 @@ class Stream {
     /// Sends what the peer takes until `patience`, and yields how much; that it took less, or nothing, is no error. TLS sends all or fails: a record that was sealed must leave.
     virtual Task<Result<std::size_t>> send_some(Bytes bytes, bool more, Instant patience) = 0;
     /// Sends a range of a file. The caller made sure that the range is in memory (Ring::resident); a plain stream uses sendfile(2). Yields how many bytes were handed to the
-    /// kernel: fewer, perhaps none, when the peer made us wait for longer than pages may be trusted to stay in memory; then the caller looks again. `deadline` bounds each
-    /// wait for the peer, not the whole.
+    /// kernel: fewer, perhaps none, when the peer made us wait for longer than pages may be trusted to stay in memory; then the caller looks again. So
+    /// too when the file fails in the middle: what left is never forgotten, since whoever goes on from another source goes on behind it; the next call fails. `deadline` bounds
+    /// each wait for the peer, not the whole.
     virtual Task<Result<std::uint64_t>> send_file(int file, std::uint64_t offset, std::uint64_t length, Instant deadline) = 0;
     /// While on, only full segments leave (TCP_CORK): for a long body sent in slices, each of which would else end in a short one. A hint; off pushes what waits.
     virtual void cork(bool) noexcept {}

@@ -296,13 +296,19 @@ TEST_CASE("plain stream: a file of 10 MB arrives as it is, from any offset") {
     }
 }
 
-TEST_CASE("plain stream: a file shorter than promised is the disk's fault") {
+TEST_CASE("plain stream: a file shorter than promised is the disk's fault, and what left of it is told first") {
     TestLoop loop;
     Loopback pair(loop);
-    TemporaryFile file("short");
-    auto sent = loop.run(pair.server->send_file(file.fd(), 0, 6, soon()));
-    REQUIRE(!sent);
-    CHECK(sent.error() == Error{Fault::storage, Code::corrupt, 0});
+    auto content = patterned(100'000);
+    TemporaryFile file(content);
+    auto reading = read_all(*pair.client, content.size());
+    auto sent = loop.run(pair.server->send_file(file.fd(), 0, content.size() + 6, soon()));
+    REQUIRE(sent);
+    CHECK(*sent == content.size());
+    CHECK((*loop.run(std::move(reading)) == content));
+    auto beyond = loop.run(pair.server->send_file(file.fd(), content.size(), 6, soon()));
+    REQUIRE(!beyond);
+    CHECK(beyond.error() == Error{Fault::storage, Code::corrupt, 0});
 }
 
 TEST_CASE("plain stream: sending a file bounds each wait for the peer, not the whole") {
