@@ -56,7 +56,7 @@ std::string_view words_for(DiskHealth::State state) noexcept {
         case DiskHealth::State::read_only: return "read-only";
         case DiskHealth::State::closed: break;
     }
-    return "not in use";
+    return "out of order";
 }
 
 void DiskHealth::note_failure(const char* what, int error) noexcept {

@@ -84,7 +84,7 @@ class DiskHealth {
 
 /// As the API and the metrics say it: "healthy", "full", "suspect", "read_only", "closed".
 std::string_view name_of(DiskHealth::State state) noexcept;
-/// As in a sentence: "full", "failing", "read-only", "not in use".
+/// As in a sentence: "full", "failing", "read-only", "out of order".
 std::string_view words_for(DiskHealth::State state) noexcept;
 
 /// Of such a failure the log knows from the disk that refused: it is not told once more for each blob.
