@@ -10,6 +10,7 @@ from harness.disk import Disk
 from harness.story import Rows, skip
 
 MIB = 1 << 20
+FULL_S = int(os.environ.get("ENTREPOT_TEST_FULL_DISK_S", "15"))     # how long it stays full
 HEALING_S = 70      # attempts come after pauses of at most a minute
 
 
@@ -144,7 +145,7 @@ def test_a_full_disk_under_a_miss_load_says_so_once_a_minute(story, make_cache, 
     except OSError:
         pass
     since = len(cache.log())
-    end = time.monotonic() + 15
+    end = time.monotonic() + FULL_S
     with Rows() as rows:
         while time.monotonic() < end:
             check_misses(rows, cache, upstream, "I07 misses", count=10)
@@ -153,7 +154,7 @@ def test_a_full_disk_under_a_miss_load_says_so_once_a_minute(story, make_cache, 
             rows.check(reply.status == 200 and reply.digest() == image.manifest.digest, "I07 a tag", reply)
         rows.check(rows.looked_at >= 20, "a load", rows.looked_at)
         lines = warnings(cache, since)
-        rows.check(len(lines) <= 3, "I07 one line a minute of the volume, one of the ledger, and one of a change", lines)
+        rows.check(len(lines) <= 2 * (1 + FULL_S // 60), "I07 one line a minute of the volume, and one of the ledger", lines)
         os.unlink(filler)
         until_state(cache, cache.store, "healthy")
         until_state(cache, f"{cache.store}/ledger", "healthy")
@@ -162,7 +163,7 @@ def test_a_full_disk_under_a_miss_load_says_so_once_a_minute(story, make_cache, 
         check_hits(rows, cache, kept, "after a restart")
 
 
-test_a_full_disk_under_a_miss_load_says_so_once_a_minute.limit_s = 200
+test_a_full_disk_under_a_miss_load_says_so_once_a_minute.limit_s = 185 + FULL_S
 
 
 def test_it_starts_on_a_disk_that_is_full(story, make_cache, upstream):
