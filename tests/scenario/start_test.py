@@ -249,3 +249,6 @@ def test_a_hundred_thousand_dead_downloads_do_not_hold_up_a_start(make_cache, up
         time.sleep(0.1)
     assert cache.get(blob).digest() == blob.digest
     assert starts(upstream, blob)[-1] > 0, "the partial file was not used"
+
+
+test_what_is_only_better_with_it_is_done_without.limit_s = 200      # ten starts, each with syncs that a busy disk may hold up
