@@ -174,6 +174,38 @@ def test_files_that_change_behind_its_back(cache, upstream):
             rows.check(cache.get(blob).digest() == blob.digest, f"I14 {name}", "is not healed")
 
 
+def test_files_that_change_while_they_are_served(cache, upstream):
+    """The length is the one the file had when it was opened; who has it open keeps it. Only bytes that are gone end an answer, visibly."""
+    def append(path):
+        with open(path, "ab") as file:
+            file.write(b"x" * 5000)
+    blobs = []
+    with Rows() as rows:
+        for name, damage, survives in (("deleted", os.unlink, True), ("grown", append, True), ("without any right", lambda path: os.chmod(path, 0), True),
+                                       ("truncated", lambda path: os.truncate(path, 4 * MIB), False), ("emptied", lambda path: os.truncate(path, 0), False)):
+            for memory in ("hot", "cold"):
+                blob = upstream.offers("12MiB")
+                blobs.append(blob)
+                cache.get(blob)
+                cache.keeps(blob)
+                path = cache.blob_file(blob)
+                if memory == "cold":
+                    cache.restart()
+                    evicted_from_memory(path)
+                pull = cache.pull(blob, rate=8 * MIB, receive_buffer=16 << 10).until_received(64 << 10)
+                damage(path)
+                pull.wait(60)
+                rows.check(pull.digest() == blob.digest if survives else not pull.complete or pull.digest() == blob.digest,
+                           f"I14 {name}, {memory}", pull.reply)
+                rows.check(cache.fetches_again(blob), f"I14 {name}, {memory}", "is not healed")
+        cache.restart()             # nothing is open any more: what is opened now has to be what was stored
+        for blob in blobs:
+            rows.check(cache.fetches_again(blob), blob.path, "is not healed after a restart")
+
+
+test_files_that_change_while_they_are_served.limit_s = 180
+
+
 def test_a_symbolic_link_in_place_of_a_blob_is_not_followed(cache, upstream, directory):
     blob = upstream.offers("100KiB")
     cache.get(blob)
