@@ -667,7 +667,7 @@ std::uint64_t Ledger::blob_count() const {
 }
 
 std::optional<Digest> Ledger::next_blob(const std::optional<Digest>& last) const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     Cursor cursor(reading.txn(), impl_->blobs);
     auto from = last ? digest_key(*last) : std::string();
     for (bool found = cursor.seek(from); found; found = cursor.next()) {
@@ -678,7 +678,7 @@ std::optional<Digest> Ledger::next_blob(const std::optional<Digest>& last) const
 }
 
 ScrubRecord Ledger::scrub() const {
-    Reading reading(impl_->env, impl_->idle_readers);
+    Reading reading(impl_->readers);
     auto found = reading.find(impl_->meta, key_scrub);
     auto record = found ? parse_scrub_value(*found) : std::nullopt;
     return record ? *record : ScrubRecord();
