@@ -10,7 +10,7 @@ using namespace entrepot;
 namespace {
 
 constexpr std::string_view manifest = "application/vnd.oci.image.manifest.v1+json";
-constexpr std::string_view index = "application/vnd.oci.image.index.v1+json";
+constexpr std::string_view image_index = "application/vnd.oci.image.index.v1+json";
 
 bool admits(const std::vector<std::string_view>& lines, std::string_view media_type = manifest) {
     return accepts(lines, media_type);
@@ -29,7 +29,7 @@ TEST_CASE("Accept: as clients write it, on one line or on many") {
     CHECK(admits({"application/vnd.docker.distribution.manifest.v2+json,application/vnd.oci.image.manifest.v1+json"}));
     CHECK(admits({"application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.manifest.v1+json"}));
     CHECK_FALSE(admits({"application/vnd.docker.distribution.manifest.v2+json", "application/json"}));
-    CHECK_FALSE(admits({"application/vnd.oci.image.manifest.v1+json"}, index));
+    CHECK_FALSE(admits({"application/vnd.oci.image.manifest.v1+json"}, image_index));
     CHECK(admits({"Application/VND.oci.image.manifest.v1+JSON"}));
     CHECK(admits({"application/vnd.oci.image.manifest.v1+json"}, "Application/vnd.oci.image.manifest.v1+json; charset=utf-8"));
     CHECK(admits({"application/vnd.oci.image.manifest.v1+json ;q=0.5"}));
