@@ -332,6 +332,7 @@ std::string Ledger::Impl::explain(int error) const {
         case MDB_CORRUPTED:
         case MDB_PAGE_NOTFOUND:
         case MDB_VERSION_MISMATCH:
+        case MDB_BAD_TXN:  // what a transaction says when a page that it needs was damaged
             return fmt::format("the ledger in {} is damaged ({}): remove this directory and start again, the volumes rebuild it",
                                directory, mdb_strerror(error));
         case ENOMEM:
