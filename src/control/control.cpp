@@ -287,6 +287,7 @@ Task<Result<void, std::string>> Control::reload_now(Config config) {
     };
     auto next = co_await run_blocking(Lane::resolver, work);
     auto trust = [&]() -> Result<void, std::string> {
+        upstreams_.renew_trust();
         for (auto& upstream : config.upstreams) {
             auto loaded = upstreams_.load_trust(upstream.ca_file);
             if (!loaded) return loaded;

@@ -152,6 +152,7 @@ class ClientContext final : public TlsClientContext {
         : missing_trust(std::move(missing)), verifies(verifying), trusted_pem_(std::move(trusted_pem)) {}
 
     void prepare() const override { config(); }
+    std::string_view trusted() const noexcept override { return trusted_pem_; }
     const mbedtls_ssl_config& config() const {
         return states_.get([this] { return make_state(); }).config.config;
     }

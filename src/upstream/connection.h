@@ -7,6 +7,7 @@
 #include "entrepot/http/url.h"
 #include "entrepot/net/stream.h"
 #include "entrepot/upstream/upstream.h"
+#include "upstream/trust.h"
 
 #include <string>
 
@@ -14,9 +15,9 @@ namespace entrepot {
 
 class UpstreamConnection : public ListLink {
   public:
-    /// `upstream`: by whose policy (trust store, private addresses) it was opened.
-    UpstreamConnection(std::unique_ptr<Stream> stream, const UpstreamSpec& upstream, Origin origin) noexcept
-        : stream_(std::move(stream)), upstream_(upstream), origin_(std::move(origin)) {}
+    /// `upstream`: by whose policy (private addresses) it was opened; `trust`: by which trusted certificates, null without TLS.
+    UpstreamConnection(std::unique_ptr<Stream> stream, const UpstreamSpec& upstream, Origin origin, Trust::Context trust) noexcept
+        : trust_(std::move(trust)), stream_(std::move(stream)), upstream_(upstream), origin_(std::move(origin)) {}
 
     /// Sends a whole request, its body if there is one included, and reads the final response head; 1xx are read past, at most 16. The
     /// request is wiped: it may carry a login.
@@ -47,6 +48,8 @@ class UpstreamConnection : public ListLink {
     bool serves(const UpstreamSpec& upstream, const Origin& origin) const noexcept {
         return &upstream == &upstream_ && origin == origin_;
     }
+    /// False when others are trusted since it was opened.
+    bool is_trusted_by(const Trust::Context& current) const noexcept { return trust_ == current; }
     bool leads_where(const UpstreamConnection& other) const noexcept { return serves(other.upstream_, other.origin_); }
     Instant idle_since() const noexcept { return idle_since_; }
 
@@ -58,6 +61,7 @@ class UpstreamConnection : public ListLink {
     Task<Result<std::size_t>> read_chunk_data(MutableBytes into, Instant deadline);
     std::size_t take_received(MutableBytes into) noexcept;
 
+    Trust::Context trust_;  // outlives the stream
     std::unique_ptr<Stream> stream_;
     const UpstreamSpec& upstream_;
     Origin origin_;

@@ -55,16 +55,17 @@ Task<Result<ConnectionPool::Lease, UpstreamFailure>> ConnectionPool::open(const 
     if (interrupted_) co_return stopping();
     ++leased_;
     Lease lease;
-    if (!fresh) lease.connection = co_await take_idle(upstream.spec, origin);
+    auto trust = origin.is_tls() ? upstream.trust->current() : nullptr;
+    if (!fresh) lease.connection = co_await take_idle(upstream.spec, origin, trust);
     lease.reused = lease.connection != nullptr;
     if (!lease.connection) {
-        auto stream = co_await connect(upstream, origin, deadline);
+        auto stream = co_await connect(upstream, origin, trust, deadline);
         if (!stream) {
             one_ended();
             if (interrupted_) co_return stopping();
             co_return stream.error();
         }
-        lease.connection = std::make_unique<UpstreamConnection>(*std::move(stream), upstream.spec, origin);
+        lease.connection = std::make_unique<UpstreamConnection>(*std::move(stream), upstream.spec, origin, std::move(trust));
         in_use_.push_back(*lease.connection);
     }
     if (interrupted_) lease.connection->interrupt();
@@ -72,7 +73,8 @@ Task<Result<ConnectionPool::Lease, UpstreamFailure>> ConnectionPool::open(const 
 }
 
 Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> ConnectionPool::connect(const UpstreamState& upstream,
-                                                                               const Origin& origin, Instant deadline) {
+                                                                               const Origin& origin, const Trust::Context& trust,
+                                                                               Instant deadline) {
     auto addresses = co_await resolver_.resolve(origin.host, origin.port, deadline);
     if (!addresses) co_return connect_failure(addresses.error(), origin);
     if (interrupted_) co_return stopping();
@@ -88,27 +90,28 @@ Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> ConnectionPool::connect(c
     auto plain = co_await connect_to(*std::move(addresses), upstream.spec.allow_private, deadline);
     if (!plain) co_return connect_failure(plain.error(), origin);
     if (!origin.is_tls()) co_return *std::move(plain);
-    co_return co_await secure(*std::move(plain), upstream, origin, deadline);
+    co_return co_await secure(*std::move(plain), *trust, origin, deadline);
 }
 
 Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> ConnectionPool::secure(std::unique_ptr<Stream> plain,
-                                                                              const UpstreamState& upstream, const Origin& origin,
+                                                                              const TlsClientContext& trust, const Origin& origin,
                                                                               Instant deadline) {
     Handshake handshake;
     handshake.stream = plain.get();  // lives until connect_tls has ended, well or not
     handshakes_.push_back(handshake);
     if (interrupted_) handshake.stream->interrupt();
     std::string why;
-    auto secured = co_await connect_tls(std::move(plain), *upstream.tls, origin.host, deadline, why);
+    auto secured = co_await connect_tls(std::move(plain), trust, origin.host, deadline, why);
     handshake.unlink();
     if (!secured) co_return connect_failure(secured.error(), origin, why);
     co_return *std::move(secured);
 }
 
 /// The newest idle connection of this upstream to the origin that still stands, or null. It is in use then.
-Task<std::unique_ptr<UpstreamConnection>> ConnectionPool::take_idle(const UpstreamSpec& upstream, const Origin& origin) {
+Task<std::unique_ptr<UpstreamConnection>> ConnectionPool::take_idle(const UpstreamSpec& upstream, const Origin& origin,
+                                                                    const Trust::Context& trust) {
     for (;;) {
-        auto connection = find_idle(upstream, origin);
+        auto connection = find_idle(upstream, origin, trust);
         if (!connection) co_return nullptr;
         in_use_.push_back(*connection);
         bool quiet = co_await connection->is_quiet();
@@ -118,10 +121,11 @@ Task<std::unique_ptr<UpstreamConnection>> ConnectionPool::take_idle(const Upstre
     }
 }
 
-std::unique_ptr<UpstreamConnection> ConnectionPool::find_idle(const UpstreamSpec& upstream, const Origin& origin) {
+std::unique_ptr<UpstreamConnection> ConnectionPool::find_idle(const UpstreamSpec& upstream, const Origin& origin,
+                                                              const Trust::Context& trust) {
     UpstreamConnection* newest = nullptr;
     for (auto* connection = idle_.front(); connection; connection = idle_.after(*connection)) {
-        if (connection->serves(upstream, origin)) newest = connection;
+        if (connection->serves(upstream, origin) && connection->is_trusted_by(trust)) newest = connection;
     }
     if (!newest) return nullptr;
     newest->unlink();

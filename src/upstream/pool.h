@@ -50,12 +50,14 @@ class ConnectionPool {
         Stream* stream = nullptr;
     };
 
-    Task<std::unique_ptr<UpstreamConnection>> take_idle(const UpstreamSpec& upstream, const Origin& origin);
-    std::unique_ptr<UpstreamConnection> find_idle(const UpstreamSpec& upstream, const Origin& origin);
+    Task<std::unique_ptr<UpstreamConnection>> take_idle(const UpstreamSpec& upstream, const Origin& origin,
+                                                        const Trust::Context& trust);
+    std::unique_ptr<UpstreamConnection> find_idle(const UpstreamSpec& upstream, const Origin& origin,
+                                                  const Trust::Context& trust);
     std::size_t idle_beside(const UpstreamConnection& connection) noexcept;
     Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> connect(const UpstreamState& upstream, const Origin& origin,
-                                                                   Instant deadline);
-    Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> secure(std::unique_ptr<Stream> plain, const UpstreamState& upstream,
+                                                                   const Trust::Context& trust, Instant deadline);
+    Task<Result<std::unique_ptr<Stream>, UpstreamFailure>> secure(std::unique_ptr<Stream> plain, const TlsClientContext& trust,
                                                                   const Origin& origin, Instant deadline);
     Task<void> close_idle(std::unique_ptr<UpstreamConnection> connection);
     void keep(std::unique_ptr<UpstreamConnection> connection);

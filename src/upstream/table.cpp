@@ -138,7 +138,7 @@ Result<std::unique_ptr<UpstreamState>, std::string> UpstreamTableOfProcess::make
     }
     auto trust = trust_of(spec.ca_file);
     if (!trust) return fmt::format("upstream '{}': {}", spec.login_server, trust.error());
-    state->tls = *trust;
+    state->trust = *trust;
     state->avoided_until_ns = std::make_unique<std::atomic<std::int64_t>[]>(state->endpoints.size());
     static_cast<UpstreamSpec&>(state->spec) = std::move(spec);
     return state;
@@ -151,27 +151,37 @@ Result<void, std::string> UpstreamTableOfProcess::load_trust(const std::string& 
 }
 
 /// Parsing the system's trust store takes milliseconds and 0.4 MiB for each thread, and most upstreams share it.
-Result<const TlsClientContext*, std::string> UpstreamTableOfProcess::trust_of(const std::string& ca_file) {
+Result<const Trust*, std::string> UpstreamTableOfProcess::trust_of(const std::string& ca_file) {
     {
         std::lock_guard guard(trust_lock_);
         auto known = trust_.find(ca_file);
-        if (known != trust_.end()) return static_cast<const TlsClientContext*>(known->second.get());
+        if (known != trust_.end()) return static_cast<const Trust*>(known->second.get());
     }
     auto loaded = TlsClientContext::load(ca_file);  // without the lock: the home loop may want another file meanwhile
     if (!loaded) return loaded.error();
     std::lock_guard guard(trust_lock_);
-    auto& kept = trust_.try_emplace(ca_file, *std::move(loaded)).first->second;
-    return static_cast<const TlsClientContext*>(kept.get());
+    auto& kept = trust_[ca_file];
+    if (!kept) kept = std::make_unique<Trust>(ca_file, *std::move(loaded));
+    return static_cast<const Trust*>(kept.get());
+}
+
+void UpstreamTableOfProcess::renew_trust() {
+    std::vector<Trust*> known;
+    {
+        std::lock_guard guard(trust_lock_);
+        for (auto& [file, trust] : trust_) known.push_back(trust.get());
+    }
+    for (auto* trust : known) trust->renew();
 }
 
 void UpstreamTableOfProcess::prepare_tls() const {
     std::lock_guard guard(trust_lock_);
-    for (auto& [file, context] : trust_) {
+    for (auto& [file, trust] : trust_) {
         bool is_used = std::any_of(states_.begin(), states_.end(), [&](auto& state) {
-            return state->tls == context.get() &&
+            return state->trust == trust.get() &&
                    std::any_of(state->endpoints.begin(), state->endpoints.end(), [](auto& origin) { return origin.is_tls(); });
         });
-        if (is_used) context->prepare();
+        if (is_used) trust->current()->prepare();
     }
 }
 

@@ -3,12 +3,12 @@
 
 #include "entrepot/http/response_head.h"
 #include "entrepot/http/url.h"
-#include "entrepot/net/tls.h"
 #include "entrepot/upstream/upstream.h"
 #include "upstream/credential_state.h"
 #include "upstream/failure.h"
 #include "upstream/health.h"
 #include "upstream/own_addresses.h"
+#include "upstream/trust.h"
 
 #include <map>
 #include <mutex>
@@ -30,8 +30,8 @@ struct UpstreamState {
 
     KnownSpec spec;
     std::vector<Origin> endpoints;
-    std::vector<Origin> realms;             ///< besides the endpoints
-    const TlsClientContext* tls = nullptr;  ///< shared by all upstreams with the same CA file
+    std::vector<Origin> realms;    ///< besides the endpoints
+    const Trust* trust = nullptr;  ///< shared by all upstreams with the same CA file
     Circuit circuit;
     RetryBudget budget;
     UpstreamTable::Counters counters;
@@ -62,6 +62,7 @@ class UpstreamTableOfProcess final : public UpstreamTable {
 
     void set_home(Loop& home) noexcept override;
     Result<void, std::string> load_trust(const std::string& ca_file) override;
+    void renew_trust() override;
     Result<const UpstreamSpec*, std::string> add(UpstreamSpec upstream) override;
     Result<void, std::string> check(std::vector<UpstreamSpec> upstreams) override;
     const UpstreamSpec* find(std::string_view login_server) const noexcept override;
@@ -89,11 +90,11 @@ class UpstreamTableOfProcess final : public UpstreamTable {
     Result<std::unique_ptr<UpstreamState>, std::string> make_state(UpstreamSpec spec);
 
   private:
-    Result<const TlsClientContext*, std::string> trust_of(const std::string& ca_file);
+    Result<const Trust*, std::string> trust_of(const std::string& ca_file);
 
     Options options_;
-    mutable std::mutex trust_lock_;                                   // never on a request's path
-    std::map<std::string, std::unique_ptr<TlsClientContext>> trust_;  // by CA file
+    mutable std::mutex trust_lock_;                        // of the map; never on a request's path
+    std::map<std::string, std::unique_ptr<Trust>> trust_;  // by CA file
     std::vector<std::unique_ptr<UpstreamState>> states_;
     std::unordered_map<std::string_view, UpstreamState*> by_login_server_;
     OwnAddresses own_addresses_;

@@ -5,6 +5,7 @@ import threading
 import time
 
 from harness.api import Api
+from harness.story import Rows
 
 
 def reread(cache, text=None):
@@ -105,3 +106,60 @@ def test_no_pull_fails_while_the_file_is_read_a_hundred_times(make_cache, upstre
         os.kill(cache.process.pid, signal.SIGHUP)
     cache.expect_death = True
     assert cache.stop() == 0
+
+
+def test_a_ca_file_is_read_again_and_one_that_cannot_be_used_changes_nothing(make_cache, make_upstream, certificates, directory):
+    """E23."""
+    ca_file = f"{directory}/corp-ca.pem"
+
+    def write(text):
+        with open(ca_file, "w", encoding="ascii") as file:
+            file.write(text)
+
+    def text_of(path):
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    write(text_of(certificates.authority))
+    upstream = make_upstream(tls=certificates.server_context(), host="localhost")
+    cache = make_cache(upstream, upstream={"ca_file": ca_file})
+    with Rows() as rows:
+        def pulls(row, works=True):
+            upstream.drop_connections()
+            blob = upstream.offers("4KiB")
+            end = time.monotonic() + 5      # an upstream that was refused may be left alone for a second
+            while (done := cache.get(blob).digest() == blob.digest) != works and time.monotonic() < end:
+                time.sleep(0.2)
+            rows.check(done == works, row, cache.log()[-400:])
+
+        def spoilt(name):
+            said = reread(cache)
+            rows.check("a CA file is not taken: " in said and ca_file in said and "are trusted as before" in said, f"{name} is said, with its path", said)
+            rows.check(said.count("not taken") == 1 and "are in use" in said, f"{name} is said in one line, and the rest is taken", said)
+            pulls(f"{name}: what was trusted stays")
+        pulls("at first")
+        rows.check("ca_file" not in reread(cache), "the same file is no news", "")
+        write("")
+        spoilt("emptied")
+        write(text_of(certificates.authority)[:200])
+        spoilt("cut in the middle")
+        write("-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n")
+        spoilt("broken")
+        os.unlink(ca_file)
+        spoilt("gone")
+        os.mkdir(ca_file)
+        spoilt("unreadable")
+        os.rmdir(ca_file)
+        write(text_of(certificates.stranger))
+        kept = cache.connect()
+        blob = upstream.offers("4KiB")
+        rows.check(kept.exchange("GET", cache.path_of(blob)).digest() == blob.digest, "a connection to upstream stands idle", "")
+        said = reread(cache)
+        rows.check(f"ca_file {ca_file} changed: new connections trust what it holds now" in said, "another authority is said", said)
+        blob = upstream.offers("4KiB")
+        reply = kept.exchange("GET", cache.path_of(blob))
+        rows.check(reply.status == 502 and b"not trusted" in reply.body, "and counts at once, also where a connection stands idle", reply.body)
+        kept.close()
+        pulls("the old authority is trusted no more", works=False)
+        write(text_of(certificates.stranger) + text_of(certificates.authority))
+        reread(cache)
+        pulls("both in one file, as in a change of authorities")

@@ -120,6 +120,9 @@ class UpstreamTable {
     virtual void set_home(Loop& home) noexcept = 0;
     /// Reads and parses a CA file (empty: the system's store), so that add() has it ready. Blocking, from any thread.
     virtual Result<void, std::string> load_trust(const std::string& ca_file) = 0;
+    /// Reads every CA file that was read before again. New connections trust what a good one holds now; one that cannot be used is said, and what it held stays.
+    /// Blocking, from one thread at a time.
+    virtual void renew_trust() = 0;
 
     // What follows is the home loop's, or anybody's before the loops run.
 

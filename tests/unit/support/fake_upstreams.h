@@ -189,6 +189,7 @@ inline CredentialPointer credential_named(const std::string& name, const std::st
 /// Login servers without a transport.
 class FakeUpstreamTable final : public UpstreamTable {
   public:
+    void renew_trust() override {}
     explicit FakeUpstreamTable(const std::vector<std::string>& login_servers) {
         for (auto& name : login_servers) {
             UpstreamSpec spec;
