@@ -47,7 +47,8 @@ bool decode_hex(std::string_view hex, std::byte* bytes) noexcept {
         std::memcpy(&characters, hex.data() + at, sizeof characters);
         sound &= are_hex_digits(characters);
         const std::uint32_t four = bytes_of_hex(characters);
-        std::memcpy(bytes + at / 2, &four, sizeof four);
+        // std::memcpy, fortified, would ask each time how much room is left: 200 instructions a digest.
+        __builtin_memcpy(bytes + at / 2, &four, sizeof four);
     }
     return sound == every(0x80);
 }
