@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <lmdb.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <array>
@@ -167,6 +168,7 @@ struct Ledger::Impl : Tables {
     std::string directory;
     MDB_env* env = nullptr;
     bool ended_in_order = false;
+    bool session_is_marked = false;  // the file knows that it is in use; on the ledger lane after open()
     std::atomic<bool> wants_rebuild{false};
     std::atomic<std::uint64_t> tags_version{0}, lists_committed{0}, transactions{0};
     DiskHealth health;
@@ -183,6 +185,8 @@ struct Ledger::Impl : Tables {
     }
     ~Impl();
     Result<void, std::string> open();
+    Result<void, std::string> open_session();
+    int cause_of(int error) const;
     Result<void, std::string> check_file() const;
     Result<void, std::string> begin_session(MDB_txn* txn);
     std::string explain(int error) const;
@@ -355,20 +359,42 @@ Result<void, std::string> Ledger::Impl::open() {
     // NOTLS ties a read transaction to its object instead of its thread, so it may be kept and renewed.
     if (int error = mdb_env_open(env, directory.c_str(), MDB_NOTLS, 0600); error != 0) return explain(error);
     if (auto checked = check_file(); !checked) return checked;
-
-    MDB_txn* txn = nullptr;
-    if (int error = mdb_txn_begin(env, nullptr, 0, &txn); error != 0) return explain(error);
-    int error = open_tables(txn, *this, MDB_CREATE);
-    Result<void, std::string> begun = error == 0 ? begin_session(txn) : Result<void, std::string>(explain(error));
-    if (!begun) {
-        mdb_txn_abort(txn);
-        return begun;
-    }
-    if (error = mdb_txn_commit(txn); error != 0) return explain(error);
+    if (auto opened = open_session(); !opened) return opened;
     readers.tables = *this;
     readers.written = env;
     readers.env = env;
     return {};
+}
+
+Result<void, std::string> Ledger::Impl::open_session() {
+    MDB_txn* txn = nullptr;
+    if (int error = mdb_txn_begin(env, nullptr, 0, &txn); error != 0) return explain(error);
+    int error = open_tables(txn, *this, MDB_CREATE);
+    auto begun = error == 0 ? begin_session(txn) : Result<void, std::string>(explain(error));
+    if (!begun) {
+        mdb_txn_abort(txn);
+        return begun;
+    }
+    error = cause_of(mdb_txn_commit(txn));
+    session_is_marked = error == 0;
+    if (session_is_marked) return {};
+    // A full disk keeps nobody from what is stored; the mark goes with the first change that is taken.
+    if (!is_full(error) || wants_rebuild) return explain(error);
+    health.note_failure("beginning a session", error);
+    if (error = mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn); error != 0) return explain(error);
+    error = open_tables(txn, *this, 0);
+    if (error != 0) mdb_txn_abort(txn);
+    else error = mdb_txn_commit(txn);
+    return error == 0 ? Result<void, std::string>() : explain(error);
+}
+
+/// LMDB calls a write of which the file system took a part an I/O error: on a full one it is something else.
+int Ledger::Impl::cause_of(int error) const {
+    constexpr std::uint64_t full_below = 1 * MiB;
+    struct ::statvfs space {};
+    bool full =
+        error == EIO && ::statvfs(directory.c_str(), &space) == 0 && std::uint64_t{space.f_bavail} * space.f_frsize < full_below;
+    return full ? ENOSPC : error;
 }
 
 /// Reading a mapped page behind the end of the file would be a SIGBUS: a file that was cut short is found here.
@@ -470,6 +496,7 @@ Result<void> Ledger::Impl::commit(const Waiter* batch) {
     MDB_txn* txn = nullptr;
     std::uint64_t lists = 0, tags_changed = 0;
     int error = mdb_txn_begin(env, nullptr, 0, &txn);
+    if (error == 0 && !session_is_marked) error = put(txn, meta, key_ended, view_of_meta(MetaValue{0}));
     for (auto* waiter = batch; waiter && error == 0; waiter = waiter->later, ++lists) {
         for (auto& change : *waiter->changes) {
             error = apply_one(txn, change, tags_changed);
@@ -479,9 +506,11 @@ Result<void> Ledger::Impl::commit(const Waiter* batch) {
     if (error == 0) error = mdb_txn_commit(txn);  // durable here; the transaction is gone whatever it returns
     else if (txn) mdb_txn_abort(txn);
     if (error != 0) {
+        error = cause_of(error);
         note_refused(error);
         return error_of(error);
     }
+    session_is_marked = true;
     health.note_success();
     tags_version.fetch_add(tags_changed, std::memory_order_relaxed);
     lists_committed.fetch_add(lists, std::memory_order_relaxed);
