@@ -80,6 +80,11 @@ Result<void, std::string> AccessLogFile::reopen() {
     return {};
 }
 
+bool AccessLogFile::may_complain(Instant time) noexcept {
+    auto silent_until = silent_until_ns_.load(std::memory_order_relaxed);
+    return time.ns >= silent_until && silent_until_ns_.compare_exchange_strong(silent_until, (time + complaint_interval).ns);
+}
+
 void AccessLog::add(const AccessRecord& record) {
     if (waiting_.size() >= waiting_bytes_max) return dropped_.add();
     append_line(waiting_, record);
@@ -110,12 +115,9 @@ Task<void> AccessLog::write_waiting() {
         if (written <= 0) {
             dropped_.add(lines);
             if (left.size() < text.size()) waiting_.insert(0, 1, '\n');  // ends the line that was cut
-            static thread_local Instant next_complaint{};
-            if (Loop::current().time() >= next_complaint) {
+            if (file_.may_complain(Loop::current().time()))
                 log_warning("the access log cannot be written ({}): lines are dropped, see entrepot_access_log_dropped_total",
                             std::strerror(-written));
-                next_complaint = Loop::current().time() + complaint_interval;
-            }
             co_return;
         }
         left = left.subspan(static_cast<std::size_t>(written));

@@ -288,7 +288,7 @@ def test_a_file_with_one_bad_rule_changes_nothing(cache, directory):
 def test_status_says_how_the_server_is(cache):
     assert "Ready" in succeeds(cache, "status").out
     assert succeeds(cache, "status", "-o", "json").json()["ready"] is True
-    assert succeeds(cache, "status", "-o", "tsv").out.count("\t") == 7
+    assert succeeds(cache, "status", "-o", "tsv").out.count("\t") == 8
 
 
 # ---- who may

@@ -7,6 +7,7 @@
 #include "entrepot/base/result.h"
 #include "entrepot/io/await.h"
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -40,6 +41,8 @@ class AccessLogFile {
 
     /// Blocking, any thread. Further lines go to the file that has the name now: whoever rotates logs renamed the other. Else they go where they went.
     Result<void, std::string> reopen();
+    /// True when a failure may be told, once a minute for all shards. Any thread.
+    bool may_complain(Instant time) noexcept;
     /// Stays the same through reopen().
     int descriptor() const noexcept { return descriptor_; }
 
@@ -48,6 +51,7 @@ class AccessLogFile {
 
     std::string path_;
     int descriptor_;
+    std::atomic<std::int64_t> silent_until_ns_{0};
 };
 
 /// One shard's part. Lines reach the file a second after their request at the latest, whole, and in the order in which requests of this shard ended.
@@ -58,7 +62,7 @@ class AccessLog {
         64 * 1024;  ///< so much is written at once, without waiting for the second to end
     static constexpr Duration write_interval = std::chrono::seconds(1);
 
-    explicit AccessLog(const AccessLogFile& file) noexcept : file_(file) {}
+    explicit AccessLog(AccessLogFile& file) noexcept : file_(file) {}
 
     /// Never waits.
     void add(const AccessRecord& record);
@@ -71,7 +75,7 @@ class AccessLog {
   private:
     Task<void> write_waiting();
 
-    const AccessLogFile& file_;
+    AccessLogFile& file_;
     std::string waiting_;
     std::uint64_t waiting_lines_ = 0;
     Condition filled_;

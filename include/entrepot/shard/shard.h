@@ -18,8 +18,8 @@ struct SharedParts {
     CacheTeam& team;
     std::shared_ptr<const Routing> routing;
     Entrance& entrance;
-    const TlsServerContext* tls = nullptr;      ///< of the registry listener; null: plain
-    const AccessLogFile* access_log = nullptr;  ///< of the registry listener; null: none
+    const TlsServerContext* tls = nullptr;  ///< of the registry listener; null: plain
+    AccessLogFile* access_log = nullptr;    ///< of the registry listener; null: none
 };
 
 /// Where the admin listener is found.
