@@ -353,7 +353,8 @@ TEST_CASE("config: a rule with credentials that does not say who may use them is
 
 TEST_CASE("config: the public URL is a scheme, a host and perhaps a port") {
     CHECK(parsed("").server.access_log.empty());
-    CHECK(parsed("[server]\naccess_log = \"/var/log/entrepot/access.log\"\n").server.access_log == "/var/log/entrepot/access.log");
+    CHECK(parsed("[server]\naccess_log = \"/var/log/entrepot/access.log\"\n").server.access_log ==
+          "/var/log/entrepot/access.log");
     CHECK(refusal_of("[server]\naccess_log = \"access.log\"\n").starts_with("e.toml:2: "));
     CHECK(parsed("").server.public_url.empty());
     CHECK(parsed("[server]\npublic_url = \"https://cache.example\"\n").server.public_url == "https://cache.example");

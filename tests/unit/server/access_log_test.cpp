@@ -54,10 +54,11 @@ std::size_t lines_in(const std::string& text) { return static_cast<std::size_t>(
 TEST_CASE("access log: a line is JSON in the words of registry traces") {
     std::string line;
     append_line(line, some_record());
-    CHECK(line ==
-          "{\"timestamp\":\"2017-06-20T05:29:26.200000Z\",\"http.request.remoteaddr\":\"10.1.2.3:40000\",\"http.request.method\":\"GET\","
-          "\"http.request.uri\":\"/v2/lab/app/manifests/1\",\"http.request.useragent\":\"containerd/1.6.20\",\"entrepot.cache\":\"hit\","
-          "\"http.response.status\":200,\"http.response.written\":428,\"http.request.duration\":1.500000}\n");
+    CHECK(
+        line ==
+        "{\"timestamp\":\"2017-06-20T05:29:26.200000Z\",\"http.request.remoteaddr\":\"10.1.2.3:40000\",\"http.request.method\":\"GET\","
+        "\"http.request.uri\":\"/v2/lab/app/manifests/1\",\"http.request.useragent\":\"containerd/1.6.20\",\"entrepot.cache\":\"hit\","
+        "\"http.response.status\":200,\"http.response.written\":428,\"http.request.duration\":1.500000}\n");
 }
 
 TEST_CASE("access log: what somebody sends stays inside its text, in one line, and has an end") {
@@ -81,8 +82,9 @@ TEST_CASE("access log: what somebody sends stays inside its text, in one line, a
     unread.status = 400;
     line.clear();
     append_line(line, unread);
-    CHECK(line == "{\"timestamp\":\"1970-01-01T00:00:00.000000Z\",\"http.response.status\":400,\"http.response.written\":0,"
-                  "\"http.request.duration\":0.000000}\n");
+    CHECK(line ==
+          "{\"timestamp\":\"1970-01-01T00:00:00.000000Z\",\"http.response.status\":400,\"http.response.written\":0,"
+          "\"http.request.duration\":0.000000}\n");
 }
 
 TEST_CASE("access log: lines are in the file after a second, and at the end all of them are") {
