@@ -16,6 +16,7 @@ SEEDS = 500
 SCENARIO_JOBS = 2 * (os.cpu_count() or 2)      # scenarios mostly wait, for each other's deadlines and for scripted slowness
 UNIT_SHARES = 2 * (os.cpu_count() or 2)        # unit tests as well: every third second goes into time-outs
 PART_TIMEOUT_S = 900
+ASIDE = ["nice", "-n", "10"]                    # builds beside scenarios, which have time limits
 PURE_MODULES = ("base", "http", "oci", "rules")         # what fuzz targets link: no I/O, no coroutines, so clang 14 is enough
 
 
@@ -138,7 +139,7 @@ def build_fuzz():
         return ""
     os.makedirs(f"{BUILD}/fuzz", exist_ok=True)
     write_fuzz_ninja(f"{BUILD}/fuzz/build.ninja", compiler, fuzz_targets())
-    status, output = run(["ninja", "-C", f"{BUILD}/fuzz"])
+    status, output = run([*ASIDE, "ninja", "-C", f"{BUILD}/fuzz"])
     return output if status else ""
 
 
@@ -255,7 +256,7 @@ def clients():
 
 def build_tests():
     """What tools/build left out: unit tests, simulator, and the benchmark whose instructions are counted."""
-    status, output = run(["ninja", "-C", BUILD, "all", "bench/hot_paths"])
+    status, output = run([*ASIDE, "ninja", "-C", BUILD, "all", "bench/hot_paths"])
     return output if status else ""
 
 

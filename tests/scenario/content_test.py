@@ -36,7 +36,7 @@ def explain(api, reference, **query):
     return api.get("/explain?" + urllib.parse.urlencode({"reference": reference, **query}))
 
 
-def until_known(api, reference, timeout=10):
+def until_known(api, reference, timeout=30):
     """Until the tag's record, which follows its answer, is written."""
     end = time.monotonic() + timeout
     while not explain(api, reference)["stored"]["tag"]:

@@ -16,6 +16,7 @@ HEALING_S = 70      # attempts come after pauses of at most a minute
 
 def disk_of(story, name="disk", **how):
     disk = Disk(story.fixture("directory"), name, **how)
+    story.closers.append(lambda told: disk.forget())
     if disk.refused:
         skip(disk.refused)
     return disk

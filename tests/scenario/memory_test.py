@@ -193,16 +193,16 @@ def crowd_asks(cache, count, offer):
 
 
 def under_load(story, make_cache, upstream, limit, certificates=None):
-    """D07: two thousand who ask and do not read, forty cold pulls beside them, and somebody who reads."""
+    """D07: two thousand who ask and do not read, sixteen cold pulls beside them, and somebody who reads."""
     group = limited(story, limit)
     tls = dict(zip(("certificate", "private_key"), certificates.server())) if certificates else {}
     cache = make_cache(upstream, limits=group.enter, capacity="2GiB", tls=tls, client_tls=certificates and certificates.client_context())
-    hot, small = [upstream.offers("2MiB") for _ in range(48)], upstream.offers("2KiB")
+    hot, small = [upstream.offers("1MiB") for _ in range(44)], upstream.offers("2KiB")
     for offer in (*hot, small):
         assert cache.get(offer).digest() == offer.digest
     cache.keeps(small)
     crowd = [one for offer in hot[:40] for one in crowd_asks(cache, 6 if certificates else 50, offer)]
-    pulls = [(offer, cache.pull(offer)) for offer in (upstream.offers("4MiB") for _ in range(40))]
+    pulls = [(offer, cache.pull(offer)) for offer in (upstream.offers("4MiB") for _ in range(16))]
     time.sleep(1)
     for one in crowd[:len(crowd) * 3 // 4]:
         one.close()

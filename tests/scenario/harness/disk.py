@@ -2,6 +2,7 @@
 import ctypes
 import os
 import subprocess
+import tempfile
 import time
 
 CLONE_NEWNS = 0x00020000
@@ -24,11 +25,20 @@ def own_mounts():
     return run("mount", "--make-rprivate", "/")
 
 
+def place_for_images(directory):
+    memory, least = "/dev/shm", 4 << 30
+    if not os.access(memory, os.W_OK):
+        return directory
+    space = os.statvfs(memory)
+    return memory if space.f_bavail * space.f_frsize >= least else directory
+
+
 class Disk:
     """`refused` says why there is none, else it is mounted on `path`."""
 
     def __init__(self, directory, name, kind="ext4", size="64M", make=(), options=()):
-        self.image = f"{directory}/{name}.img"
+        # Where the image is kept in memory other scenarios do not wait for what it writes. Dirty pages, syncs and power cuts are the file system's affair all the same.
+        self.image = tempfile.NamedTemporaryFile(prefix=f"entrepot-{name}-", suffix=".img", dir=place_for_images(directory), delete=False).name
         self.path = f"{directory}/{name}"
         self.kind = kind
         self.options = ",".join(["loop", *options])
@@ -52,6 +62,10 @@ class Disk:
     def remount(self, mode, timeout=40):
         """"ro" or "rw". Read-only waits for whoever has a file open for writing."""
         self._until_done(timeout, "mount", "-o", f"remount,{mode}", self.path)
+
+    def forget(self):
+        """Its bytes go with its last mount, which ends with this process."""
+        os.unlink(self.image)
 
     def cut_power(self):
         """Nothing that is not on the disk by now will ever be; from here on every request fails."""
