@@ -3,12 +3,14 @@ import errno
 import mmap
 import os
 import resource
+import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 
-from harness.cache import BINARY
+from harness.cache import BINARY, ROOT
 from harness.client import Broken
 from harness.memory_group import MemoryGroup, parent_group
 from harness.origin import free_port
@@ -176,6 +178,18 @@ def limited(story, limit):
     return group
 
 
+def place_on_a_disk(story):
+    """Files of a tmpfs are memory that the limit counts and nobody can reclaim: the store needs a disk, as it has everywhere else."""
+    for place in (story.fixture("directory"), f"{ROOT}/build"):
+        kind = subprocess.run(["stat", "-f", "-c", "%T", place], check=True, capture_output=True, text=True).stdout.strip()
+        if kind in ("tmpfs", "ramfs"):
+            continue
+        directory = tempfile.mkdtemp(prefix="memory-limit-", dir=place)
+        story.closers.append(lambda told: shutil.rmtree(directory))
+        return directory
+    skip("the temporary directory and the build are both in memory")
+
+
 def crowd_asks(cache, count, offer):
     """Connections that ask for a body and read none of it; those that the server has no room for wait in the kernel's queue."""
     request = f"GET {cache.path_of(offer)} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
@@ -196,7 +210,7 @@ def under_load(story, make_cache, upstream, limit, certificates=None):
     """D07: two thousand who ask and do not read, sixteen cold pulls beside them, and somebody who reads."""
     group = limited(story, limit)
     tls = dict(zip(("certificate", "private_key"), certificates.server())) if certificates else {}
-    cache = make_cache(upstream, limits=group.enter, capacity="2GiB", tls=tls, client_tls=certificates and certificates.client_context())
+    cache = make_cache(upstream, limits=group.enter, capacity="2GiB", store={"path": f"{place_on_a_disk(story)}/store"}, tls=tls, client_tls=certificates and certificates.client_context())
     hot, small = [upstream.offers("1MiB") for _ in range(44)], upstream.offers("2KiB")
     for offer in (*hot, small):
         assert cache.get(offer).digest() == offer.digest
