@@ -165,6 +165,7 @@ Task<After> serve_tags(Call& call, const RequestTarget& target) {
     if (known.empty()) co_return co_await reply_failure(call, collected.error(), OciCode::name_unknown);
     call.cache.counters().stale_served.add();
     std::vector<std::string_view> names(known.begin(), known.end());
+    call.exchange.served = name_of(Served::stale);
     co_return co_await reply_tags(call, names, n, last, std::move(path), std::move(repository),
                                   "X-Entrepot-Cache: stale\r\nWarning: 111 entrepot \"Revalidation Failed\"\r\n");
 }

@@ -57,6 +57,16 @@ def test_each_request_leaves_a_line_that_says_what_became_of_it(make_cache, upst
     assert cache.metric("access_log_dropped_total") == 0
 
 
+def test_a_list_from_memory_is_told_as_stale(make_cache, upstream, directory):
+    image = upstream.offers_image(tag="1")
+    cache = logging(make_cache, upstream, directory)
+    assert cache.tag(image, "1").status == 200
+    upstream.stop()
+    reply = cache.get(f"/v2/{cache.login_server}/{image.manifest.repository}/tags/list")
+    assert reply.status == 200 and reply.cache == "stale", reply
+    assert logged(cache, 2)[-1]["entrepot.cache"] == "stale"
+
+
 def test_an_answer_that_was_cut_short_says_so(make_cache, upstream, directory):
     blob = upstream.offers("1MiB", corrupt_at=-1)
     cache = logging(make_cache, upstream, directory)
