@@ -47,9 +47,7 @@ Task<Result<Bytes>> BlobFile::read_chunk(std::uint64_t index, Buffer& into, Read
     auto offset = index * chunk_bytes;
     auto chunk = into.bytes().first(std::min(chunk_bytes, size_ - offset));
     if (via == ReadVia::disk) {
-        constexpr auto block = DirectFile::alignment;
-        auto room = into.bytes().first((chunk.size() + block - 1) / block * block);
-        auto read = co_await read_past_memory(direct_.file(), offset, room, chunk.size(), into.index());
+        auto read = co_await read_past_memory(direct_.file(), offset, into.bytes(), chunk.size(), into.index());
         bool refused = !read && read.error().detail == EINVAL;
         if (!read && !refused) co_return read.error();
         if (refused) {

@@ -11,8 +11,10 @@ namespace entrepot {
 constexpr auto block = DirectFile::alignment;
 static_assert(chunk_bytes % block == 0);
 
-Task<Result<void>> read_past_memory(int file, std::uint64_t offset, MutableBytes room, std::size_t bytes, int buffer_index) {
-    ASSERT(room.size() % block == 0 && bytes <= room.size());
+Task<Result<void>> read_past_memory(int file, std::uint64_t offset, MutableBytes memory, std::size_t bytes, int buffer_index) {
+    auto blocks_bytes = (bytes + block - 1) / block * block;
+    ASSERT(blocks_bytes <= memory.size());
+    auto room = memory.first(blocks_bytes);
     std::size_t have = 0;
     while (have < bytes) {
         auto rest = room.subspan(have);
@@ -40,10 +42,9 @@ Task<Result<Bytes>> ChunkReader::read(std::uint64_t index) {
     auto offset = index * chunk_bytes;
     auto length = static_cast<std::size_t>(std::min(chunk_bytes, size_ - offset));
     MutableBytes all(memory_.get(), chunk_bytes);
-    auto room = all.first((length + block - 1) / block * block);
     auto chunk = all.first(length);
     Result<void> read;
-    if (direct_) read = co_await read_past_memory(file_, offset, room, length, -1);
+    if (direct_) read = co_await read_past_memory(file_, offset, all, length, -1);
     else read = co_await read_through_memory(offset, chunk);
     if (!read) co_return read.error();
     co_return Bytes(chunk);

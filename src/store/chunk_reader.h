@@ -10,9 +10,9 @@
 
 namespace entrepot {
 
-/// Reads `bytes` at `offset` of a descriptor opened with O_DIRECT into `room`, which is as long, rounded up to whole blocks, and aligned like `offset` to
+/// Reads `bytes` at `offset` of a descriptor opened with O_DIRECT into `memory`, which is at least as long, rounded up to whole blocks, and aligned like `offset` to
 /// DirectFile::alignment. Fault::storage: Code::corrupt when the file ends before; the disk's errno in `detail`, EINVAL where the file system knows no such reads.
-Task<Result<void>> read_past_memory(int file, std::uint64_t offset, MutableBytes room, std::size_t bytes, int buffer_index);
+Task<Result<void>> read_past_memory(int file, std::uint64_t offset, MutableBytes memory, std::size_t bytes, int buffer_index);
 
 class ChunkReader {
   public:
