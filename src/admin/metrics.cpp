@@ -1,7 +1,8 @@
 #include "entrepot/admin/metrics.h"
 
+#include "entrepot/admin/json_document.h"
+
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
@@ -28,9 +29,7 @@ std::string label_text(std::string_view text) {
     return escaped;
 }
 
-std::string json_string(std::string_view text) {
-    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
+std::string json_text(std::string_view text) { return write_json(nlohmann::json(text)); }
 
 bool is_degraded(const MetricSources& sources) {
     return std::any_of(sources.disks.begin(), sources.disks.end(), [](auto* disk) { return !disk->healthy(); });
@@ -40,10 +39,10 @@ bool is_degraded(const MetricSources& sources) {
 std::string disk_document(const DiskHealth& disk) {
     auto trouble = disk.trouble();
     auto state = trouble ? trouble->state : DiskHealth::State::healthy;
-    auto known = fmt::format(R"({{"kind":"{}","path":{},"state":"{}")", disk.kind(), json_string(disk.path()), name_of(state));
+    auto known = fmt::format(R"({{"kind":"{}","path":{},"state":"{}")", disk.kind(), json_text(disk.path()), name_of(state));
     if (!trouble) return known + '}';
     auto problem = fmt::format("{} {} is {}: {}; {}", disk.kind(), disk.path(), words_for(state), trouble->why, trouble->advice);
-    return fmt::format(R"({},"since":{},"problem":{}}})", known, trouble->since, json_string(problem));
+    return fmt::format(R"({},"since":{},"problem":{}}})", known, trouble->since, json_text(problem));
 }
 
 std::string disks_document(const MetricSources& sources) {

@@ -31,6 +31,20 @@ std::size_t raw_bytes(std::uint8_t algorithm) noexcept {
     }
 }
 
+/// A digest within a record of fixed size, whatever else that holds.
+template <typename Value>
+void put_digest(Value& value, const Digest& digest) noexcept {
+    value.algorithm = static_cast<std::uint8_t>(digest.algorithm());
+    std::memcpy(value.raw_digest, digest.raw().data(), digest.raw().size());
+}
+
+template <typename Value>
+std::optional<Digest> digest_in(const Value& value) noexcept {
+    auto length = raw_bytes(value.algorithm);
+    if (length == 0) return std::nullopt;
+    return Digest::from_raw(static_cast<DigestAlgorithm>(value.algorithm), std::as_bytes(std::span(value.raw_digest, length)));
+}
+
 }  // namespace
 
 /// One digest key off the front of `bytes`.
@@ -145,22 +159,20 @@ std::optional<ManifestRecord> parse_manifest_value(std::string_view bytes) {
 std::string tag_value(const TagRecord& record) {
     TagValue value{};
     value.version = record_version;
-    value.algorithm = static_cast<std::uint8_t>(record.digest.algorithm());
+    put_digest(value, record.digest);
     value.media_type_bytes = static_cast<std::uint16_t>(record.media_type.size());
     value.size = record.size;
     value.checked = record.checked;
-    std::memcpy(value.raw_digest, record.digest.raw().data(), record.digest.raw().size());
     return bytes_of_value(value) + record.media_type;
 }
 
 std::optional<TagRecord> parse_tag_value(std::string_view bytes) {
     auto value = take_value<TagValue>(bytes);
     if (!value || bytes.size() < value->media_type_bytes) return std::nullopt;
-    auto length = raw_bytes(value->algorithm);
-    if (length == 0) return std::nullopt;
+    auto digest = digest_in(*value);
+    if (!digest) return std::nullopt;
     TagRecord record;
-    record.digest =
-        Digest::from_raw(static_cast<DigestAlgorithm>(value->algorithm), std::as_bytes(std::span(value->raw_digest, length)));
+    record.digest = *digest;
     record.media_type = bytes.substr(0, value->media_type_bytes);
     record.size = value->size;
     record.checked = value->checked;
@@ -219,8 +231,7 @@ std::string scrub_value(const ScrubRecord& record) {
     value.pass_ended = record.pass_ended;
     if (record.at) {
         value.has_digest = 1;
-        value.algorithm = static_cast<std::uint8_t>(record.at->algorithm());
-        std::memcpy(value.raw_digest, record.at->raw().data(), record.at->raw().size());
+        put_digest(value, *record.at);
     }
     return bytes_of_value(value);
 }
@@ -233,11 +244,8 @@ std::optional<ScrubRecord> parse_scrub_value(std::string_view bytes) {
     record.pass_started = value->pass_started;
     record.pass_ended = value->pass_ended;
     if (!value->has_digest) return record;
-    auto length = raw_bytes(value->algorithm);
-    if (length == 0) return std::nullopt;
-    record.at =
-        Digest::from_raw(static_cast<DigestAlgorithm>(value->algorithm), std::as_bytes(std::span(value->raw_digest, length)));
-    return record;
+    record.at = digest_in(*value);
+    return record.at ? std::optional(record) : std::nullopt;
 }
 
 std::string setting_value(std::string_view text) {
