@@ -16,7 +16,7 @@ namespace {
 /// One queue and the threads that empty it.
 class LaneThreads {
   public:
-    void start(unsigned count, int niceness = 0) {
+    void start(unsigned count, int niceness) {
         ending_ = false;
         for (unsigned i = 0; i < count; ++i) {
             threads_.push_back(start_thread([this, niceness] {
@@ -75,9 +75,7 @@ class LaneThreads {
     std::vector<std::thread> threads_;
 };
 
-constexpr unsigned resolver_threads = 4;
-constexpr unsigned password_threads = 2;
-constexpr int password_niceness = 10;  // under load a shard gets nine times the time of such a thread
+constexpr int niceness[lane_count] = {0, 0, 10};  // at 10 a shard gets nine times the time of such a thread under load
 LaneThreads lanes[lane_count];
 
 }  // namespace
@@ -85,9 +83,7 @@ LaneThreads lanes[lane_count];
 void give_to_lane(Lane lane, BlockingJob& job) noexcept { lanes[static_cast<int>(lane)].give(job); }
 
 void start_lanes() {
-    lanes[static_cast<int>(Lane::ledger)].start(1);
-    lanes[static_cast<int>(Lane::resolver)].start(resolver_threads);
-    lanes[static_cast<int>(Lane::password)].start(password_threads, password_niceness);
+    for (std::size_t lane = 0; lane < lane_count; ++lane) lanes[lane].start(lane_threads[lane], niceness[lane]);
 }
 
 void stop_lanes() noexcept {

@@ -1,5 +1,8 @@
 #include "main/serve.h"
 
+#include "main/arenas.h"
+
+#include "entrepot/base/out_of_memory.h"
 #include "entrepot/base/sha256.h"
 #include "entrepot/base/start_thread.h"
 #include "entrepot/io/blocking.h"
@@ -22,6 +25,8 @@
 #include <cstring>
 #include <fstream>
 #include <future>
+#include <iterator>
+#include <numeric>
 #include <sstream>
 #include <thread>
 
@@ -301,6 +306,7 @@ int serve(const ServeOptions& options) {
     auto is_free = wait_until_addresses_are_free(config->server);
     if (!is_free) return fail(is_free.error());
 
+    if (!make_arenas(shards + std::accumulate(std::begin(lane_threads), std::end(lane_threads), 0u))) end_out_of_memory();
     start_lanes();
     ShardThreads threads(**box, place_shards(cores, shards), pthread_self());
     auto started = threads.start();

@@ -16,9 +16,10 @@
 namespace {
 
 struct Control {
-    std::atomic<std::int64_t> calls;    ///< since the scenario set it to 0
-    std::atomic<std::int64_t> fail_at;  ///< the call that fails; 0: none
-    std::atomic<std::int64_t> failed;   ///< how many did
+    std::atomic<std::int64_t> calls;      ///< since the scenario set it to 0
+    std::atomic<std::int64_t> fail_at;    ///< the call that fails; 0: none
+    std::atomic<std::int64_t> failed;     ///< how many did
+    std::atomic<std::int64_t> maps_only;  ///< calls are those of mmap alone, the allocator's own among them
 };
 
 std::atomic<Control*> control{nullptr};
@@ -41,9 +42,9 @@ Malloc real_malloc() {
 }
 
 /// Whether this call is the one.
-bool fails() noexcept {
+bool fails(bool is_map = false) noexcept {
     auto* page = control.load(std::memory_order_acquire);
-    if (!page) return false;
+    if (!page || (!is_map && page->maps_only.load(std::memory_order_relaxed))) return false;
     auto call = page->calls.fetch_add(1, std::memory_order_relaxed) + 1;
     if (call != page->fail_at.load(std::memory_order_relaxed)) return false;
     page->failed.fetch_add(1, std::memory_order_relaxed);
@@ -102,7 +103,7 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) {
 
 void* mmap(void* at, std::size_t bytes, int protection, int flags, int file, off_t offset) {
     static const auto function = real<Mmap>("mmap");
-    return fails() ? MAP_FAILED : function(at, bytes, protection, flags, file, offset);
+    return fails(true) ? MAP_FAILED : function(at, bytes, protection, flags, file, offset);
 }
 void* mmap64(void* at, std::size_t bytes, int protection, int flags, int file, off_t offset) {
     return mmap(at, bytes, protection, flags, file, offset);

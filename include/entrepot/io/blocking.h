@@ -7,11 +7,12 @@
 namespace entrepot {
 
 enum class Lane : std::uint8_t {
-    ledger,    ///< one thread: jobs run in the order in which they were given
-    resolver,  ///< four threads, name resolution and other slow reads; no order
-    password,  ///< two threads of low priority: hashes that are slow on purpose, which must delay neither names nor shards; no order
+    ledger,    ///< jobs run in the order in which they were given
+    resolver,  ///< name resolution and other slow reads; no order
+    password,  ///< at low priority: hashes that are slow on purpose, which must delay neither names nor shards; no order
 };
 constexpr std::size_t lane_count = 3;
+constexpr unsigned lane_threads[lane_count] = {1, 4, 2};
 
 /// A job for a lane; lives in the waiting frame. `work` runs on a thread of the lane, `done` as a message on the loop that gave it.
 struct BlockingJob : Message {
