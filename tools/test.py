@@ -16,8 +16,7 @@ SEEDS = 500
 SCENARIO_JOBS = 2 * (os.cpu_count() or 2)      # scenarios mostly wait, for each other's deadlines and for scripted slowness
 UNIT_SHARES = 2 * (os.cpu_count() or 2)        # unit tests as well: every third second goes into time-outs
 PART_TIMEOUT_S = 900
-ASIDE = ["nice", "-n", "10"]                    # builds beside scenarios, which have time limits
-PURE_MODULES = ("base", "http", "oci", "rules")         # what fuzz targets link: no I/O, no coroutines, so clang 14 is enough
+ASIDE = ["nice", "-n", "10"]                    # beside tests that have time limits
 
 
 class Counts:
@@ -159,10 +158,26 @@ def fuzz():
     return counts
 
 
+def sources_behind(targets):
+    """Of each header that a target or one of these sources includes, the sources that bear its name (url.cpp, sha256_ni.cpp). They do no I/O and know no coroutines, so clang 14
+    is enough."""
+    found, open_files, seen = set(), list(targets), set()
+    while open_files:
+        with open(open_files.pop(), encoding="utf-8") as file:
+            names = re.findall(r'^#include "(?:entrepot/)?([^"]+)\.h"', file.read(), re.MULTILINE)
+        for name in set(names) - seen:
+            seen.add(name)
+            open_files += filter(os.path.exists, (f"{ROOT}/include/entrepot/{name}.h", f"{ROOT}/src/{name}.h"))
+            sources = glob.glob(f"{ROOT}/src/{name}.cpp") + glob.glob(f"{ROOT}/src/{name}_*.cpp")
+            open_files += set(sources) - found
+            found.update(sources)
+    return sorted(found)
+
+
 def write_fuzz_ninja(path, compiler, targets):
     """A build of its own: the same sources, with another compiler and with sanitizers."""
     sanitize = "address,undefined"
-    sources = [one for module in PURE_MODULES for one in sorted(glob.glob(f"{ROOT}/src/{module}/*.cpp"))]
+    sources = sources_behind(targets)
     lines = [f"flags = -std=c++20 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=undefined -I{ROOT}/include -I{ROOT}/src",
              "rule compile", f"  command = {compiler} $flags -fsanitize=fuzzer-no-link,{sanitize} -MMD -MF $out.d -c $in -o $out", "  depfile = $out.d", "  deps = gcc",
              "rule archive", "  command = rm -f $out && ar rcs $out $in",
@@ -189,7 +204,7 @@ def fuzz_one(target):
     os.makedirs(found, exist_ok=True)
     os.makedirs(artifacts, exist_ok=True)
     corpus = f"{ROOT}/tests/fuzz/corpus/{name}"
-    arguments = [f"{BUILD}/fuzz/{name}_fuzz", f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1",
+    arguments = [*ASIDE, f"{BUILD}/fuzz/{name}_fuzz", f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1",
                  f"-artifact_prefix={artifacts}{name}-", found] + ([corpus] if os.path.isdir(corpus) else [])
     status, output = run(arguments, timeout=FUZZ_SECONDS + 60)
     runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", output)
@@ -261,24 +276,25 @@ def build_tests():
 
 
 class Meanwhile:
-    """Builds in the background: scenarios mostly wait, so the compiler has the cores nearly to itself."""
+    """What goes on in the background: scenarios mostly wait, so the compiler has the cores nearly to itself; and so do unit tests, beside which the fuzzers run."""
 
-    def __init__(self, *builds):
+    def __init__(self, builds, with_fuzz):
         self.pool = concurrent.futures.ThreadPoolExecutor(1)
-        self.running = [self.pool.submit(one) for one in builds]
+        self.building = [self.pool.submit(one) for one in builds]
+        self.fuzzing = self.pool.submit(fuzz) if with_fuzz else None
 
-    def wait(self):
+    def built(self):
         counts = Counts()
-        for one in self.running:
+        for one in self.building:
             trouble = one.result()
             if trouble:
                 say(trouble[-6000:])
                 counts.add(failed("the tests were not built"))
-        self.running = []
+        self.building = []
         return counts
 
 
-PARTS = {"scenario": scenario, "unit": unit, "sim": sim, "fuzz": fuzz, "instructions": instructions, "clients": clients}
+PARTS = {"scenario": scenario, "unit": unit, "sim": sim, "instructions": instructions, "clients": clients, "fuzz": fuzz}
 BUILDS = {"unit": build_tests, "sim": build_tests, "instructions": build_tests, "fuzz": build_fuzz}      # what a part needs beyond the programs
 
 
@@ -290,14 +306,14 @@ def main():
         if part not in PARTS:
             parser.error(f"there is no part '{part}'; there are: {' '.join(PARTS)}")
     chosen = [part for part in PARTS if not arguments.parts or part in arguments.parts]
-    builds = Meanwhile(*dict.fromkeys(BUILDS[part] for part in chosen if part in BUILDS))
+    meanwhile = Meanwhile(dict.fromkeys(BUILDS[part] for part in chosen if part in BUILDS), "fuzz" in chosen)
     counts = Counts()
     for part in chosen:
         say(f"== {part}")
         started = time.monotonic()
         if part in BUILDS:
-            counts.add(builds.wait())
-        counts.add(PARTS[part]())
+            counts.add(meanwhile.built())
+        counts.add(meanwhile.fuzzing.result() if part == "fuzz" else PARTS[part]())
         say(f"     {part} took {time.monotonic() - started:.0f} s")
     say(str(counts))
     return 1 if counts.failed else 0
