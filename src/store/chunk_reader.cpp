@@ -1,5 +1,6 @@
 #include "store/chunk_reader.h"
 
+#include "entrepot/base/out_of_memory.h"
 #include "entrepot/store/direct_file.h"
 #include "store/volume.h"
 
@@ -32,7 +33,7 @@ Task<Result<void>> read_past_memory(int file, std::uint64_t offset, MutableBytes
 
 ChunkReader::ChunkReader(int file, std::uint64_t size, bool direct)
     : file_(file), size_(size), direct_(direct), memory_(static_cast<std::byte*>(std::aligned_alloc(block, chunk_bytes))) {
-    ASSERT(memory_);
+    if (!memory_) end_out_of_memory();
 }
 
 ChunkReader::~ChunkReader() { Loop::current().ring().close(file_); }

@@ -1,6 +1,6 @@
 #include "store/ghost_table.h"
 
-#include "entrepot/base/assert.h"
+#include "entrepot/base/out_of_memory.h"
 
 #include <algorithm>
 #include <bit>
@@ -23,7 +23,7 @@ GhostTable::GhostTable(std::uint32_t entries_max, std::uint64_t bytes_remembered
     bucket_mask_ = buckets - 1;
     // calloc leaves the pages unmapped until a name needs them.
     buckets_.reset(static_cast<Bucket*>(std::calloc(buckets, sizeof(Bucket))));
-    ASSERT(buckets_ != nullptr);
+    if (!buckets_) end_out_of_memory();
 }
 
 void GhostTable::remember(const Digest& digest, std::uint64_t bytes) noexcept {
