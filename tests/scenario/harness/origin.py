@@ -1,5 +1,6 @@
 """An HTTP/1.1 origin whose every byte is scripted. One thread per connection; made for tests, loopback only."""
 import dataclasses
+import os
 import random
 import select
 import socket
@@ -285,12 +286,18 @@ def linger(connection):
 
 
 def reset(connection):
+    """Ends it with RST, also under a thread that reads it. Its number stays taken until that thread closes it: OpenSSL, told to read the next record, would else read the first five
+    bytes of whatever socket this process opens next."""
+    dead, other = socket.socketpair()
+    other.close()
     try:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         socket.socket.shutdown(connection, socket.SHUT_RD)
-        connection.close()
-    except OSError:
+        os.dup2(dead.fileno(), connection.fileno(), inheritable=False)
+    except (OSError, ValueError):
         pass
+    finally:
+        dead.close()
 
 
 class Trap(Origin):
