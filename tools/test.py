@@ -294,7 +294,7 @@ class Meanwhile:
         return counts
 
 
-PARTS = {"scenario": scenario, "unit": unit, "sim": sim, "instructions": instructions, "clients": clients, "fuzz": fuzz}
+PARTS = {"scenario": scenario, "unit": unit, "sim": sim, "instructions": instructions, "fuzz": fuzz, "clients": clients}
 BUILDS = {"unit": build_tests, "sim": build_tests, "instructions": build_tests, "fuzz": build_fuzz}      # what a part needs beyond the programs
 
 
