@@ -163,9 +163,12 @@ def test_one_hot_client_is_served_while_many_read_cold(cache, upstream):
     assert cache.get(hot).digest() == hot.digest
     cold = [upstream.offers("4MiB", rate="8MiB") for _ in range(16)]
     pulls = [cache.pull(blob) for blob in cold]
-    answers = 0
+    answers, slowest = 0, 0
     while any(pull.running for pull in pulls):
+        started = time.monotonic()
         assert cache.get(hot).digest() == hot.digest
+        slowest = max(slowest, time.monotonic() - started)
         answers += 1
     assert all(pull.digest() == blob.digest for pull, blob in zip(pulls, cold))
-    assert answers > len(cold), f"{answers} answers while {len(cold)} blobs came in"       # in half a second; how fast, a benchmark says
+    assert answers > len(cold), f"{answers} answers while {len(cold)} blobs came in"
+    assert slowest < 1.0
