@@ -2,7 +2,6 @@
 
 #include <jemalloc/jemalloc.h>
 
-#include <algorithm>
 #include <cstddef>
 
 namespace entrepot {

@@ -74,8 +74,8 @@ Task<bool> Warehouse::scan_partials(Volume& volume, std::size_t names_max, std::
     TaskGroup walkers;
     for (std::size_t i = 0; i < walkers_count; ++i) walkers.start(scan_some_partials(walk));
     co_await walkers.close();
-    bool list_was_full = names->size() == names_max;
-    co_return list_was_full&& walk.removed > 0 && !stopping_;
+    bool more_to_do = names->size() == names_max && walk.removed > 0 && !stopping_;
+    co_return more_to_do;
 }
 
 /// A million files of dead fills take as long as they take: nobody waits for it, and those who fetch one of them meanwhile resume it as they find it.
