@@ -13,6 +13,8 @@
 
 namespace entrepot {
 
+// So no two of several appends at once find one to begin.
+static_assert(FileBlobWriter::write_back_bytes > 2 * BlobWriter::writes_max * BufferPool::buffer_bytes);
 constexpr std::uint64_t sums_file_bytes_max = 64 * MiB;  // 2 TiB of blob
 
 FileBlobWriter::FileBlobWriter(Warehouse& store, Volume& volume, const Digest& digest, int file, Reservation reservation) noexcept
@@ -43,7 +45,7 @@ Task<void> FileBlobWriter::resume(std::uint64_t file_bytes, std::optional<std::u
     }
     sums.resize(trusted);
     sums_saved_ = trusted;
-    written_ = write_back_from_ = trusted * chunk_bytes;
+    placed_ = written_ = write_back_from_ = trusted * chunk_bytes;
     summer_ = ChunkSummer(std::move(sums));
 }
 
@@ -62,37 +64,53 @@ Task<bool> FileBlobWriter::chunk_matches(std::uint64_t index, std::uint64_t sum,
     co_return true;
 }
 
-Task<Result<void>> FileBlobWriter::append(Bytes bytes, int buffer_index) {
+Task<Result<void>> FileBlobWriter::append(Bytes bytes, int buffer_index, WriteVia via) {
     ASSERT(state_ == State::writing && bytes.size() <= BufferPool::buffer_bytes);
     if (failure_) co_return *failure_;
-    auto reserved = co_await reserve_for(bytes.size());
+    ASSERT(placed_ == written_ || via == WriteVia::disk);
+    auto offset = std::exchange(placed_, placed_ + bytes.size());
+    summer_.update(bytes);  // in order; what is written later or never matches no sum
+    auto reserved = co_await reserve_up_to(placed_);
     if (!reserved) {
         failure_ = reserved.error();
         co_return reserved;
     }
     while (!bytes.empty()) {
-        auto wrote = co_await write_some(bytes, buffer_index);
+        auto wrote = co_await write_some(bytes, offset, buffer_index, via);
         if (wrote < 0) {
             store_.note_write_error(volume_, "writing a blob", -wrote);
             failure_ = disk_error(-wrote);
             co_return *failure_;
         }
-        auto piece = bytes.first(static_cast<std::size_t>(wrote));
-        summer_.update(piece);
-        written_ += piece.size();
-        bytes = bytes.subspan(piece.size());
+        note_written(offset, offset + static_cast<std::uint64_t>(wrote));
+        offset += static_cast<std::uint64_t>(wrote);
+        bytes = bytes.subspan(static_cast<std::size_t>(wrote));
     }
     if (written_ - write_back_from_ >= write_back_bytes) {
+        auto from = std::exchange(write_back_from_, written_);
         // One write-back at a time: a disk that cannot keep up slows its writers here, instead of dirty pages throttling everybody later.
         co_await behind_.close();
-        behind_.start(write_back(write_back_from_, written_));
-        write_back_from_ = written_;
+        behind_.start(write_back(from, write_back_from_));
     }
     co_return Result<void>();
 }
 
-Task<Result<void>> FileBlobWriter::reserve_for(std::uint64_t bytes) {
-    auto needed = disk_bytes(written_ + bytes);
+void FileBlobWriter::note_written(std::uint64_t offset, std::uint64_t end) {
+    if (offset != written_) return beyond_.emplace_back(offset, end), void();
+    written_ = end;
+    for (std::size_t index = 0; index < beyond_.size();) {
+        if (beyond_[index].first != written_) {
+            ++index;
+            continue;
+        }
+        written_ = beyond_[index].second;
+        beyond_.erase(beyond_.begin() + static_cast<std::ptrdiff_t>(index));
+        index = 0;
+    }
+}
+
+Task<Result<void>> FileBlobWriter::reserve_up_to(std::uint64_t end) {
+    auto needed = disk_bytes(end);
     if (needed <= reservation_.bytes()) co_return Result<void>();
     auto missing = needed - reservation_.bytes();
     auto step = std::max(missing, store_.unknown_length_step());
@@ -105,12 +123,33 @@ Task<Result<void>> FileBlobWriter::reserve_for(std::uint64_t bytes) {
     co_return reserved;
 }
 
+/// What a short write leaves over may be of any length: it goes through memory. So does what comes while the descriptor is being opened.
+Task<bool> FileBlobWriter::goes_past_memory(std::uint64_t offset, std::size_t size, WriteVia via) {
+    bool wanted = via == WriteVia::disk && passes_memory_by() && (offset | size) % DirectFile::alignment == 0;
+    if (!wanted || opening_direct_) co_return false;
+    if (!direct_) {
+        opening_direct_ = true;
+        direct_ = co_await store_.open_past_memory(volume_.partials(), name_, O_WRONLY);
+        opening_direct_ = false;
+        if (!direct_) past_memory_ = PastMemory::refused;
+    }
+    co_return bool(direct_);
+}
+
 /// Bytes written, at least one, or -errno. A full disk gets one chance: others leave, then the write is tried again.
-Task<std::int32_t> FileBlobWriter::write_some(Bytes bytes, int buffer_index) {
+Task<std::int32_t> FileBlobWriter::write_some(Bytes bytes, std::uint64_t offset, int buffer_index, WriteVia via) {
     bool made_room = false;
     for (int interruptions = 0; interruptions < interruptions_max;) {
-        auto wrote = co_await write_file(file_, bytes, written_, buffer_index);
-        if (wrote > 0) co_return wrote;
+        bool direct = co_await goes_past_memory(offset, bytes.size(), via);
+        auto wrote = co_await write_file(direct ? direct_.file() : file_, bytes, offset, buffer_index);
+        if (wrote > 0) {
+            passed_memory_by_ |= direct;
+            co_return wrote;
+        }
+        if (direct && wrote == -EINVAL) {
+            past_memory_ = PastMemory::refused;
+            continue;
+        }
         if (wrote == -EINTR || wrote == -EAGAIN) {
             ++interruptions;
             continue;
@@ -143,9 +182,12 @@ Task<void> FileBlobWriter::save_sums() {
         auto wrote = co_await write_file(sums_file_, header_bytes, 0);
         if (wrote != static_cast<std::int32_t>(header_bytes.size())) co_return;
     }
-    // A copy: appends go on while this waits.
-    auto first = std::min(sums_saved_, summer_.whole().size());
-    std::vector<std::uint64_t> sums(summer_.whole().begin() + static_cast<std::ptrdiff_t>(first), summer_.whole().end());
+    // A copy: appends go on while this waits. Only of chunks that are in the file: some are summed before they are written.
+    auto& all = summer_.whole();
+    auto last = std::min<std::size_t>(all.size(), written_ / chunk_bytes);
+    auto first = std::min(sums_saved_, last);
+    std::vector<std::uint64_t> sums(all.begin() + static_cast<std::ptrdiff_t>(first),
+                                    all.begin() + static_cast<std::ptrdiff_t>(last));
     if (sums.empty()) co_return;
     auto bytes = std::as_bytes(std::span(sums));
     auto wrote = co_await write_file(sums_file_, bytes, sizeof(SumsHeader) + first * sizeof(std::uint64_t));
@@ -153,8 +195,9 @@ Task<void> FileBlobWriter::save_sums() {
 }
 
 Task<Result<BlobRef>> FileBlobWriter::publish(std::vector<LedgerChange> with) {
-    ASSERT(state_ == State::writing && !failure_);
+    ASSERT(state_ == State::writing && !failure_ && beyond_.empty());
     state_ = State::ending;
+    direct_ = DirectFile();
     co_await behind_.close();
     auto finished = co_await finish_file();
     if (!finished) {
@@ -205,7 +248,8 @@ Task<Result<BlobRef>> FileBlobWriter::make_findable(std::vector<LedgerChange> wi
     auto entry = co_await store_.admit(digest_, record, std::move(with));
     if (!entry) co_return entry.error();
     reservation_.become_use(disk_bytes(written_));
-    published_ = std::make_shared<BlobFile>(digest_, file_, written_, std::move(record.sums), *entry, true);
+    // What is not in memory is summed when it is read back, like any other blob of the disk.
+    published_ = std::make_shared<BlobFile>(digest_, file_, written_, std::move(record.sums), *entry, !passed_memory_by_);
     state_ = State::published;
     auto sums_name = name_ + ".sums";
     if (has_sums_) co_await unlink_file(volume_.partials(), sums_name.c_str());
@@ -215,6 +259,7 @@ Task<Result<BlobRef>> FileBlobWriter::make_findable(std::vector<LedgerChange> wi
 Task<void> FileBlobWriter::abandon(bool keep_it) {
     ASSERT(state_ == State::writing);
     state_ = State::ending;
+    direct_ = DirectFile();
     co_await behind_.close();
     std::optional<KeptPartial> kept;
     if (keep_it) kept = co_await keep();

@@ -350,11 +350,14 @@ Task<Result<BlobRef>> Warehouse::open_pinned(const Digest& digest, Found found) 
 Task<DirectFile> Warehouse::open_directly(const Digest& digest, const BlobRecord& record, int file, bool opened_lately) {
     if (options_.memory_bytes == 0 || opened_lately || record.size <= chunk_bytes) co_return DirectFile();
     if (Loop::current().ring().resident(file, 0, chunk_bytes, false)) co_return DirectFile();
+    auto name = digest.hex();
+    co_return co_await open_past_memory(volume_of(record.volume)->blobs(digest.algorithm()), name, O_RDONLY);
+}
+
+Task<DirectFile> Warehouse::open_past_memory(int directory, const std::string& name, std::uint32_t flags) {
     auto open = direct_files_.fetch_add(1, std::memory_order_relaxed);
     int direct = -EMFILE;
-    auto name = digest.hex();
-    if (open < direct_files_max)
-        direct = co_await open_file(volume_of(record.volume)->blobs(digest.algorithm()), name.c_str(), O_RDONLY | O_DIRECT);
+    if (open < direct_files_max) direct = co_await open_file(directory, name.c_str(), flags | O_DIRECT);
     if (direct >= 0) co_return DirectFile(direct, direct_files_);
     direct_files_.fetch_sub(1, std::memory_order_relaxed);
     co_return DirectFile();

@@ -28,6 +28,7 @@
 namespace entrepot {
 
 class ChunkReader;
+class FileBlobWriter;
 
 class Warehouse final : public Store {
   public:
@@ -39,6 +40,7 @@ class Warehouse final : public Store {
     static constexpr std::size_t touched_digests_max = 512;   ///< of one hint
     static constexpr unsigned direct_files_max =
         256;  ///< open at a time, of those the process keeps in reserve; further blobs are read through memory
+    static constexpr std::uint64_t past_memory_bytes_min = MiB;  ///< of a blob whose bytes may be written past the page cache
     static constexpr std::uint32_t opened_names_max = 1u << 16;
     static constexpr std::size_t corrected_max =
         1024;  ///< digests remembered whose sums were wrong in the ledger; then all are forgotten
@@ -84,6 +86,8 @@ class Warehouse final : public Store {
     /// Removes a partial file and its sums. False when the file could not be removed.
     Task<bool> unlink_partial(const Volume& volume, const Digest& digest);
     void note_write_error(Volume& volume, const char* what, int error) noexcept;
+    /// With O_DIRECT; nothing when too many are open, or the file system does not know it.
+    Task<DirectFile> open_past_memory(int directory, const std::string& name, std::uint32_t flags);
 
   private:
     struct Leaving {
@@ -180,10 +184,14 @@ class Warehouse final : public Store {
 
     // writing.cpp
     /// Keeps the digest for one writer; what was kept of it goes to that writer.
-    Task<Result<std::optional<KeptPartial>>> claim(const Digest& digest);
-    Task<Result<std::unique_ptr<BlobWriter>>> start_writer(const Digest& digest, std::optional<std::uint64_t> length,
-                                                           Digester& resumed, Volume& volume, Reservation& reservation,
-                                                           std::optional<KeptPartial>& kept);
+    struct Claim {
+        std::optional<KeptPartial> kept;
+        bool wanted_lately = false;  // opened or fetched
+    };
+    Task<Result<Claim>> claim(const Digest& digest);
+    Task<Result<std::unique_ptr<FileBlobWriter>>> start_writer(const Digest& digest, std::optional<std::uint64_t> length,
+                                                               Digester& resumed, Volume& volume, Reservation& reservation,
+                                                               std::optional<KeptPartial>& kept);
     Task<void> give_up_kept(std::optional<KeptPartial>& kept);
     Task<Result<int>> open_partial(Volume& volume, const std::string& name, std::uint32_t flags);
     Task<Result<void>> allocate(Volume& volume, int file, std::uint64_t length);

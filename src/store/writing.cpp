@@ -20,12 +20,12 @@ Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::begin(const Digest& digest_
     auto take = [this, &digest] { return claim(digest); };
     auto claimed = co_await run_at_owner(take);
     if (!claimed) co_return claimed.error();
-    auto kept = *claimed;
+    auto kept = claimed->kept;
     if (kept && !kept->volume->health().takes_writes()) co_await give_up_kept(kept);
 
     auto* volume = kept ? kept->volume : choose_volume(volumes_, digest);
     Reservation reservation(capacity_, kept ? kept->charged_bytes : 0);
-    Result<std::unique_ptr<BlobWriter>> writer = Error{Fault::storage, Code::io_failed};  // no volume takes writes
+    Result<std::unique_ptr<FileBlobWriter>> writer = Error{Fault::storage, Code::io_failed};  // no volume takes writes
     if (volume) {
         auto wanted = disk_bytes(length ? *length : unknown_length_step());
         auto missing = wanted - std::min(wanted, reservation.bytes());
@@ -34,14 +34,19 @@ Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::begin(const Digest& digest_
         if (reserved) writer = co_await start_writer(digest, length, resumed, *volume, reservation, kept);
         else writer = reserved.error();
     }
-    if (writer) co_return writer;
+    if (writer) {
+        bool first_time = options_.memory_bytes > 0 && !claimed->wanted_lately;
+        if (first_time && length && *length >= past_memory_bytes_min) (*writer)->may_pass_memory_by();
+        co_return std::unique_ptr<BlobWriter>(*std::move(writer));
+    }
     if (kept) reservation.become_use(kept->charged_bytes);
     co_await end_writing(digest, kept);
-    co_return writer;
+    co_return writer.error();
 }
 
-Task<Result<std::optional<KeptPartial>>> Warehouse::claim(const Digest& digest_given) {
+Task<Result<Warehouse::Claim>> Warehouse::claim(const Digest& digest_given) {
     auto digest = digest_given;
+    Claim claim;
     for (;;) {
         if (writing_.contains(digest)) co_return Error{Fault::capacity, Code::busy};
         auto* entry = table_.find(digest);
@@ -52,9 +57,11 @@ Task<Result<std::optional<KeptPartial>>> Warehouse::claim(const Digest& digest_g
         else co_await changed_.wait();
     }
     writing_.insert(digest);
-    auto kept = partials_.take(digest);
-    if (kept) counters_.partial_bytes.fetch_sub(kept->charged_bytes, std::memory_order_relaxed);
-    co_return kept;
+    claim.wanted_lately = opened_.take(digest);
+    if (claim.wanted_lately) opened_.remember(digest, 0);  // whatever becomes of this fetch
+    claim.kept = partials_.take(digest);
+    if (claim.kept) counters_.partial_bytes.fetch_sub(claim.kept->charged_bytes, std::memory_order_relaxed);
+    co_return claim;
 }
 
 /// What was kept lies where nothing can be written now: the blob goes to another volume, from its beginning.
@@ -77,9 +84,9 @@ Task<Result<int>> Warehouse::open_partial(Volume& volume, const std::string& nam
 }
 
 /// Takes `reservation` over only when it succeeds. `kept` becomes empty when what was kept proves worthless.
-Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::start_writer(const Digest& digest, std::optional<std::uint64_t> length,
-                                                                  Digester& resumed, Volume& volume, Reservation& reservation,
-                                                                  std::optional<KeptPartial>& kept) {
+Task<Result<std::unique_ptr<FileBlobWriter>>> Warehouse::start_writer(const Digest& digest, std::optional<std::uint64_t> length,
+                                                                      Digester& resumed, Volume& volume, Reservation& reservation,
+                                                                      std::optional<KeptPartial>& kept) {
     auto name = flat_name(digest);
     auto file = co_await open_partial(volume, name, 0);
     if (!file) co_return file.error();
@@ -107,7 +114,7 @@ Task<Result<std::unique_ptr<BlobWriter>>> Warehouse::start_writer(const Digest& 
         co_return ready.error();
     }
     writer->reservation() = std::move(reservation);
-    co_return std::unique_ptr<BlobWriter>(std::move(writer));
+    co_return writer;
 }
 
 /// Blocks for the whole length at once: fewer fragments, and a full disk says so now. Where the file system cannot do it, writes will find out.
@@ -149,6 +156,7 @@ Task<Result<EvictionEntry*>> Warehouse::admit_at_owner(const Digest& digest_give
     bool pinned = entry->pin();
     ASSERT(pinned);
     writing_.erase(digest);
+    opened_.remember(digest, entry->bytes);
     table_.insert(*entry);
     counters_.blobs.fetch_add(1, std::memory_order_relaxed);
     counters_.bytes.fetch_add(entry->bytes, std::memory_order_relaxed);

@@ -13,15 +13,27 @@
 
 namespace entrepot {
 
+/// How bytes go to the disk (docs/decisions/0015-a-first-fill-goes-past-the-page-cache.md).
+enum class WriteVia : std::uint8_t {
+    page_cache,  ///< and stay there for whoever follows
+    disk,  ///< out of the buffer alone, for less than half of the kernel's CPU; whoever follows needs the buffer, or reads them back
+};
+
 class BlobWriter {
   public:
+    static constexpr unsigned writes_max = 4;  ///< on their way to a disk at once: hides its latency
+
     virtual ~BlobWriter() = default;
 
-    /// Appends; order of calls is order on disk; one at a time; at most BufferPool::buffer_bytes. `bytes` belongs to the kernel until it returns, and lies in
-    /// `buffer_index`'s region when that is >= 0. A full disk gets one chance: others are evicted and the write is tried again.
+    /// Appends; order of calls is order on disk; at most BufferPool::buffer_bytes. `bytes` belongs to the kernel until it returns, and lies in `buffer_index`'s region when that is
+    /// >= 0. One at a time, but WriteVia::disk may be called again, up to `writes_max` at once, while room for all of the blob was reserved at its begin (its length is known). WriteVia::disk
+    /// where passes_memory_by(), of whole buffers at a multiple of their size; what a file system refuses goes through the page cache.
+    /// A full disk gets one chance: others are evicted and the write is tried again.
     /// Fault::storage (no_space, io_failed): the writer takes no more bytes, what was written stays readable.
-    virtual Task<Result<void>> append(Bytes bytes, int buffer_index) = 0;
-    /// Bytes that reached the file; the range [0, written) may be read from file().
+    virtual Task<Result<void>> append(Bytes bytes, int buffer_index, WriteVia via = WriteVia::page_cache) = 0;
+    /// Nobody wanted this blob for long, and its file can be written past the page cache.
+    virtual bool passes_memory_by() const noexcept = 0;
+    /// Bytes that reached the file without a gap; the range [0, written) may be read from file().
     virtual std::uint64_t written() const noexcept = 0;
     /// Stays open until the writer is destroyed, whatever became of the blob: other shards may be sending from it.
     virtual int file() const noexcept = 0;

@@ -98,6 +98,53 @@ TEST_CASE("blob writer: bytes from a registered buffer") {
     CHECK(box.holds(text));
 }
 
+TEST_CASE("blob writer: what nobody wanted for long is written past memory, and summed when it is read back") {
+    ColdBox box;
+    box.open();
+    auto text = content(8 * chunk_bytes + 4321);
+    auto buffer = box.buffers.try_take();
+    {
+        auto writer = box.begin(digest_of(text), text.size());
+        REQUIRE(writer);
+        if (!(*writer)->passes_memory_by()) {
+            MESSAGE("/var/tmp knows no O_DIRECT: nothing to see here");
+            REQUIRE(box.append(**writer, text));
+        }
+        for (std::size_t offset = 0; (*writer)->passes_memory_by() && offset < text.size(); offset += chunk_bytes) {
+            auto piece = std::string_view(text).substr(offset, chunk_bytes);
+            std::memcpy(buffer.bytes().data(), piece.data(), piece.size());
+            // The last one is of any length: it goes through memory, though nobody asked for that.
+            REQUIRE(box.loop.run((*writer)->append(Bytes(buffer.bytes()).first(piece.size()), buffer.index(), WriteVia::disk)));
+            CHECK((*writer)->written() == offset + piece.size());
+        }
+        bool direct = (*writer)->passes_memory_by();
+        if (direct) CHECK_FALSE(box.loop->ring().resident((*writer)->file(), 0, 8 * chunk_bytes, false));
+        auto blob = box.loop.run((*writer)->publish());
+        REQUIRE(blob);
+        CHECK((*blob)->verified(0, text.size()) != direct);
+        BlobReader reader(**blob);
+        CHECK_FALSE((*blob)->suits_direct_read());  // wanted twice by now: it earns the page cache
+    }
+    CHECK(box.holds(text));
+    CHECK(files_in(box.path(".entrepot/partial")) == 0);
+    // Wanted again, although its file is gone: through memory.
+    box.loop.run(box.store->quarantine(digest_of(text)));
+    auto again = box.begin(digest_of(text), text.size());
+    REQUIRE(again);
+    CHECK_FALSE((*again)->passes_memory_by());
+    box.loop.run((*again)->abandon(false));
+    // A fetch that came to nothing does not make it less wanted.
+    again = box.begin(digest_of(text), text.size());
+    REQUIRE(again);
+    CHECK_FALSE((*again)->passes_memory_by());
+    box.loop.run((*again)->abandon(false));
+    // Too small to be worth a second descriptor.
+    auto small = box.begin(digest_of("small"), 5);
+    REQUIRE(small);
+    CHECK_FALSE((*small)->passes_memory_by());
+    box.loop.run((*small)->abandon(false));
+}
+
 TEST_CASE("blob writer: nothing stays of an abandoned blob") {
     StoreBox box;
     box.open();

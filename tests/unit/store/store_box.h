@@ -9,6 +9,9 @@
 
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -176,6 +179,31 @@ class StoreBox {
     std::unique_ptr<TestLoop> other_loop;  // for a test's second thread
     RunningLanes lanes;                    // end before the loops: a lane that posted its answer still has to ring the doorbell
     std::unique_ptr<Store> store;
+};
+
+/// On a disk, as far as the machine has one there: a file system in memory forgets no pages.
+struct ColdBox : StoreBox {
+    ColdBox() : StoreBox(GiB, "/var/tmp/entrepot-test-cold-" + std::to_string(::getpid())) { options.memory_bytes = 16 * MiB; }
+    ~ColdBox() {
+        close();
+        std::error_code ignored;
+        std::filesystem::remove_all(options.directory, ignored);
+    }
+    /// Stored, and as a box meets it that has just been started: out of memory. False where that cannot be had.
+    bool put_cold(const std::string& text) {
+        REQUIRE(put(text));
+        reopen();
+        int file = ::open(blob_path(digest_of(text)).c_str(), O_RDONLY | O_CLOEXEC);
+        REQUIRE(file >= 0);
+        ::fsync(file);
+        ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+        bool cold = !loop->ring().resident(file, 0, text.size(), false);
+        int direct = ::open(blob_path(digest_of(text)).c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+        ::close(file);
+        if (direct >= 0) ::close(direct);
+        if (!cold || direct < 0) MESSAGE("/var/tmp keeps its files in memory or knows no O_DIRECT: nothing to see here");
+        return cold && direct >= 0;
+    }
 };
 
 }  // namespace entrepot

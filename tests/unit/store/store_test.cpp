@@ -169,31 +169,6 @@ TEST_CASE("store: who was told other bytes than the disk holds gets a new file, 
     CHECK(box.store->counters().quarantined == 1);
 }
 
-/// On a disk, as far as the machine has one there: a file system in memory forgets no pages.
-struct ColdBox : StoreBox {
-    ColdBox() : StoreBox(GiB, "/var/tmp/entrepot-test-cold-" + std::to_string(::getpid())) { options.memory_bytes = 16 * MiB; }
-    ~ColdBox() {
-        close();
-        std::error_code ignored;
-        std::filesystem::remove_all(options.directory, ignored);
-    }
-    /// Stored, and as a box meets it that has just been started: out of memory. False where that cannot be had.
-    bool put_cold(const std::string& text) {
-        REQUIRE(put(text));
-        reopen();
-        int file = ::open(blob_path(digest_of(text)).c_str(), O_RDONLY | O_CLOEXEC);
-        REQUIRE(file >= 0);
-        ::fsync(file);
-        ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
-        bool cold = !loop->ring().resident(file, 0, text.size(), false);
-        int direct = ::open(blob_path(digest_of(text)).c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
-        ::close(file);
-        if (direct >= 0) ::close(direct);
-        if (!cold || direct < 0) MESSAGE("/var/tmp keeps its files in memory or knows no O_DIRECT: nothing to see here");
-        return cold && direct >= 0;
-    }
-};
-
 TEST_CASE("store: what nobody opened for long is read past memory by a lone reader; wanted again it goes through memory") {
     ColdBox box;
     box.open();

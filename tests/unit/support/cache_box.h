@@ -20,7 +20,10 @@ inline std::string image_manifest(const Digest& config, const Digest& layer, std
 
 /// Tools for fetches without a cache.
 struct FetchBox {
-    explicit FetchBox(std::size_t buffers_count = 8) : buffers(box.loop->ring(), buffers_count) {
+    /// `memory_bytes` and `directory`: of the store's options; a fetch goes past the page cache where it is told how much memory there is, on a real disk.
+    explicit FetchBox(std::size_t buffers_count = 8, std::uint64_t memory_bytes = 0, const std::string& directory = {})
+        : box(GiB, directory), buffers(box.loop->ring(), buffers_count) {
+        box.options.memory_bytes = memory_bytes;
         box.open();
         store.emplace(*box.store);
         tools.emplace(FetchTools{*store, upstreams, buffers, digests, records, counters});

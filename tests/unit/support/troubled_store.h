@@ -27,10 +27,11 @@ class TroubledWriter final : public BlobWriter {
   public:
     TroubledWriter(std::unique_ptr<BlobWriter> real, StoreTroubles& troubles) : real_(std::move(real)), troubles_(troubles) {}
 
-    Task<Result<void>> append(Bytes bytes, int buffer_index) override {
+    Task<Result<void>> append(Bytes bytes, int buffer_index, WriteVia via = WriteVia::page_cache) override {
         if (real_->written() + bytes.size() > troubles_.append_bytes_max) co_return troubles_.append_error;
-        co_return co_await real_->append(bytes, buffer_index);
+        co_return co_await real_->append(bytes, buffer_index, via);
     }
+    bool passes_memory_by() const noexcept override { return real_->passes_memory_by(); }
     std::uint64_t written() const noexcept override { return real_->written(); }
     int file() const noexcept override { return real_->file(); }
     Task<Result<BlobRef>> publish(std::vector<LedgerChange> with = {}) override {
