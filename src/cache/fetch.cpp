@@ -5,6 +5,7 @@
 #include "cache/body_gatherer.h"
 
 #include <algorithm>
+#include <deque>
 
 namespace entrepot {
 namespace {
@@ -17,6 +18,8 @@ constexpr std::uint64_t announce_step_bytes = 1 * MiB;
 constexpr Duration announce_interval_min = milliseconds(4);
 constexpr Duration announce_interval_max = milliseconds(60);
 constexpr Duration announce_interval_per_follower = std::chrono::microseconds(50);
+// A follower sends a piece out of its buffer for a copy; from a handful on sendfile from the page cache is cheaper.
+constexpr std::uint32_t followers_fed_max = 2;
 constexpr Duration followers_check_interval = milliseconds(20), followers_check_interval_max = milliseconds(320);
 
 UpstreamFailure failure_of(const Error& error, std::string why) {
@@ -24,6 +27,19 @@ UpstreamFailure failure_of(const Error& error, std::string why) {
     failure.error = error;
     failure.why = std::move(why);
     return failure;
+}
+
+using Writes = std::deque<Task<Result<void>>>;  // under way, oldest first
+
+/// Waits until no more than `left` are under way. The first failure of those that ended.
+Task<Result<void>> settle(Writes& writes, std::size_t left) {
+    Result<void> outcome;
+    while (writes.size() > left) {
+        auto written = co_await writes.front();
+        writes.pop_front();
+        if (outcome) outcome = written;
+    }
+    co_return outcome;
 }
 
 /// Of an upstream that refused to continue a transfer: whether the next attempt may end differently.
@@ -40,7 +56,16 @@ UpstreamFailure of_upstream(UpstreamFailure failure) noexcept {
 }
 
 void Follower::leave() noexcept {
-    if (auto subscription = std::move(subscription_)) subscription->progress->followers.fetch_sub(1, std::memory_order_release);
+    auto subscription = std::move(subscription_);
+    if (!subscription) return;
+    if (needs_memory_) subscription->progress->memory_followers.fetch_sub(1, std::memory_order_relaxed);
+    subscription->progress->followers.fetch_sub(1, std::memory_order_release);
+}
+
+void Follower::need_memory() noexcept {
+    if (needs_memory_) return;
+    needs_memory_ = true;
+    subscription_->progress->memory_followers.fetch_add(1, std::memory_order_relaxed);
 }
 
 Task<Result<void>> Follower::until_length_known(Instant deadline) {
@@ -75,9 +100,12 @@ void Follower::hasten(Instant deadline) noexcept {
 Fetch::AnnounceTimer::AnnounceTimer(Fetch& owner) noexcept
     : Timer([](Timer& timer) { static_cast<AnnounceTimer&>(timer).fetch.announce(); }), fetch(owner) {}
 
+Fetch::PiecesTimer::PiecesTimer(Fetch& owner) noexcept
+    : Timer([](Timer& timer) { static_cast<PiecesTimer&>(timer).fetch.let_go_of_pieces(); }), fetch(owner) {}
+
 Fetch::Fetch(FetchTools& tools, const Digest& digest, Source source)
     : tools_(tools), source_(std::move(source)), askers_(source_.client), progress_(std::make_shared<FetchProgress>()),
-      digester_(digest.algorithm()), announce_timer_(*this) {
+      digester_(digest.algorithm()), announce_timer_(*this), pieces_timer_(*this) {
     progress_->digest = digest;
     tools_.counters.running_fetches.add();
 }
@@ -126,7 +154,8 @@ void Fetch::advance_available(std::uint64_t available) noexcept {
     progress_->available.store(available, std::memory_order_release);
     auto since = Loop::current().time() - announced_at_;
     bool first = announced_ == 0;
-    if (first || available - announced_ >= announce_step_bytes || since >= announce_interval()) return announce();
+    bool fed = pieces_timer_.armed();  // what they are to send is in a buffer for a moment only
+    if (first || fed || available - announced_ >= announce_step_bytes || since >= announce_interval()) return announce();
     if (!announce_timer_.armed()) Loop::current().timers().arm(announce_timer_, announced_at_ + announce_interval());
 }
 
@@ -285,18 +314,16 @@ Task<Result<void>> Fetch::skip(UpstreamExchange& exchange, std::uint64_t bytes) 
     co_return Result<void>();
 }
 
-/// Reads the body to its end. The next bytes are received while the previous piece is on its way to the file.
+/// Reads the body to its end. The next bytes are received while previous pieces are on their way to the file.
 Task<Result<void>> Fetch::pump(UpstreamExchange& exchange) {
     BodyGatherer body(exchange, tools_.buffers, received_);
-    std::optional<Task<Result<void>>> writing;
+    Writes writing;
     Result<void> outcome;
+    std::size_t writes_max = 1;
     while (outcome) {
         auto piece = co_await body.next();
-        if (writing) {
-            outcome = co_await *writing;
-            writing.reset();
-            if (!outcome) break;
-        }
+        if (writing.size() >= writes_max) outcome = co_await settle(writing, writes_max - 1);
+        if (!outcome) break;
         if (!piece) outcome = piece.error();
         if (!piece || piece->bytes.empty()) break;
         if (progress_->length != length_unknown && received_ + piece->bytes.size() > progress_->length) {
@@ -304,17 +331,33 @@ Task<Result<void>> Fetch::pump(UpstreamExchange& exchange) {
             break;
         }
         co_await tools_.digests.update(digester_, piece->bytes);
-        received_ += piece->bytes.size();
-        writing.emplace(write_and_announce(std::move(piece->buffer), piece->bytes));
+        auto via = way_of(piece->bytes);
+        if (via == WriteVia::page_cache) outcome = co_await settle(writing, 0);
+        if (!outcome) break;
+        writes_max = via == WriteVia::disk && tools_.buffers.out() * 2 < tools_.buffers.count() ? BlobWriter::writes_max : 1;
+        auto offset = std::exchange(received_, received_ + piece->bytes.size());
+        writing.push_back(write_and_announce(std::move(piece->buffer), piece->bytes, offset, via));
     }
-    ASSERT(!writing);  // every way out of the loop lies behind the wait for the last write
+    auto settled = co_await settle(writing, 0);
+    if (!settled) outcome = settled;
     bool is_short = progress_->length != length_unknown && received_ < progress_->length;
     if (outcome && is_short) outcome = Error{Fault::upstream, Code::wrong_length};
     co_return outcome;
 }
 
-Task<Result<void>> Fetch::write_and_announce(std::shared_ptr<Buffer> buffer, Bytes bytes) {
-    auto written = co_await writer_->append(bytes, buffer->index());
+/// Of the next piece. The last one goes through memory: what it withholds is sent from there when the digest is known.
+WriteVia Fetch::way_of(Bytes bytes) const noexcept {
+    auto length = progress_->length.load(std::memory_order_relaxed);
+    bool whole = bytes.size() == BufferPool::buffer_bytes && received_ % BufferPool::buffer_bytes == 0;
+    bool last = length == length_unknown || received_ + bytes.size() + withheld_bytes > length;
+    bool few = progress_->followers.load(std::memory_order_relaxed) <= followers_fed_max &&
+               progress_->memory_followers.load(std::memory_order_relaxed) == 0 && !progress_->recent->in_vain();
+    return whole && !last && few && writer_->passes_memory_by() ? WriteVia::disk : WriteVia::page_cache;
+}
+
+Task<Result<void>> Fetch::write_and_announce(std::shared_ptr<Buffer> buffer, Bytes bytes, std::uint64_t offset, WriteVia via) {
+    auto written = co_await writer_->append(bytes, buffer->index(), via);
+    if (written && via == WriteVia::disk) keep_for_followers(std::move(buffer), bytes, offset);
     // Now, not with the frame, which lives until the next piece is here: were every buffer held by a fetch that waits for another, none would come back.
     buffer.reset();
     if (!written) co_return written;
@@ -325,6 +368,23 @@ Task<Result<void>> Fetch::write_and_announce(std::shared_ptr<Buffer> buffer, Byt
                                           : (length > withheld_bytes ? length - withheld_bytes : 0);
     advance_available(std::max(progress_->available.load(std::memory_order_relaxed), std::min(in_file, limit)));
     co_return written;
+}
+
+/// Before it is announced.
+void Fetch::keep_for_followers(std::shared_ptr<Buffer> buffer, Bytes bytes, std::uint64_t offset) noexcept {
+    auto followers = progress_->followers.load(std::memory_order_relaxed);
+    if (followers == 0) return;
+    auto& loop = Loop::current();
+    progress_->recent->keep(offset, std::move(buffer), bytes, followers);
+    loop.timers().disarm(pieces_timer_);
+    loop.timers().arm(pieces_timer_, loop.time() + RecentPieces::keep_time);
+}
+
+/// What is being read is looked at again.
+void Fetch::let_go_of_pieces() noexcept {
+    auto& loop = Loop::current();
+    loop.timers().disarm(pieces_timer_);
+    if (!progress_->recent->drop_unread()) loop.timers().arm(pieces_timer_, loop.time() + RecentPieces::keep_time);
 }
 
 /// The digest matched: everything may leave, then the blob becomes findable for its source.
@@ -353,6 +413,8 @@ Task<void> Fetch::until_followers_left() {
         interval = std::min(interval * 2, followers_check_interval_max);
     }
     Loop::current().timers().disarm(announce_timer_);
+    let_go_of_pieces();
+    ASSERT(!pieces_timer_.armed());  // nobody reads: nobody follows
 }
 
 }  // namespace entrepot

@@ -58,6 +58,7 @@ class BodySender {
     Task<Result<void>> send_past_memory(BlobFile& file);
     Task<Result<void>> send_following(Follower& follower);
     Task<Result<void>> send_from_fetch(Follower& follower, std::uint64_t available);
+    Task<Result<void>> send_recent(Follower& follower, Bytes piece);
     Task<Result<std::uint64_t>> bring_in(const FetchProgress& fetch, std::uint64_t length);
     Task<Result<void>> send_range(int file, std::uint64_t length, ServedFrom from);
     Task<Result<void>> bypass_after(const FetchProgress& fetch);
@@ -200,6 +201,11 @@ Task<Result<void>> BodySender::send_range(int file, std::uint64_t length, Served
 
 Task<Result<void>> BodySender::send_following(Follower& follower) {
     FollowerClient client(call_.exchange.stream(), follower, call_.cache.loop());
+    if (call_.exchange.stream().is_tls()) {
+        // A record that was sealed must leave, however slow the client: never out of a buffer.
+        keeps_up_ = false;
+        follower.need_memory();
+    }
     while (offset_ < end_) {
         if (client.gone()) co_return Error{Fault::client, Code::reset};
         auto waited = co_await follower.until_beyond(offset_, client.patience());
@@ -219,16 +225,34 @@ Task<Result<void>> BodySender::send_from_fetch(Follower& follower, std::uint64_t
     co_await BulkTurn{};
     auto& loop = call_.cache.loop();
     int file = follower.progress().file;
+    sent_unverified_ = true;
+    if (keeps_up_) {
+        auto recent = follower.recent(offset_);
+        if (recent)
+            co_return co_await send_recent(
+                follower, recent.bytes().first(std::min<std::uint64_t>(recent.bytes().size(), available - offset_)));
+    }
     bool doubted = follower.progress().doubt.holds(loop.time());
     auto slice = std::min(doubted ? chunk_bytes : slice_bytes, available - offset_);
-    sent_unverified_ = true;
     if (!loop.ring().resident(file, offset_, slice, doubted)) {
-        // The client is so far behind that its part left the page cache.
+        // The client is so far behind that its part left the page cache, or never was there.
+        if (available - offset_ > RecentPieces::pieces_max * BufferPool::buffer_bytes) follower.need_memory();
         auto brought = co_await bring_in(follower.progress(), std::min(slice, chunk_bytes));
         if (!brought) co_return brought.error();
         slice = *brought;
     }
     co_return co_await send_range(file, slice, from_fetch_);
+}
+
+/// Out of the buffer in which it came. Who does not take it at once gets the rest by way of the page cache.
+Task<Result<void>> BodySender::send_recent(Follower& follower, Bytes piece) {
+    // What follows may not be here for long: nothing of this piece waits for it in the socket.
+    auto taken = co_await call_.exchange.stream().send_some(piece, false, call_.cache.loop().time() + buffer_patience);
+    if (!taken) co_return taken.error();
+    sent(*taken, from_fetch_);
+    keeps_up_ = *taken == piece.size();
+    if (!keeps_up_) follower.need_memory();
+    co_return Result<void>();
 }
 
 Task<Result<std::uint64_t>> BodySender::bring_in(const FetchProgress& fetch, std::uint64_t length) {

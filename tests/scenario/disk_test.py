@@ -1,16 +1,13 @@
 """Full disks, damaged files, second servers: the store may fail, a pull that upstream can serve does not."""
-import ctypes
 import json
-import mmap
 import os
 import resource
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 
 from harness.cache import BINARY
+from harness.page_cache import bytes_in_memory, evicted_from_memory, folder_on_disk
 from harness.story import Rows, skip
 
 MIB = 1 << 20
@@ -35,32 +32,9 @@ def flip_byte(path, position):
         file.write(bytes([byte[0] ^ 0x40]))
 
 
-def evicted_from_memory(path):
-    """Drops the file's pages, so that the next read is a cold one."""
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def bytes_in_memory(path):
-    """Of the file's, as the page cache has them."""
-    page = mmap.PAGESIZE
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE) as mapped:
-        seen = ctypes.create_string_buffer((len(mapped) + page - 1) // page)
-        first = ctypes.c_char.from_buffer(mapped)
-        try:
-            assert libc.mincore(ctypes.addressof(first), len(mapped), seen) == 0, os.strerror(ctypes.get_errno())
-        finally:
-            del first
-        return sum(byte & 1 for byte in seen.raw) * page
-
-
 def test_what_nobody_wanted_for_long_leaves_memory_alone(story, make_cache, upstream):
     """The first reader after a start gets a cold blob past the page cache, a second one brings it in. Every byte is right either way."""
-    folder = tempfile.mkdtemp(prefix="entrepot-test-", dir="/var/tmp")  # on a disk, where the machine has one there
-    story.closers.insert(0, lambda told: shutil.rmtree(folder, ignore_errors=True))
+    folder = folder_on_disk(story)
     cache = make_cache(upstream, shards=1, store={"path": f"{folder}/store"})
     blob = upstream.offers("8MiB")
     assert cache.get(blob).digest() == blob.digest

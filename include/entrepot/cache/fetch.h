@@ -4,12 +4,14 @@
 //   requesting ──head arrived──> streaming ──digest matched──> complete     (advance: take_head, verify)
 //        └───────────────── fail() from either ──────────────────> failed
 //
-// upstream bytes -> registered buffer -> digest -> file -> `available` moves -> followers send from the page cache. The last `withheld_bytes` become available only
-// after the digest matched: a wrong blob is always a short body, never a complete lie. Nobody paces a fetch and nobody's leaving stops it. A broken transfer is
+// upstream bytes -> registered buffer -> digest -> file -> `available` moves -> followers send from the page cache, or out of that buffer while they are few, keep up, and the blob
+// was not wanted lately: then the page cache is left alone. The last `withheld_bytes` become available only after the digest matched: a wrong blob is always a short body, never a
+// complete lie. Nobody paces a fetch and nobody's leaving stops it. A broken transfer is
 // resumed with Range as long as it makes progress.
 
 #include "entrepot/cache/counters.h"
 #include "entrepot/cache/digest_line.h"
+#include "entrepot/cache/recent_pieces.h"
 #include "entrepot/cache/records_under_way.h"
 #include "entrepot/cache/source.h"
 #include "entrepot/store/store.h"
@@ -31,9 +33,11 @@ struct FetchProgress {
     std::atomic<FetchState> state{FetchState::requesting};
     std::atomic<std::uint64_t> available{0};            ///< bytes [0, available) may be sent
     std::atomic<std::uint32_t> followers{0};            ///< readers that may still use `file`
+    std::atomic<std::uint32_t> memory_followers{0};     ///< of these, who has to find the bytes in the page cache
     std::atomic<std::uint64_t> length{length_unknown};  ///< from streaming on when it was told, else from complete on
     int file = -1;                                      ///< from streaming on
-    mutable PageDoubt doubt;    ///< about `file`, which followers far behind have to read back from the disk
+    mutable PageDoubt doubt;  ///< about `file`, which followers far behind have to read back from the disk
+    std::shared_ptr<RecentPieces> recent = std::make_shared<RecentPieces>();
     UpstreamFailure failure{};  ///< from failed on
 };
 
@@ -55,6 +59,7 @@ class Follower {
     Follower& operator=(Follower&& other) noexcept {
         leave();
         subscription_ = std::move(other.subscription_);
+        needs_memory_ = other.needs_memory_;
         return *this;
     }
     ~Follower() { leave(); }
@@ -62,6 +67,10 @@ class Follower {
     const FetchProgress& progress() const noexcept { return *subscription_->progress; }
     FetchState state() const noexcept { return progress().state.load(std::memory_order_acquire); }
     std::uint64_t available() const noexcept { return progress().available.load(std::memory_order_acquire); }
+    /// The bytes from `offset` on, where they still lie in a buffer. To be let go of soon, and before the follower.
+    RecentPieces::Reading recent(std::uint64_t offset) const noexcept { return subscription_->progress->recent->read(offset); }
+    /// This reader is too slow for buffers, or may not use them: what comes from now on has to be in the page cache.
+    void need_memory() noexcept;
     /// Waits until the length is known, or the fetch ended. Code::timeout when the deadline passes first.
     Task<Result<void>> until_length_known(Instant deadline);
     /// Waits until more than `offset` bytes are available, or the fetch ended.
@@ -72,6 +81,7 @@ class Follower {
   private:
     void leave() noexcept;
     std::shared_ptr<Subscription> subscription_;
+    bool needs_memory_ = false;
     Instant deadline_ = Instant::never();  // of until_beyond
     Condition::Wait* wait_ = nullptr;      // while it waits
 };
@@ -115,13 +125,20 @@ class Fetch {
         explicit AnnounceTimer(Fetch& owner) noexcept;
         Fetch& fetch;
     };
+    struct PiecesTimer : Timer {
+        explicit PiecesTimer(Fetch& owner) noexcept;
+        Fetch& fetch;
+    };
 
     Task<void> download();
     Task<Result<void, UpstreamFailure>> transfer();
     Task<Result<void, UpstreamFailure>> take_head(UpstreamExchange& exchange);
     Task<Result<void>> pump(UpstreamExchange& exchange);
     Task<Result<void>> skip(UpstreamExchange& exchange, std::uint64_t bytes);
-    Task<Result<void>> write_and_announce(std::shared_ptr<Buffer> buffer, Bytes bytes);
+    WriteVia way_of(Bytes bytes) const noexcept;
+    Task<Result<void>> write_and_announce(std::shared_ptr<Buffer> buffer, Bytes bytes, std::uint64_t offset, WriteVia via);
+    void keep_for_followers(std::shared_ptr<Buffer> buffer, Bytes bytes, std::uint64_t offset) noexcept;
+    void let_go_of_pieces() noexcept;
     Task<void> forget_claim();
     Task<Result<void>> begin_writing(std::optional<std::uint64_t> length);
     Task<void> publish();
@@ -145,6 +162,7 @@ class Fetch {
     std::uint64_t announced_ = 0;   ///< the `available` that followers were last woken for
     Instant announced_at_{};
     AnnounceTimer announce_timer_;
+    PiecesTimer pieces_timer_;
 };
 
 }  // namespace entrepot

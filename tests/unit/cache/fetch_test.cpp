@@ -644,6 +644,71 @@ TEST_CASE("fetch: a follower's wait ends at its deadline when upstream is silent
     fetch.until_ended();
 }
 
+TEST_CASE("fetch: a lone follower gets the bytes out of their buffers, and the page cache stays as it was") {
+    std::string directory = "/var/tmp/entrepot-test-fetch-" + std::to_string(::getpid());
+    {
+        FetchBox box(8, 16 * MiB, directory);
+        auto blob = content(6 * MiB + 777);
+        box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
+        RunningFetch fetch(box, digest_of(blob), box.source());
+        auto& follower = fetch.follow();
+        fetch.start();
+        std::string got;
+        std::uint64_t out_of_buffers = 0;
+        while (got.size() < blob.size()) {
+            fetch.until([&] { return follower.available() > got.size(); });
+            auto part = std::min<std::uint64_t>(chunk_bytes, follower.available() - got.size());
+            if (auto recent = follower.recent(got.size())) {
+                auto bytes = recent.bytes().first(std::min<std::uint64_t>(recent.bytes().size(), part));
+                got += text_of(bytes);
+                out_of_buffers += bytes.size();
+            } else {
+                std::string read(part, '\0');
+                REQUIRE(::pread(follower.progress().file, read.data(), part, static_cast<off_t>(got.size())) ==
+                        static_cast<ssize_t>(part));
+                got += read;
+            }
+        }
+        CHECK(got == blob);
+        fetch.until_ended();
+        CHECK(follower.state() == FetchState::complete);
+        if (out_of_buffers == 0) MESSAGE("/var/tmp knows no O_DIRECT: nothing to see here");
+        else CHECK_FALSE(box.loop()->ring().resident(follower.progress().file, 0, 4 * MiB, false));
+        fetch.until([&] { return box.buffers.out() == 0; });
+        CHECK_FALSE(follower.recent(0));
+        fetch.followers.clear();
+    }
+    std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("fetch: for a follower that needs memory, and for many, everything goes through the page cache") {
+    std::string directory = "/var/tmp/entrepot-test-fetch-" + std::to_string(::getpid());
+    for (bool many : {false, true}) {
+        CAPTURE(many);
+        FetchBox box(8, 16 * MiB, directory + (many ? "-many" : "-one"));
+        auto blob = content(4 * MiB);
+        box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
+        RunningFetch fetch(box, digest_of(blob), box.source());
+        auto& follower = fetch.follow();
+        if (many) {
+            fetch.follow();
+            fetch.follow();
+        } else {
+            follower.need_memory();
+            follower.need_memory();  // says so once
+        }
+        fetch.start();
+        fetch.until_ended();
+        CHECK(follower.state() == FetchState::complete);
+        CHECK_FALSE(follower.recent(0));
+        CHECK(box.loop()->ring().resident(follower.progress().file, 0, blob.size(), false));
+        CHECK(file_bytes(follower, blob.size()) == blob);
+        CHECK(follower.progress().memory_followers == (many ? 0 : 1));
+        fetch.followers.clear();
+    }
+    for (auto* end : {"-one", "-many"}) std::filesystem::remove_all(directory + end);
+}
+
 TEST_CASE("fetch: followers on another loop see every step to the end") {
     FetchBox box;
     SecondLoop second;
