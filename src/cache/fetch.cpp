@@ -17,7 +17,7 @@ constexpr Duration buffer_wait = seconds(30);
 constexpr std::uint64_t announce_step_bytes = 1 * MiB;
 constexpr Duration announce_interval_min = milliseconds(4);
 constexpr Duration announce_interval_max = milliseconds(60);
-constexpr Duration announce_interval_per_follower = std::chrono::microseconds(50);
+constexpr Duration announce_interval_per_follower = std::chrono::microseconds(200);
 // A follower sends a piece out of its buffer for a copy; from a handful on sendfile from the page cache is cheaper.
 constexpr std::uint32_t followers_fed_max = 2;
 constexpr Duration followers_check_interval = milliseconds(20), followers_check_interval_max = milliseconds(320);
