@@ -46,6 +46,7 @@ struct Cachestat {
 };
 
 constexpr std::uint64_t page_bytes = 4096;
+constexpr std::uint64_t probe_step_bytes = 128 * KiB;  // of resident(): read-ahead comes in longer pieces
 constexpr int provided_group = 0;
 constexpr std::uint64_t wake_mark = 1;    // user_data of the doorbell's read
 constexpr std::uint64_t cancel_mark = 2;  // user_data of cancel requests, whose own result says nothing
@@ -529,12 +530,15 @@ bool UringRing::resident(int file, std::uint64_t offset, std::uint64_t length, b
         if (!counted && errno != ENOSYS && errno != EPERM) return false;
         cachestat_works_ = counted;
     }
-    for (auto at : {offset, offset + length / 2, offset + length - 1}) {
+    auto ready = [file](std::uint64_t at) {
         std::byte probe{};
         iovec one{&probe, 1};
-        if (::preadv2(file, &one, 1, static_cast<off_t>(at), RWF_NOWAIT) != 1) return false;
+        return ::preadv2(file, &one, 1, static_cast<off_t>(at), RWF_NOWAIT) == 1;
+    };
+    for (auto at = offset; at < offset + length; at += probe_step_bytes) {
+        if (!ready(at)) return false;
     }
-    return true;
+    return ready(offset + length - 1);
 }
 
 int UringRing::shutdown(int fd, int how) { return ::shutdown(fd, how) < 0 ? -errno : 0; }

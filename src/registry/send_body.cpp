@@ -54,6 +54,7 @@ class BodySender {
     Task<Result<void>> send_stored(HotRef blob);
     Task<Result<void>> send_file(HotBlob& blob);
     Task<Result<std::uint64_t>> bring_in(BlobFile& file);
+    bool is_here(const BlobFile& file, std::uint64_t bytes) const;
     bool passes_memory_by(const BlobFile& file) const;
     Task<Result<void>> send_past_memory(BlobFile& file);
     Task<Result<void>> send_following(Follower& follower);
@@ -139,9 +140,13 @@ Task<Result<void>> BodySender::send_file(HotBlob& blob) {
             blob.used = loop.time();
             continue;
         }
-        bool doubted = file.doubt().holds(loop.time());
-        auto slice = std::min(doubted ? chunk_bytes - offset_ % chunk_bytes : slice_bytes, end_ - offset_);
-        bool here = file.verified(offset_, slice) && loop.ring().resident(file.file(), offset_, slice, doubted);
+        auto slice = std::min(slice_bytes, end_ - offset_);
+        bool here = is_here(file, slice);
+        auto rest_of_chunk = chunk_bytes - offset_ % chunk_bytes;
+        if (!here && slice > rest_of_chunk) {
+            slice = rest_of_chunk;
+            here = is_here(file, slice);
+        }
         if (!here) {
             auto brought = co_await bring_in(file);
             if (!brought) co_return brought.error();
@@ -152,6 +157,12 @@ Task<Result<void>> BodySender::send_file(HotBlob& blob) {
         blob.used = loop.time();
     }
     co_return Result<void>();
+}
+
+/// The next bytes of the file: verified, and in memory.
+bool BodySender::is_here(const BlobFile& file, std::uint64_t bytes) const {
+    auto& loop = call_.cache.loop();
+    return file.verified(offset_, bytes) && loop.ring().resident(file.file(), offset_, bytes, file.doubt().holds(loop.time()));
 }
 
 /// A chunk that was verified since the file was opened is wanted again: it is worth the page cache. One in memory is verified there.
@@ -233,11 +244,16 @@ Task<Result<void>> BodySender::send_from_fetch(Follower& follower, std::uint64_t
                 follower, recent.bytes().first(std::min<std::uint64_t>(recent.bytes().size(), available - offset_)));
     }
     bool doubted = follower.progress().doubt.holds(loop.time());
-    auto slice = std::min(doubted ? chunk_bytes : slice_bytes, available - offset_);
-    if (!loop.ring().resident(file, offset_, slice, doubted)) {
+    auto slice = std::min(slice_bytes, available - offset_);
+    bool here = loop.ring().resident(file, offset_, slice, doubted);
+    if (!here && slice > chunk_bytes) {
+        slice = chunk_bytes;
+        here = loop.ring().resident(file, offset_, slice, doubted);
+    }
+    if (!here) {
         // The client is so far behind that its part left the page cache, or never was there.
         if (available - offset_ > RecentPieces::pieces_max * BufferPool::buffer_bytes) follower.need_memory();
-        auto brought = co_await bring_in(follower.progress(), std::min(slice, chunk_bytes));
+        auto brought = co_await bring_in(follower.progress(), slice);
         if (!brought) co_return brought.error();
         slice = *brought;
     }

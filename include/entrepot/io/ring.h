@@ -74,7 +74,7 @@ class Ring {
     /// sendfile(2). Blocks on pages that are not in memory: ask resident() first.
     virtual std::int64_t send_file_now(int fd, int file, std::uint64_t offset, std::size_t length) = 0;
     /// True when every page of the range is in the page cache. Counted (cachestat, 0.4 us for 2 MiB), which trusts pages whose read-ahead is still on its way; `closely` adds a
-    /// read of one byte (RWF_NOWAIT, 0.7 us) at the beginning, the middle and the end, which does not. Before 6.5 there is only the close look.
+    /// read of one byte (RWF_NOWAIT, 0.7 us) every 128 KiB and at the end, which does not. Before 6.5 there is only the close look.
     virtual bool resident(int file, std::uint64_t offset, std::uint64_t length, bool closely) = 0;
     virtual int shutdown(int fd, int how) = 0;
     virtual int status(int fd, struct ::stat& into) = 0;
