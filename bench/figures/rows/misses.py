@@ -1,5 +1,6 @@
 """How fast what nobody has comes through: an unlimited upstream, digests, the disk."""
 import time
+import urllib.request
 
 import ceilings
 import machine
@@ -59,3 +60,35 @@ def missed(bench, name_of_row, blobs, size):
         Figure(name_of_row, "CPU of kernel threads meanwhile", "s/GB", seen.of("kernel"), "less",
                note="Write-back and deferred softirqs, of the whole machine: nobody is billed for these by its own clock."),
     ]
+
+
+@row("fill", "Fills that nobody waits for")
+def fill(bench):
+    """Eight cold blobs of 128 MB at once, and one of 1 GiB alone, from an upstream without a limit on the other core, into entrepot's one. Each
+    client leaves with its first byte, so what is left is receiving, the digest and the disk, until all of it is durable. The others stop
+    a download that nobody waits for, or are not done with it when they say so. Ceilings: SHA-256 of OpenSSL, and fio's O_DIRECT writes."""
+    large = 128 * MIB if bench.quick else GIB
+    few = [bench.corpus.blob(f"fill-{index}", large // 8) for index in range(8)]
+    one = [bench.corpus.blob("miss", large)]
+    sha = bench.ceiling("openssl", ceilings.openssl_speed, "sha256", 65536)
+    disk = bench.ceiling("fio", ceilings.fio_write, bench.work, large, 256 << 10, 16)
+    figures = []
+    for what, blobs in ((f"8 blobs of {large // 8 // MIB} MiB", few), (f"one blob of {large // MIB} MiB", one)):
+        seen = bench.interleave("fill", bench.among("entrepot"), lambda name, blobs=blobs: filled(bench, name, blobs, large / 1e9))
+        repetitions = seen.repetitions
+        figures += [
+            Figure("fill", f"{what}, until durable", "GB/s", seen.of("rate") | {"fio": [disk] * repetitions}, "more", [Bound(">= 1 GB/s", above=1)], ceiling="fio"),
+            Figure("fill", f"{what}, server CPU", "s/GB", seen.of("cpu") | {"openssl": [1 / sha if sha else None] * repetitions}, "less", ceiling="openssl")]
+    return figures
+
+
+def filled(bench, name, blobs, gigabytes):
+    with bench.upstream() as upstream, bench.start(name, upstream) as server:
+        bench.load.once([upstream.url("blobs", blob) for blob in blobs])  # the upstream reads from memory
+        bench.fresh_load()
+        start, used = time.monotonic(), machine.cpu_seconds(server.pids)
+        for blob in blobs:
+            with urllib.request.urlopen(server.url("blobs", blob), timeout=30) as answer:
+                answer.read(1)
+        server.settled(len(blobs))
+        return {"rate": gigabytes / (time.monotonic() - start), "cpu": (machine.cpu_seconds(server.pids) - used) / gigabytes}
