@@ -3,6 +3,7 @@
 #include "entrepot/base/log.h"
 
 #include "cache/body_gatherer.h"
+#include "cache/disk_pace.h"
 
 #include <algorithm>
 #include <deque>
@@ -320,9 +321,13 @@ Task<Result<void>> Fetch::pump(UpstreamExchange& exchange) {
     Writes writing;
     Result<void> outcome;
     std::size_t writes_max = 1;
+    auto& loop = Loop::current();
+    DiskPace disk(loop.time());
     while (outcome) {
         auto piece = co_await body.next();
+        auto came = loop.time();
         if (writing.size() >= writes_max) outcome = co_await settle(writing, writes_max - 1);
+        disk.note(loop.time(), loop.time() - came);
         if (!outcome) break;
         if (!piece) outcome = piece.error();
         if (!piece || piece->bytes.empty()) break;
@@ -331,7 +336,7 @@ Task<Result<void>> Fetch::pump(UpstreamExchange& exchange) {
             break;
         }
         co_await tools_.digests.update(digester_, piece->bytes);
-        auto via = way_of(piece->bytes);
+        auto via = disk.behind() ? WriteVia::page_cache : way_of(piece->bytes);
         if (via == WriteVia::page_cache) outcome = co_await settle(writing, 0);
         if (!outcome) break;
         writes_max = via == WriteVia::disk && tools_.buffers.out() * 2 < tools_.buffers.count() ? BlobWriter::writes_max : 1;

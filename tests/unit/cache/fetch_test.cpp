@@ -1,5 +1,6 @@
 #include "entrepot/cache/fetch.h"
 
+#include "cache/disk_pace.h"
 #include "support/cache_box.h"
 #include "support/second_loop.h"
 
@@ -707,6 +708,30 @@ TEST_CASE("fetch: for a follower that needs memory, and for many, everything goe
         fetch.followers.clear();
     }
     for (auto* end : {"-one", "-many"}) std::filesystem::remove_all(directory + end);
+}
+
+TEST_CASE("fetch: past a disk that is slower than upstream goes only the beginning") {
+    std::string directory = "/var/tmp/entrepot-test-fetch-" + std::to_string(::getpid());
+    for (bool slow : {false, true}) {
+        CAPTURE(slow);
+        FetchBox box(8, 16 * MiB, directory + (slow ? "-slow" : "-fast"));
+        auto& troubles = box.store->troubles;
+        if (slow) troubles.append_time = milliseconds(5);
+        auto blob = content(16 * MiB);
+        box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
+        RunningFetch fetch(box, digest_of(blob), box.source());
+        auto& follower = fetch.follow();
+        fetch.start();
+        fetch.until_ended();
+        CHECK(follower.state() == FetchState::complete);
+        CHECK(file_bytes(follower, blob.size()) == blob);
+        auto past = std::count(troubles.appended_via.begin(), troubles.appended_via.end(), WriteVia::disk);
+        if (troubles.appended_via.front() == WriteVia::page_cache) MESSAGE("/var/tmp knows no O_DIRECT: nothing to see here");
+        if (slow) CHECK(past <= 3 * DiskPace::window_pieces);
+        CHECK(troubles.appended_via.back() == WriteVia::page_cache);
+        fetch.followers.clear();
+    }
+    for (auto* end : {"-fast", "-slow"}) std::filesystem::remove_all(directory + end);
 }
 
 TEST_CASE("fetch: followers on another loop see every step to the end") {

@@ -15,10 +15,12 @@ struct StoreTroubles {
     bool takes_blobs = true;
     std::uint64_t append_bytes_max = std::numeric_limits<std::uint64_t>::max();
     Error append_error{Fault::storage, Code::io_failed, 5};
+    Duration append_time{};  // longer by this
     std::optional<Error> refuse_publish;
     bool hold_publish = false;  // until `let_go` is notified
     Condition let_go;
     // What was asked of the store.
+    std::vector<WriteVia> appended_via;
     int begun = 0, published = 0, abandoned_kept = 0, abandoned_dropped = 0, quarantined = 0;
     std::vector<Digest> touched;
 };
@@ -29,6 +31,8 @@ class TroubledWriter final : public BlobWriter {
 
     Task<Result<void>> append(Bytes bytes, int buffer_index, WriteVia via = WriteVia::page_cache) override {
         if (real_->written() + bytes.size() > troubles_.append_bytes_max) co_return troubles_.append_error;
+        troubles_.appended_via.push_back(via);
+        if (troubles_.append_time > Duration::zero()) co_await Sleep(troubles_.append_time);
         co_return co_await real_->append(bytes, buffer_index, via);
     }
     bool passes_memory_by() const noexcept override { return real_->passes_memory_by(); }
