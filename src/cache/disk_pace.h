@@ -9,14 +9,16 @@ namespace entrepot {
 
 class DiskPace {
   public:
-    static constexpr unsigned window_pieces = 16;  // 4 MiB
+    static constexpr unsigned window_pieces = 16;  // at least: 4 MiB
+    static constexpr Duration window_time =
+        milliseconds(50);  // at least: a fast disk, too, pauses for some milliseconds now and then
 
     explicit DiskPace(Instant now) noexcept : window_began_(now) {}
 
     /// A piece was ready at `now - waited`, and could be written at `now`.
     void note(Instant now, Duration waited) noexcept {
         waited_ += waited;
-        if (++pieces_ < window_pieces) return;
+        if (++pieces_ < window_pieces || now - window_began_ < window_time) return;
         behind_ |= waited_ * 2 > now - window_began_;
         window_began_ = now;
         waited_ = Duration::zero();
