@@ -9,20 +9,17 @@ namespace entrepot {
 
 class DiskPace {
   public:
-    static constexpr unsigned window_pieces = 16;  // at least: 4 MiB
-    static constexpr Duration window_time =
-        milliseconds(50);  // at least: a fast disk, too, pauses for some milliseconds now and then
+    static constexpr Duration window = milliseconds(100);  // a fast disk, too, pauses for some milliseconds now and then
 
     explicit DiskPace(Instant now) noexcept : window_began_(now) {}
 
     /// A piece was ready at `now - waited`, and could be written at `now`.
     void note(Instant now, Duration waited) noexcept {
         waited_ += waited;
-        if (++pieces_ < window_pieces || now - window_began_ < window_time) return;
+        if (now - window_began_ < window) return;
         behind_ |= waited_ * 2 > now - window_began_;
         window_began_ = now;
         waited_ = Duration::zero();
-        pieces_ = 0;
     }
     /// From then on: the disk does not become faster within a fetch.
     bool behind() const noexcept { return behind_; }
@@ -30,7 +27,6 @@ class DiskPace {
   private:
     Instant window_began_;
     Duration waited_ = Duration::zero();
-    unsigned pieces_ = 0;
     bool behind_ = false;
 };
 

@@ -7,7 +7,7 @@ namespace {
 
 /// A window in which each piece came after `each`, of which the disk made it wait `waited`.
 void pass(DiskPace& pace, Instant& now, Duration each, Duration waited) {
-    for (unsigned piece = 0; piece < DiskPace::window_pieces; ++piece) {
+    for (auto end = now + DiskPace::window; now < end;) {
         now = now + each;
         pace.note(now, waited);
     }
@@ -32,9 +32,9 @@ TEST_CASE("disk pace: a pause of a fast disk is not a slow disk") {
     Instant now{};
     DiskPace pace(now);
     for (int pause = 0; pause < 5; ++pause) {
-        now = now + milliseconds(20);
-        pace.note(now, milliseconds(20));
-        for (unsigned piece = 0; piece < 120; ++piece) {
+        now = now + milliseconds(40);
+        pace.note(now, milliseconds(40));
+        for (unsigned piece = 0; piece < 240; ++piece) {
             now = now + std::chrono::microseconds(250);
             pace.note(now, Duration::zero());
         }
@@ -42,7 +42,7 @@ TEST_CASE("disk pace: a pause of a fast disk is not a slow disk") {
     }
     now = now + milliseconds(200);
     pace.note(now, milliseconds(200));
-    for (unsigned piece = 0; piece < 120; ++piece) {
+    for (unsigned piece = 0; piece < 240; ++piece) {
         now = now + std::chrono::microseconds(250);
         pace.note(now, Duration::zero());
     }
