@@ -30,6 +30,13 @@ class RunningFetch {
     void until_ended() {
         until([this] { return ended; });
     }
+    /// From its beginning to its end, in the eyes of a follower.
+    Follower& follow_to_the_end() {
+        auto& follower = follow();
+        start();
+        until_ended();
+        return follower;
+    }
     Fetch& operator*() { return fetch_; }
 
     bool ended = false;  // nobody may join any more
@@ -53,6 +60,11 @@ std::string file_bytes(const Follower& follower, std::uint64_t bytes) {
     return text;
 }
 
+void check_complete(const Follower& follower, const std::string& blob) {
+    CHECK(follower.state() == FetchState::complete);
+    CHECK(file_bytes(follower, blob.size()) == blob);
+}
+
 }  // namespace
 
 TEST_CASE("fetch: a blob arrives, is stored, and its source is granted it") {
@@ -60,9 +72,7 @@ TEST_CASE("fetch: a blob arrives, is stored, and its source is granted it") {
     auto blob = content(700'000);
     box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
+    auto& follower = fetch.follow_to_the_end();
     CHECK(follower.state() == FetchState::complete);
     CHECK(follower.available() == blob.size());
     CHECK(follower.progress().length == blob.size());
@@ -209,9 +219,7 @@ TEST_CASE("fetch: wrong bytes fail the fetch, keep their last 64 KiB, and leave 
     wrong.back() ^= 1;
     box.upstreams.answer = [&](auto& request) { return whole(wrong, request); };
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
+    auto& follower = fetch.follow_to_the_end();
     CHECK(follower.state() == FetchState::failed);
     CHECK(follower.progress().failure.error.code == Code::wrong_digest);
     CHECK(follower.progress().failure.error.fault == Fault::upstream);
@@ -233,9 +241,7 @@ TEST_CASE("fetch: what a body holds beyond its promised length is not taken, and
         return offer;
     };
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
+    auto& follower = fetch.follow_to_the_end();
     CHECK(follower.progress().length == blob.size());
     CHECK(follower.available() == blob.size());
     CHECK(file_bytes(follower, blob.size()) == blob);
@@ -252,11 +258,8 @@ TEST_CASE("fetch: a broken transfer goes on with Range from the byte that is mis
         return offer;
     };
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
-    CHECK(follower.state() == FetchState::complete);
-    CHECK(file_bytes(follower, blob.size()) == blob);
+    auto& follower = fetch.follow_to_the_end();
+    check_complete(follower, blob);
     REQUIRE(box.upstreams.requests.size() == 4);
     CHECK(box.upstreams.requests[1].range_from == 250'000);
     CHECK(box.upstreams.requests[2].range_from == 250'001);
@@ -274,11 +277,8 @@ TEST_CASE("fetch: an upstream that ignores the range is read past what is known 
         return offer;
     };
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
-    CHECK(follower.state() == FetchState::complete);
-    CHECK(file_bytes(follower, blob.size()) == blob);
+    auto& follower = fetch.follow_to_the_end();
+    check_complete(follower, blob);
     CHECK(box.upstreams.requests.size() == 2);
 }
 
@@ -292,9 +292,7 @@ TEST_CASE("fetch: another range than the one that was asked for fails the fetch"
         return offer;
     };
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
+    auto& follower = fetch.follow_to_the_end();
     CHECK(follower.state() == FetchState::failed);
     CHECK(follower.progress().failure.error.code == Code::bad_message);
 }
@@ -309,9 +307,7 @@ TEST_CASE("fetch: an upstream that changes the length in the middle fails the fe
         return offer;
     };
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
+    auto& follower = fetch.follow_to_the_end();
     CHECK(follower.progress().failure.error.code == Code::wrong_length);
 }
 
@@ -325,9 +321,7 @@ TEST_CASE("fetch: after five breaks in a row without a byte the fetch gives up a
     };
     {
         RunningFetch fetch(box, digest_of(blob), box.source());
-        auto& follower = fetch.follow();
-        fetch.start();
-        fetch.until_ended();
+        auto& follower = fetch.follow_to_the_end();
         CHECK(follower.state() == FetchState::failed);
         CHECK(follower.progress().failure.error.code == Code::wrong_length);
     }
@@ -337,11 +331,8 @@ TEST_CASE("fetch: after five breaks in a row without a byte the fetch gives up a
     box.upstreams.requests.clear();
     box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
     RunningFetch again(box, digest_of(blob), box.source());
-    auto& follower = again.follow();
-    again.start();
-    again.until_ended();
-    CHECK(follower.state() == FetchState::complete);
-    CHECK(file_bytes(follower, blob.size()) == blob);
+    auto& follower = again.follow_to_the_end();
+    check_complete(follower, blob);
     REQUIRE(box.upstreams.requests.size() == 1);
     CHECK(box.upstreams.requests[0].range_from > 0);
     CHECK(box.upstreams.requests[0].range_from % chunk_bytes == 0);
@@ -359,9 +350,7 @@ TEST_CASE("fetch: a kept beginning that is longer than upstream's blob does not 
     };
     auto run = [&] {
         RunningFetch fetch(box, digest_of(blob), box.source());
-        auto& follower = fetch.follow();
-        fetch.start();
-        fetch.until_ended();
+        auto& follower = fetch.follow_to_the_end();
         return follower.state();
     };
     CHECK(run() == FetchState::failed);
@@ -382,9 +371,7 @@ TEST_CASE("fetch: a refusal in the middle that will not change ends the fetch at
             return request.range_from == 0 ? offer : refusal(code, 403);
         };
         RunningFetch fetch(box, digest_of(blob), box.source());
-        auto& follower = fetch.follow();
-        fetch.start();
-        fetch.until_ended();
+        auto& follower = fetch.follow_to_the_end();
         CHECK(follower.progress().failure.error.code == code);
         CHECK(box.upstreams.requests.size() == 2);
     }
@@ -400,9 +387,7 @@ TEST_CASE("fetch: at shutdown a resume is not tried again and again") {
         return offer;
     };
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
+    auto& follower = fetch.follow_to_the_end();
     CHECK(follower.progress().failure.error.fault == Fault::shutdown);
     CHECK(box.upstreams.requests.size() == 2);
 }
@@ -476,18 +461,14 @@ TEST_CASE("fetch: a manifest that lies about a length makes no complete answer, 
         };
         {
             RunningFetch fetch(box, digest_of(blob), box.source());
-            auto& follower = fetch.follow();
-            fetch.start();
-            fetch.until_ended();
+            auto& follower = fetch.follow_to_the_end();
             CHECK(follower.state() == FetchState::failed);
             CHECK(follower.progress().length == claim);
             CHECK(follower.available() <= claim - held_back);
         }
         CHECK_FALSE(box.box.has(digest_of(blob)));
         RunningFetch again(box, digest_of(blob), box.source());
-        auto& follower = again.follow();
-        again.start();
-        again.until_ended();
+        auto& follower = again.follow_to_the_end();
         CHECK(follower.state() == FetchState::complete);
         CHECK(follower.progress().length == blob.size());
         CHECK(box.box.has(digest_of(blob)));
@@ -515,9 +496,7 @@ TEST_CASE("fetch: a manifest's length that is less than what is kept already is 
         return offer;
     };
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
+    auto& follower = fetch.follow_to_the_end();
     CHECK(follower.state() == FetchState::complete);
     CHECK(follower.progress().length == blob.size());
     CHECK(box.upstreams.requests[0].range_from == 3 * chunk_bytes);
@@ -534,9 +513,7 @@ TEST_CASE("fetch: a body without a length that lacks only its end mark is whole 
         return offer;
     };
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
+    auto& follower = fetch.follow_to_the_end();
     CHECK(follower.state() == FetchState::complete);
     CHECK(box.upstreams.requests.size() == 1);
 }
@@ -547,9 +524,7 @@ TEST_CASE("fetch: a store without room fails the fetch as capacity, before any b
     box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
     box.troubles().refuse_begin = Error{Fault::capacity, Code::no_space};
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
+    auto& follower = fetch.follow_to_the_end();
     CHECK(follower.state() == FetchState::failed);
     CHECK(follower.progress().failure.error == Error{Fault::capacity, Code::no_space});
     CHECK(follower.available() == 0);
@@ -561,9 +536,7 @@ TEST_CASE("fetch: while the store takes nothing upstream is not asked in vain") 
     box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
     box.troubles().takes_blobs = false;
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
+    auto& follower = fetch.follow_to_the_end();
     CHECK(follower.state() == FetchState::failed);
     CHECK(follower.progress().failure.error.fault == Fault::storage);
     CHECK(box.upstreams.requests.empty());
@@ -576,9 +549,7 @@ TEST_CASE("fetch: a disk that fails in the middle fails the fetch as storage; wh
     box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
     box.troubles().append_bytes_max = 600'000;
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
+    auto& follower = fetch.follow_to_the_end();
     CHECK(follower.state() == FetchState::failed);
     CHECK(follower.progress().failure.error.fault == Fault::storage);
     auto available = follower.available();
@@ -593,11 +564,8 @@ TEST_CASE("fetch: a blob that cannot be published was still delivered whole") {
     box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
     box.troubles().refuse_publish = Error{Fault::storage, Code::io_failed, 5};
     RunningFetch fetch(box, digest_of(blob), box.source());
-    auto& follower = fetch.follow();
-    fetch.start();
-    fetch.until_ended();
-    CHECK(follower.state() == FetchState::complete);
-    CHECK(file_bytes(follower, blob.size()) == blob);
+    auto& follower = fetch.follow_to_the_end();
+    check_complete(follower, blob);
     CHECK(box.counters.fetches_unstored.value() == 1);
     CHECK_FALSE(box.granted(box.source(), digest_of(blob)));
 }
@@ -645,47 +613,44 @@ TEST_CASE("fetch: a follower's wait ends at its deadline when upstream is silent
 }
 
 TEST_CASE("fetch: a lone follower gets the bytes out of their buffers, and the page cache stays as it was") {
-    std::string directory = "/var/tmp/entrepot-test-fetch-" + std::to_string(::getpid());
-    {
-        FetchBox box(8, 16 * MiB, directory);
-        auto blob = content(6 * MiB + 777);
-        box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
-        RunningFetch fetch(box, digest_of(blob), box.source());
-        auto& follower = fetch.follow();
-        fetch.start();
-        std::string got;
-        std::uint64_t out_of_buffers = 0;
-        while (got.size() < blob.size()) {
-            fetch.until([&] { return follower.available() > got.size(); });
-            auto part = std::min<std::uint64_t>(chunk_bytes, follower.available() - got.size());
-            if (auto recent = follower.recent(got.size())) {
-                auto bytes = recent.bytes().first(std::min<std::uint64_t>(recent.bytes().size(), part));
-                got += text_of(bytes);
-                out_of_buffers += bytes.size();
-            } else {
-                std::string read(part, '\0');
-                REQUIRE(::pread(follower.progress().file, read.data(), part, static_cast<off_t>(got.size())) ==
-                        static_cast<ssize_t>(part));
-                got += read;
-            }
+    auto disk = ScratchDirectory::on_disk();
+    FetchBox box(8, 16 * MiB, disk.path() + "/store");
+    auto blob = content(6 * MiB + 777);
+    box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
+    RunningFetch fetch(box, digest_of(blob), box.source());
+    auto& follower = fetch.follow();
+    fetch.start();
+    std::string got;
+    std::uint64_t out_of_buffers = 0;
+    while (got.size() < blob.size()) {
+        fetch.until([&] { return follower.available() > got.size(); });
+        auto part = std::min<std::uint64_t>(chunk_bytes, follower.available() - got.size());
+        if (auto recent = follower.recent(got.size())) {
+            auto bytes = recent.bytes().first(std::min<std::uint64_t>(recent.bytes().size(), part));
+            got += text_of(bytes);
+            out_of_buffers += bytes.size();
+        } else {
+            std::string read(part, '\0');
+            REQUIRE(::pread(follower.progress().file, read.data(), part, static_cast<off_t>(got.size())) ==
+                    static_cast<ssize_t>(part));
+            got += read;
         }
-        CHECK(got == blob);
-        fetch.until_ended();
-        CHECK(follower.state() == FetchState::complete);
-        if (out_of_buffers == 0) MESSAGE("/var/tmp knows no O_DIRECT: nothing to see here");
-        else CHECK_FALSE(box.loop()->ring().resident(follower.progress().file, 0, 4 * MiB, false));
-        fetch.until([&] { return box.buffers.out() == 0; });
-        CHECK_FALSE(follower.recent(0));
-        fetch.followers.clear();
     }
-    std::filesystem::remove_all(directory);
+    CHECK(got == blob);
+    fetch.until_ended();
+    CHECK(follower.state() == FetchState::complete);
+    if (out_of_buffers == 0) MESSAGE("/var/tmp knows no O_DIRECT: nothing to see here");
+    else CHECK_FALSE(box.loop()->ring().resident(follower.progress().file, 0, 4 * MiB, false));
+    fetch.until([&] { return box.buffers.out() == 0; });
+    CHECK_FALSE(follower.recent(0));
+    fetch.followers.clear();
 }
 
 TEST_CASE("fetch: for a follower that needs memory, and for many, everything goes through the page cache") {
-    std::string directory = "/var/tmp/entrepot-test-fetch-" + std::to_string(::getpid());
     for (bool many : {false, true}) {
         CAPTURE(many);
-        FetchBox box(8, 16 * MiB, directory + (many ? "-many" : "-one"));
+        auto disk = ScratchDirectory::on_disk();
+        FetchBox box(8, 16 * MiB, disk.path() + "/store");
         auto blob = content(4 * MiB);
         box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
         RunningFetch fetch(box, digest_of(blob), box.source());
@@ -706,31 +671,26 @@ TEST_CASE("fetch: for a follower that needs memory, and for many, everything goe
         CHECK(follower.progress().memory_followers == (many ? 0 : 1));
         fetch.followers.clear();
     }
-    for (auto* end : {"-one", "-many"}) std::filesystem::remove_all(directory + end);
 }
 
 TEST_CASE("fetch: past a disk that is slower than upstream goes only the beginning") {
-    std::string directory = "/var/tmp/entrepot-test-fetch-" + std::to_string(::getpid());
     for (bool slow : {false, true}) {
         CAPTURE(slow);
-        FetchBox box(8, 16 * MiB, directory + (slow ? "-slow" : "-fast"));
+        auto disk = ScratchDirectory::on_disk();
+        FetchBox box(8, 16 * MiB, disk.path() + "/store");
         auto& troubles = box.store->troubles;
         if (slow) troubles.append_time = milliseconds(20);
         auto blob = content(16 * MiB);
         box.upstreams.answer = [&](auto& request) { return whole(blob, request); };
         RunningFetch fetch(box, digest_of(blob), box.source());
-        auto& follower = fetch.follow();
-        fetch.start();
-        fetch.until_ended();
-        CHECK(follower.state() == FetchState::complete);
-        CHECK(file_bytes(follower, blob.size()) == blob);
+        auto& follower = fetch.follow_to_the_end();
+        check_complete(follower, blob);
         auto past = std::count(troubles.appended_via.begin(), troubles.appended_via.end(), WriteVia::disk);
         if (troubles.appended_via.front() == WriteVia::page_cache) MESSAGE("/var/tmp knows no O_DIRECT: nothing to see here");
         if (slow) CHECK(past < 48);  // of 64: four at a time in 20 ms, for 100 ms, and what was under way
         CHECK(troubles.appended_via.back() == WriteVia::page_cache);
         fetch.followers.clear();
     }
-    for (auto* end : {"-fast", "-slow"}) std::filesystem::remove_all(directory + end);
 }
 
 TEST_CASE("fetch: followers on another loop see every step to the end") {

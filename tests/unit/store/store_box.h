@@ -25,10 +25,9 @@ class ScratchDirectory {
     explicit ScratchDirectory(bool wanted = true) {
         if (!wanted) return;
         const char* base = std::getenv("TMPDIR");
-        std::string form = std::string(base ? base : "/tmp") + "/entrepot-test-XXXXXX";
-        if (!::mkdtemp(form.data())) FAIL("no scratch directory");
-        path_ = form;
+        make(base ? base : "/tmp");
     }
+    explicit ScratchDirectory(const std::string& base) { make(base); }
     ~ScratchDirectory() {
         if (path_.empty()) return;
         std::error_code ignored;
@@ -38,7 +37,15 @@ class ScratchDirectory {
     ScratchDirectory& operator=(const ScratchDirectory&) = delete;
     const std::string& path() const { return path_; }
 
+    /// On a disk, as far as the machine has one there: a file system in memory forgets no pages and knows no O_DIRECT.
+    static ScratchDirectory on_disk() { return ScratchDirectory(std::string("/var/tmp")); }
+
   private:
+    void make(const std::string& base) {
+        std::string form = base + "/entrepot-test-XXXXXX";
+        if (!::mkdtemp(form.data())) FAIL("no scratch directory");
+        path_ = form;
+    }
     std::string path_;
 };
 
@@ -181,14 +188,12 @@ class StoreBox {
     std::unique_ptr<Store> store;
 };
 
-/// On a disk, as far as the machine has one there: a file system in memory forgets no pages.
-struct ColdBox : StoreBox {
-    ColdBox() : StoreBox(GiB, "/var/tmp/entrepot-test-cold-" + std::to_string(::getpid())) { options.memory_bytes = 16 * MiB; }
-    ~ColdBox() {
-        close();
-        std::error_code ignored;
-        std::filesystem::remove_all(options.directory, ignored);
-    }
+struct DiskDirectory {
+    ScratchDirectory disk = ScratchDirectory::on_disk();  // outlives the store in it
+};
+
+struct ColdBox : DiskDirectory, StoreBox {
+    ColdBox() : StoreBox(GiB, disk.path() + "/store") { options.memory_bytes = 16 * MiB; }
     /// Stored, and as a box meets it that has just been started: out of memory. False where that cannot be had.
     bool put_cold(const std::string& text) {
         REQUIRE(put(text));
