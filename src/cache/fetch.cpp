@@ -98,12 +98,6 @@ void Follower::hasten(Instant deadline) noexcept {
     if (wait_) wait_->wait_until(deadline_);
 }
 
-Fetch::AnnounceTimer::AnnounceTimer(Fetch& owner) noexcept
-    : Timer([](Timer& timer) { static_cast<AnnounceTimer&>(timer).fetch.announce(); }), fetch(owner) {}
-
-Fetch::PiecesTimer::PiecesTimer(Fetch& owner) noexcept
-    : Timer([](Timer& timer) { static_cast<PiecesTimer&>(timer).fetch.let_go_of_pieces(); }), fetch(owner) {}
-
 Fetch::Fetch(FetchTools& tools, const Digest& digest, Source source)
     : tools_(tools), source_(std::move(source)), askers_(source_.client), progress_(std::make_shared<FetchProgress>()),
       digester_(digest.algorithm()), announce_timer_(*this), pieces_timer_(*this) {

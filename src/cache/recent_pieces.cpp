@@ -12,7 +12,7 @@ RecentPieces::RecentPieces() noexcept {
         std::unique_lock guard(pieces.lock_);
         auto alive = std::move(pieces.release_.kept_alive);
         guard.unlock();
-        pieces.drop_read();
+        pieces.let_go([&](Piece& piece) { return pieces.done_with(piece); });
     };
 }
 
@@ -30,11 +30,12 @@ RecentPieces::Reading::~Reading() {
     pieces_->owner_->post(release);
 }
 
-void RecentPieces::drop_read() noexcept {
+template <typename Goes>
+void RecentPieces::let_go(Goes goes) noexcept {
     std::array<std::shared_ptr<Buffer>, pieces_max> gone;  // go back to their pool after the lock
     std::lock_guard guard(lock_);
     for (std::size_t index = 0; index < pieces_max; ++index) {
-        if (done_with(pieces_[index])) gone[index] = std::move(pieces_[index].buffer);
+        if (goes(pieces_[index])) gone[index] = std::move(pieces_[index].buffer);
     }
 }
 
@@ -55,15 +56,12 @@ void RecentPieces::keep(std::uint64_t offset, std::shared_ptr<Buffer> buffer, By
 }
 
 bool RecentPieces::drop_unread() noexcept {
-    std::array<std::shared_ptr<Buffer>, pieces_max> gone;
-    std::lock_guard guard(lock_);
     bool nothing_left = true;
-    for (std::size_t index = 0; index < pieces_max; ++index) {
-        auto& piece = pieces_[index];
+    let_go([&](Piece& piece) {
         piece.closed = true;
-        if (piece.readers == 0) gone[index] = std::move(piece.buffer);
-        else nothing_left = false;
-    }
+        nothing_left &= piece.readers == 0;
+        return piece.readers == 0;
+    });
     return nothing_left;
 }
 

@@ -42,6 +42,13 @@ class FollowerClient final : public EndWatch {
     bool ended_ = false, gone_ = false;
 };
 
+/// Of the next `all` bytes those that can leave together: all, else the first `chunk`, else none. `here` says it of so many.
+template <typename Here>
+std::uint64_t longest_part(std::uint64_t all, std::uint64_t chunk, Here here) {
+    if (here(all)) return all;
+    return chunk < all && here(chunk) ? chunk : 0;
+}
+
 /// One response body under way.
 class BodySender {
   public:
@@ -140,14 +147,9 @@ Task<Result<void>> BodySender::send_file(HotBlob& blob) {
             blob.used = loop.time();
             continue;
         }
-        auto slice = std::min(slice_bytes, end_ - offset_);
-        bool here = is_here(file, slice);
-        auto rest_of_chunk = chunk_bytes - offset_ % chunk_bytes;
-        if (!here && slice > rest_of_chunk) {
-            slice = rest_of_chunk;
-            here = is_here(file, slice);
-        }
-        if (!here) {
+        auto here = [&](std::uint64_t bytes) { return is_here(file, bytes); };
+        auto slice = longest_part(std::min(slice_bytes, end_ - offset_), chunk_bytes - offset_ % chunk_bytes, here);
+        if (slice == 0) {
             auto brought = co_await bring_in(file);
             if (!brought) co_return brought.error();
             slice = *brought;
@@ -244,16 +246,12 @@ Task<Result<void>> BodySender::send_from_fetch(Follower& follower, std::uint64_t
                 follower, recent.bytes().first(std::min<std::uint64_t>(recent.bytes().size(), available - offset_)));
     }
     bool doubted = follower.progress().doubt.holds(loop.time());
-    auto slice = std::min(slice_bytes, available - offset_);
-    bool here = loop.ring().resident(file, offset_, slice, doubted);
-    if (!here && slice > chunk_bytes) {
-        slice = chunk_bytes;
-        here = loop.ring().resident(file, offset_, slice, doubted);
-    }
-    if (!here) {
+    auto here = [&](std::uint64_t bytes) { return loop.ring().resident(file, offset_, bytes, doubted); };
+    auto slice = longest_part(std::min(slice_bytes, available - offset_), chunk_bytes, here);
+    if (slice == 0) {
         // The client is so far behind that its part left the page cache, or never was there.
         if (available - offset_ > RecentPieces::pieces_max * BufferPool::buffer_bytes) follower.need_memory();
-        auto brought = co_await bring_in(follower.progress(), slice);
+        auto brought = co_await bring_in(follower.progress(), std::min(chunk_bytes, available - offset_));
         if (!brought) co_return brought.error();
         slice = *brought;
     }

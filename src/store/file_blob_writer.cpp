@@ -87,26 +87,18 @@ Task<Result<void>> FileBlobWriter::append(Bytes bytes, int buffer_index, WriteVi
         bytes = bytes.subspan(static_cast<std::size_t>(wrote));
     }
     if (written_ - write_back_from_ >= write_back_bytes) {
-        auto from = std::exchange(write_back_from_, written_);
+        auto to = written_, from = std::exchange(write_back_from_, to);
         // One write-back at a time: a disk that cannot keep up slows its writers here, instead of dirty pages throttling everybody later.
         co_await behind_.close();
-        behind_.start(write_back(from, write_back_from_));
+        behind_.start(write_back(from, to));
     }
     co_return Result<void>();
 }
 
 void FileBlobWriter::note_written(std::uint64_t offset, std::uint64_t end) {
-    if (offset != written_) return beyond_.emplace_back(offset, end), void();
-    written_ = end;
-    for (std::size_t index = 0; index < beyond_.size();) {
-        if (beyond_[index].first != written_) {
-            ++index;
-            continue;
-        }
-        written_ = beyond_[index].second;
-        beyond_.erase(beyond_.begin() + static_cast<std::ptrdiff_t>(index));
-        index = 0;
-    }
+    beyond_.emplace(offset, end);
+    for (auto next = beyond_.begin(); next != beyond_.end() && next->first == written_; next = beyond_.erase(next))
+        written_ = next->second;
 }
 
 Task<Result<void>> FileBlobWriter::reserve_up_to(std::uint64_t end) {

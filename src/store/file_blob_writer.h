@@ -6,6 +6,8 @@
 #include "store/chunk_sums.h"
 #include "store/volume.h"
 
+#include <map>
+
 namespace entrepot {
 
 class Warehouse;
@@ -69,7 +71,7 @@ class FileBlobWriter final : public BlobWriter {
     ChunkSummer summer_;
     std::uint64_t placed_ = 0;  // where the next append goes
     std::uint64_t written_ = 0;
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> beyond_;  // ranges that were written before what lies in front of them
+    std::map<std::uint64_t, std::uint64_t> beyond_;  // begin and end of what was written before what lies in front of it
     std::uint64_t write_back_from_ = 0;
     std::size_t sums_saved_ = 0;
     State state_ = State::writing;

@@ -121,12 +121,10 @@ class Fetch {
     FetchState state() const noexcept { return progress_->state.load(std::memory_order_relaxed); }
 
   private:
-    struct AnnounceTimer : Timer {
-        explicit AnnounceTimer(Fetch& owner) noexcept;
-        Fetch& fetch;
-    };
-    struct PiecesTimer : Timer {
-        explicit PiecesTimer(Fetch& owner) noexcept;
+    template <void (Fetch::*due)() noexcept>
+    struct FetchTimer : Timer {
+        explicit FetchTimer(Fetch& owner) noexcept
+            : Timer([](Timer& timer) { (static_cast<FetchTimer&>(timer).fetch.*due)(); }), fetch(owner) {}
         Fetch& fetch;
     };
 
@@ -161,8 +159,8 @@ class Fetch {
     std::uint64_t received_ = 0;    ///< bytes hashed and given to the writer
     std::uint64_t announced_ = 0;   ///< the `available` that followers were last woken for
     Instant announced_at_{};
-    AnnounceTimer announce_timer_;
-    PiecesTimer pieces_timer_;
+    FetchTimer<&Fetch::announce> announce_timer_;
+    FetchTimer<&Fetch::let_go_of_pieces> pieces_timer_;
 };
 
 }  // namespace entrepot

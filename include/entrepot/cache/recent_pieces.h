@@ -77,7 +77,8 @@ class RecentPieces : public std::enable_shared_from_this<RecentPieces> {
     bool done_with(const Piece& piece) const noexcept {
         return piece.buffer && piece.readers == 0 && piece.readings >= followers_;
     }
-    void drop_read() noexcept;
+    template <typename Goes>
+    void let_go(Goes goes) noexcept;
 
     Loop* owner_ = nullptr;  // from the first piece on
     std::mutex lock_;        // for a few instructions a piece
