@@ -22,7 +22,7 @@ Task<Result<BodyGatherer::Piece>> BodyGatherer::next() {
         auto got = co_await exchange_.read(into);
         if (!got) failed_ = got.error();
         if (!got || *got == 0) break;
-        if (filled_ == 0) until_ = loop.time() + gather_time;
+        if (filled_ == 0) until_ = loop.time() + (any_taken_ ? gather_time : Duration::zero());
         filled_ += *got;
         if (loop.time() >= until_) break;
     }
@@ -46,6 +46,7 @@ BodyGatherer::Piece BodyGatherer::take() noexcept {
     piece.buffer = std::move(buffer_);
     offset_ += filled_;
     filled_ = 0;
+    any_taken_ = true;
     return piece;
 }
 
