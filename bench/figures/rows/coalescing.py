@@ -19,6 +19,7 @@ def coalesced(bench, clients, size, rate, bounds_of_cpu=()):
             with bench.warm([name], [("blobs", blob)]) as servers:
                 got = bench.load.once([servers[name].url("blobs", blob)], clients, servers=[servers[name]])
             return {"cpu": got["server_cpu_s"] / gigabytes}
+        bench.corpus.touch([blob])
         with bench.upstream(rate) as upstream:
             if turn_of(direct, name):
                 direct["s"] = bench.load.once([upstream.url("blobs", blob)])["last_done_s"]
@@ -85,6 +86,7 @@ def cold_distinct(bench):
     blobs = [bench.corpus.blob(f"distinct-{index}", size) for index in range(count)]
 
     def measure(name):
+        bench.corpus.touch(blobs)
         with bench.upstream(rate) as upstream:
             single = bench.load.once([upstream.url("blobs", blobs[0])])["last_done_s"]
             before = upstream.stats()["total"]["gets"]

@@ -25,6 +25,7 @@ def slow_readers(bench):
     blob, manifest = bench.corpus.blob(f"coalesce-{size // MB}", size), hot_manifest(bench)
 
     def measure(name):
+        bench.corpus.touch([blob])
         with bench.upstream() as upstream, bench.start(name, upstream) as server:
             bench.warm_up(server, [("manifests", manifest)])
             before = machine.resident_bytes(server.pids), machine.socket_bytes()
