@@ -22,7 +22,7 @@ Task<Result<BodyGatherer::Piece>> BodyGatherer::next() {
         auto got = co_await exchange_.read(into);
         if (!got) failed_ = got.error();
         if (!got || *got == 0) break;
-        if (filled_ == 0) until_ = loop.time() + (any_taken_ ? gather_time : Duration::zero());
+        if (filled_ == 0) until_ = loop.time() + patience();
         filled_ += *got;
         if (loop.time() >= until_) break;
     }
@@ -38,6 +38,11 @@ Task<Result<void>> BodyGatherer::begin_piece() {
     if (!taken) co_return Error{Fault::capacity, Code::busy};
     buffer_ = std::make_shared<Buffer>(std::move(taken));
     co_return Result<void>();
+}
+
+Duration BodyGatherer::patience() const noexcept {
+    if (!any_taken_) return Duration::zero();
+    return buffers_.out() * 2 <= buffers_.count() ? gather_time : gather_time_scarce;
 }
 
 BodyGatherer::Piece BodyGatherer::take() noexcept {
