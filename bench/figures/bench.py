@@ -58,9 +58,9 @@ class Bench:
     def start(self, name, upstream, place=None, **options):
         return peers.ALL[name](os.path.join(self.work, place or name), upstream, **options)
 
-    def fresh_load(self):
-        """To be called right before a load that makes new pages of files."""
-        self.memory.touch()
+    def fresh_load(self, size):
+        """To be called right before a load that makes so many bytes of new pages of files."""
+        self.memory.touch(size)
         return self.load
 
     def forget(self, folder):

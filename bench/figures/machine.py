@@ -145,8 +145,8 @@ class UsedMemory:
     SIZE = 1 << 42
     FREE_BYTES = 320 << 20  # stays free: more than the kernel's high watermark, so that nobody starts with a reclaim
     STEP = 8 << 20
-    TOUCHED = 3 << 30
-    TOUCHES_MAX = 3
+    TOUCHED_MIN, TOUCHED_MAX = 1 << 30, 3 << 30
+    TOUCHES_MAX = 2
     QUICK_S_PER_GIB = 0.6   # 0.38 was measured on pages that the host had not taken, 3.2 on others
 
     def __init__(self, path):
@@ -164,10 +164,10 @@ class UsedMemory:
                 os.preadv(self.file, [self.buffer], self.at)
                 self.at = (self.at + self.STEP) % self.SIZE
 
-
-    def touch(self):
-        """What is free was touched a moment ago, so that the host has not taken it back yet: for a load of seconds that begins at once."""
-        size = min(self.TOUCHED, free_bytes() // 2)
+    def touch(self, needed):
+        """What is free was touched a moment ago, so that the host has not taken it back yet: for a load of seconds that begins at once and makes so many
+        bytes of pages. Twice as many are touched, because not every page that the kernel gives out is one that was freed last."""
+        size = min(max(2 * needed, self.TOUCHED_MIN), self.TOUCHED_MAX, free_bytes() // 2)
         for _ in range(self.TOUCHES_MAX):
             memory, start = mmap.mmap(-1, size), time.monotonic()
             first = ctypes.c_char.from_buffer(memory)

@@ -25,7 +25,7 @@ def coalesced(bench, clients, size, rate, bounds_of_cpu=()):
                 direct["s"] = bench.load.once([upstream.url("blobs", blob)])["last_done_s"]
             before = upstream.gets_of(blob)
             with bench.start(name, upstream) as server:
-                got = bench.fresh_load().once([server.url("blobs", blob)], clients, verify=1, servers=[server])
+                got = bench.fresh_load(size).once([server.url("blobs", blob)], clients, verify=1, servers=[server])
             return {"gets": upstream.gets_of(blob) - before, "first_byte": got["first_byte_s"]["p50"], "stretch": got["last_done_s"] / direct["s"],
                     "cpu": got["server_cpu_s"] / gigabytes}
     seen = bench.interleave(name_of_row, bench.among(*CACHES, "sendfile"), measure)

@@ -33,7 +33,7 @@ def missed(bench, name_of_row, blobs, size):
         with bench.upstream() as upstream, bench.start(name, upstream) as server:
             bench.corpus.touch(blobs)
             before = [upstream.gets_of(blob) for blob in blobs]
-            load = bench.fresh_load()
+            load = bench.fresh_load(size)
             start, kernel = time.monotonic(), machine.kernel_thread_seconds()
             got = load.once([server.url("blobs", blob) for blob in blobs], servers=[server])
             seen = {"rate": gigabytes / got["last_done_s"]}
@@ -85,7 +85,7 @@ def fill(bench):
 def filled(bench, name, blobs, gigabytes):
     with bench.upstream() as upstream, bench.start(name, upstream) as server:
         bench.corpus.touch(blobs)
-        bench.fresh_load()
+        bench.fresh_load(int(gigabytes * 1e9))
         start, used = time.monotonic(), machine.cpu_seconds(server.pids)
         for blob in blobs:
             with urllib.request.urlopen(server.url("blobs", blob), timeout=30) as answer:
