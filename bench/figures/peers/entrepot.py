@@ -21,6 +21,7 @@ default_login_server = "bench.test"
 [store]
 path = "{store}"
 capacity = "{capacity}"
+scrub = "{scrub}"
 [[upstream]]
 login_server = "bench.test"
 endpoints = ["http://127.0.0.1:{upstream}"]
@@ -32,11 +33,11 @@ target = "bench.test/*"
 tag_ttl = "60s"
 """
 
-    def prepare(self, capacity="40GiB"):
+    def prepare(self, capacity="40GiB", scrub="30d"):
         self.store, self.admin = self.path("store"), free_port()
         os.makedirs(self.store, exist_ok=True)
         tls = f'[tls]\ncertificate = "{self.tls[0]}"\nprivate_key = "{self.tls[1]}"' if self.tls else ""
-        config = self.write("entrepot.toml", self.CONFIG.format(port=self.port, admin=self.admin, store=self.store, capacity=capacity,
+        config = self.write("entrepot.toml", self.CONFIG.format(port=self.port, admin=self.admin, store=self.store, capacity=capacity, scrub=scrub,
                                                                 upstream=self.upstream_port, shards=len(self.cpus), tls=tls))
         self.started_at = time.monotonic()
         return [self.binary, "serve", "--config", config], None
