@@ -2,7 +2,7 @@
 import os
 import subprocess
 
-from bench import MANIFEST_HEADERS, MIB, Readings
+from bench import GIB, MANIFEST_HEADERS, MIB, Readings
 from result import Bound, Figure
 from rows import row
 from rows.hot import hot_manifest
@@ -23,9 +23,10 @@ def many_connections(bench):
             small, large = server.url("manifests", manifest), server.url("blobs", blob)
             seen = {}
             for label, connections in (("few", FEW), ("many", many)):
-                got = bench.load.loop([small], connections, 2, servers=[server], headers=MANIFEST_HEADERS, warmup=1)
+                load = bench.fresh_load(GIB)  # sockets and what is queued in them
+                got = load.loop([small], connections, 2, servers=[server], headers=MANIFEST_HEADERS, warmup=1)
                 seen[f"request_{label}"] = got["server_cpu_us_per_request"]
-                got = bench.load.loop([large], connections, 2, servers=[server], warmup=2)
+                got = load.loop([large], connections, 2, servers=[server], warmup=2)
                 seen[f"byte_{label}"] = got["server_cpu_s"] / (got["body_bytes"] / 1e9)
             return seen | {"request": seen["request_many"] / seen["request_few"], "byte": seen["byte_many"] / seen["byte_few"]}
         seen = bench.interleave("many-connections", list(servers), measure)
