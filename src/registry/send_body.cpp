@@ -197,6 +197,9 @@ Task<Result<void>> BodySender::send_past_memory(BlobFile& file) {
 Task<Result<std::uint64_t>> BodySender::bring_in(BlobFile& file) {
     auto buffer = co_await call_.cache.buffers().take(call_.cache.loop().time() + buffer_wait);
     if (!buffer) co_return Error{Fault::client, Code::busy};
+    // Thousands who want one blob wait here for buffers: the first of them brings the chunk in for all.
+    auto wanted = std::min(chunk_bytes - offset_ % chunk_bytes, end_ - offset_);
+    if (is_here(file, wanted)) co_return wanted;
     auto chunk = co_await file.read_chunk(offset_ / chunk_bytes, buffer);
     if (!chunk) co_return chunk.error();
     co_return std::min<std::uint64_t>(chunk->size() - offset_ % chunk_bytes, end_ - offset_);
