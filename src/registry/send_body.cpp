@@ -202,7 +202,7 @@ Task<Result<std::uint64_t>> BodySender::bring_in(BlobFile& file) {
     if (is_here(file, wanted)) co_return wanted;
     auto chunk = co_await file.read_chunk(offset_ / chunk_bytes, buffer);
     if (!chunk) co_return chunk.error();
-    co_return std::min<std::uint64_t>(chunk->size() - offset_ % chunk_bytes, end_ - offset_);
+    co_return wanted;
 }
 
 Task<Result<void>> BodySender::send_range(int file, std::uint64_t length, ServedFrom from) {
