@@ -127,6 +127,8 @@ Task<Result<void>> BodySender::send_stored(HotRef blob) {
         auto bytes = bytes_of(*blob->body).subspan(offset_, end_ - offset_);
         co_return co_await send_bytes(bytes, ServedFrom::hit);
     }
+    // Even for one slice, and although sendfile sets MSG_MORE by itself: that ends with the system call, and an acknowledgement in the middle of it
+    // pushes a short segment out. 9,500 connections, 1 MiB each: without cork half as many segments more, and 0.135 instead of 0.111 CPU-s for a GB.
     call_.exchange.stream().cork(true);
     auto outcome = co_await send_file(*blob);
     call_.exchange.stream().cork(false);
@@ -139,8 +141,8 @@ Task<Result<void>> BodySender::send_file(HotBlob& blob) {
     auto& file = *blob.file;
     auto& loop = call_.cache.loop();
     BlobReader reading(file);
-    while (offset_ < end_) {
-        co_await BulkTurn{};
+    for (auto begin = offset_; offset_ < end_;) {
+        if (offset_ > begin) co_await BulkTurn{};  // the first part leaves in the turn of the head
         if (passes_memory_by(file)) {
             auto done = co_await send_past_memory(file);
             if (!done) co_return done;

@@ -46,12 +46,15 @@ Task<After> send_small(Call& call, HotRef blob, BlobPart part) {
 }
 
 Task<After> send_whole(Call& call, const Digest& digest, BlobSource source, BlobPart part) {
+    // The turn comes before the head: behind thousands of bodies it comes later than the 200 ms for which the kernel keeps a head back (tcp(7),
+    // TCP_CORK), and a head that left alone has woken the client for nothing.
+    bool body_is_here = source.hot != nullptr;
+    if (body_is_here) co_await BulkTurn{};
     {
         HeadSpace space;
         HeadWriter writer(space);
         auto head = blob_head(writer, call, digest, source.length, part, source.served);
         // Head and first body bytes leave in one segment, unless the bytes are not here yet: then the head must not wait for them.
-        bool body_is_here = source.hot != nullptr;
         auto sent = co_await call.exchange.stream().send(bytes_of(head), {}, body_is_here && part.length > 0,
                                                          call.cache.loop().time() + send_stall_max);
         if (!sent) co_return After::abort;

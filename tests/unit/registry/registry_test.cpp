@@ -2,7 +2,10 @@
 
 #include "support/registry_box.h"
 
+#include <sys/ioctl.h>
+
 #include <functional>
+#include <thread>
 
 namespace entrepot {
 namespace {
@@ -46,6 +49,33 @@ TEST_CASE("registry: a blob is fetched, then hit, and both are the same bytes") 
     CHECK(box.served.served_bytes[static_cast<int>(ServedFrom::hit)].value() == layer.size());
     CHECK(box.served.requests[static_cast<int>(RequestKind::blob)][200].value() == 2);
     CHECK(box.upstreams.requests.size() == 1);
+}
+
+TEST_CASE("registry: a head of a body that is here leaves with its first bytes, however many bodies have their turn before it") {
+    Box box;
+    RawClient first(box.loop(), box.port);
+    CHECK(first.ask(box.blob_path(layer)).status == 200);
+    box.until_stored(layer);
+    CHECK(first.ask(box.blob_path(layer)).status == 200);  // all of it is in memory
+    std::vector<int> clients;
+    auto request = box.blob_path(layer) + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (int number = 0; number < 16; ++number) clients.push_back(box.port.connect_apart());
+    for (int client : clients) REQUIRE(::send(client, request.data(), request.size(), 0) == std::ssize(request));
+    constexpr int longest_head = 1024;
+    std::ptrdiff_t answered = 0;
+    for (int turn = 0; turn < 1000 && answered < std::ssize(clients); ++turn) {
+        box.loop()->turn(Instant{0});
+        if (turn < 3) std::this_thread::sleep_for(std::chrono::milliseconds(250));  // the kernel keeps the head back for 200 ms
+        answered = 0;
+        for (int client : clients) {
+            int here = 0;
+            REQUIRE(::ioctl(client, FIONREAD, &here) == 0);
+            CHECK((here == 0 || here > longest_head));
+            answered += here > 0;
+        }
+    }
+    CHECK(answered == std::ssize(clients));
+    for (int client : clients) ::close(client);
 }
 
 TEST_CASE("registry: ranges of a blob in the store, in memory and on its way") {

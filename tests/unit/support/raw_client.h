@@ -48,6 +48,18 @@ class ServedPort {
         return std::move(*connected);
     }
 
+    /// A socket to be read and written without a turn of the loop, and to be closed by the caller.
+    int connect_apart() {
+        int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        auto& address = listener_->address();
+        REQUIRE(::connect(socket, address.data(), address.length()) == 0);
+        int accepted = loop_.run(listener_->accept());
+        REQUIRE(loop_.run(connections.slot(soon())));
+        connections.count_in();
+        connections.start(accepted);
+        return socket;
+    }
+
   private:
     TestLoop& loop_;
     std::unique_ptr<Listener> listener_;
