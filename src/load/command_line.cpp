@@ -126,6 +126,8 @@ void declare_telling(Group telling, Options& options) {
     telling.flag("--quiet", options.quiet, "No progress while it runs");
     telling.flag("--realtime", options.realtime,
                  "Open loops and probes before all other processes (SCHED_FIFO), as if on a machine of their own");
+    telling.flag("--busy-poll", options.busy_poll,
+                 "Never sleep: a server on the same machine is not billed for waking the client. Takes a core of its own");
 }
 
 void declare(CLI::App& app, Options& options, Words& words) {

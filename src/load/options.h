@@ -60,7 +60,7 @@ struct Options {
 
     Duration timeout = std::chrono::seconds(30);
     std::vector<pid_t> server_pids;
-    bool json = false, quiet = false, realtime = false;
+    bool json = false, quiet = false, realtime = false, busy_poll = false;
     std::string plot_file, report_file;
 };
 

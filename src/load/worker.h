@@ -52,6 +52,7 @@ class Worker {
     Task<bool> work(Node& node, const Target& target, std::string_view request, Instant due);
     Task<void> replay(Node& node, const LoggedRequest& logged, Instant due);
     Task<void> connect_node(Node& node);
+    Task<void> greet(Node& node, const Target& target);
     Task<void> hold_idle();
     std::size_t choose() noexcept;
     Node& node_at(std::size_t index) noexcept { return *nodes_[index]; }

@@ -148,6 +148,32 @@ def test_a_closed_loop_ends_by_count_and_by_clock(upstream):
     assert found["connections_opened"] == 6, found
 
 
+def test_thousands_of_connections_are_not_silent_while_they_open(cache, upstream):
+    """Silent ones would fill the backlog of a server that waits for first bytes: SYN cookies, and small segments for ever after."""
+    blob = upstream.offers("2KiB")
+    cache.get(blob)
+    url = f"http://127.0.0.1:{cache.port}{cache.path_of(blob)}"
+    before = syn_cookies_sent()
+    found = measure("--connections", 5000, "--duration", "1s", url)
+    assert found["connections_opened"] == 5000 and found["failed"] == 0, found
+    assert syn_cookies_sent() == before, f"{syn_cookies_sent() - before} of 5000 connections were more than the backlog holds"
+
+
+def syn_cookies_sent():
+    with open("/proc/net/netstat") as file:
+        names, values = [line.split() for line in file if line.startswith("TcpExt:")]
+    return int(values[names.index("SyncookiesSent")])
+
+
+def test_a_client_that_never_sleeps_measures_the_same(upstream):
+    blob, slow = upstream.offers("16KiB"), upstream.offers("16KiB", delay=0.1)
+    found = measure("--busy-poll", "--connections", 4, "--duration", "500ms", url_of(upstream, blob))
+    assert found["completed"] > 0 and found["failed"] == 0 and found["bytes"] == found["completed"] * blob.size, found
+    calm = measure("--connections", 1, "--duration", "500ms", url_of(upstream, slow))
+    busy = measure("--connections", 1, "--duration", "500ms", "--busy-poll", url_of(upstream, slow))
+    assert busy["client_cpu_s"] > 0.1 + calm["client_cpu_s"], f"{busy['client_cpu_s']} s of CPU, {calm['client_cpu_s']} s with sleep"
+
+
 def test_a_count_that_time_does_not_suffice_for_is_an_error(upstream):
     blob = upstream.offers("64KiB", delay=0.3)
     found = measure("--requests", 10, "--duration", "1s", url_of(upstream, blob), expect=1)
