@@ -30,10 +30,12 @@ class Load:
         words += ["--verify", "--verify-clients", verify] if verify else []
         return self._run(urls, words + _headers(headers) + _billed(servers))
 
-    def loop(self, urls, connections, seconds, keepalive=True, servers=(), headers=(), warmup=0.5):
-        """Every connection asks again as soon as it has its answer; CPU and rates are of the time after the warm-up."""
+    def loop(self, urls, connections, seconds, keepalive=True, servers=(), headers=(), warmup=0.5, sleeps=True):
+        """Every connection asks again as soon as it has its answer; CPU and rates are of the time after the warm-up. A client that does
+        not sleep need not be woken, which is billed to the server."""
         words = ["--connections", connections, "--duration", f"{int(seconds * 1e3)}ms", "--warmup", f"{int(warmup * 1e3)}ms"]
         words += [] if keepalive else ["--no-keepalive"]
+        words += [] if sleeps else ["--busy-poll"]
         return self._run(urls, words + _headers(headers) + _billed(servers))
 
     def probe(self, url, rate=2000, connections=256, seconds=60, headers=()):
