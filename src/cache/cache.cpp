@@ -21,6 +21,8 @@ constexpr std::size_t hot_tags_max = 65536;
 constexpr Duration touch_interval = seconds(5);  // the eviction needs no better resolution
 constexpr Duration housekeeping_interval = seconds(1);
 constexpr Duration keeping_check_interval = milliseconds(1);
+constexpr Duration opening_patience =
+    milliseconds(100);  // a disk that is well opens in one; a question to upstream takes longer than it is worth
 constexpr Duration hot_tag_time_max = std::chrono::hours(24);
 constexpr std::size_t hot_tag_slices_a_turn = 4096;
 constexpr std::uint64_t config_bytes_max = 1 * MiB;  // an image's; larger ones say nothing of their platform to us
@@ -139,20 +141,29 @@ HotRef Cache::make_hot(const Source& source, const ManifestContent& content, std
 Task<Fetched<BlobSource>> Cache::open_blob(Source source, Digest digest) {
     BlobSource blob;
     blob.hot = find_hot(source, digest);
+    auto key = digest.hash() ^ source.key;  // another blob's costs a wait
+    if (auto other = blob.hot ? nullptr : openings_.find(key)) {
+        auto patience = loop_.time() + opening_patience;
+        (void)co_await other->wait(patience);
+        blob.hot = find_hot(source, digest);
+    }
     if (blob.hot) {
         blob.length = blob.hot->size();
         co_return blob;
     }
+    Openings::Opening opening(openings_, key);
     auto asked_at = forgets_;
     auto& owner = team_.owner_of(digest.hash());
     auto work = [&] { return owner.locate(source, digest, loop_); };
     auto located = co_await run_on(owner.loop_, work);
-    if (located.failure) co_return co_await open_past_store(source, digest, *located.failure);
-    if (located.file) {
+    bool is_stored = located.file && !located.failure;  // a file may be here and upstream refuse it to this source
+    if (is_stored) {
         blob.hot = co_await make_hot(source, std::move(located.file), asked_at);
         blob.length = blob.hot->size();
         co_return blob;
     }
+    opening.end();
+    if (located.failure) co_return co_await open_past_store(source, digest, *located.failure);
 
     blob.served = located.started ? Served::fetch : Served::follow;
     if (!located.started) counters_.followers.add();

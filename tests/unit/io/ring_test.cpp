@@ -26,12 +26,12 @@ TEST_CASE("ring: what its allow-list does not hold is refused by the kernel, and
     int fd = ::memfd_create("ring", MFD_CLOEXEC);
     TestLoop loop(without_files());
     CHECK(loop.run(sync_now(fd)) == -EACCES);
-    CHECK(loop->ring().refusals.load() == 1);
+    CHECK(loop.ring().real().refusals.load() == 1);
     CHECK(loop.run(open_dot()) == -EACCES);
-    CHECK(loop->ring().refusals.load() == 2);
+    CHECK(loop.ring().real().refusals.load() == 2);
     std::byte into[8];
     CHECK(loop.run(read_now(fd, into)) == 0);
-    CHECK(loop->ring().refusals.load() == 2);
+    CHECK(loop.ring().real().refusals.load() == 2);
     ::close(fd);
 }
 
@@ -46,7 +46,7 @@ TEST_CASE("ring: what others deny is not counted as refused by the ring") {
         co_return co_await connect_socket(fd, to, sizeof(sockaddr_in), Instant::never());
     };
     CHECK(loop.run(connect_now(broadcast, address)) == -EACCES);
-    CHECK(loop->ring().refusals.load() == 0);
+    CHECK(loop.ring().real().refusals.load() == 0);
     loop->ring().close(broadcast);
 }
 

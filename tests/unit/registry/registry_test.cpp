@@ -4,6 +4,7 @@
 
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <functional>
 #include <thread>
 
@@ -27,6 +28,21 @@ Offer image_offer(const UpstreamRequest& request) {
 struct Box : RegistryBox {
     Box() { upstreams.answer = image_offer; }
 };
+
+/// Sockets that have just asked for the layer; no turn of the loop has seen it.
+std::vector<int> crowd(Box& box, int count) {
+    auto request = box.blob_path(layer) + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    std::vector<int> clients;
+    for (int number = 0; number < count; ++number) clients.push_back(box.port.connect_apart());
+    for (int client : clients) REQUIRE(::send(client, request.data(), request.size(), 0) == std::ssize(request));
+    return clients;
+}
+
+int readable_bytes(int socket) {
+    int bytes = 0;
+    REQUIRE(::ioctl(socket, FIONREAD, &bytes) == 0);
+    return bytes;
+}
 
 }  // namespace
 
@@ -57,10 +73,7 @@ TEST_CASE("registry: a head of a body that is here leaves with its first bytes, 
     CHECK(first.ask(box.blob_path(layer)).status == 200);
     box.until_stored(layer);
     CHECK(first.ask(box.blob_path(layer)).status == 200);  // all of it is in memory
-    std::vector<int> clients;
-    auto request = box.blob_path(layer) + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    for (int number = 0; number < 16; ++number) clients.push_back(box.port.connect_apart());
-    for (int client : clients) REQUIRE(::send(client, request.data(), request.size(), 0) == std::ssize(request));
+    std::vector<int> clients = crowd(box, 16);
     constexpr int longest_head = 1024;
     std::ptrdiff_t answered = 0;
     for (int turn = 0; turn < 1000 && answered < std::ssize(clients); ++turn) {
@@ -68,13 +81,30 @@ TEST_CASE("registry: a head of a body that is here leaves with its first bytes, 
         if (turn < 3) std::this_thread::sleep_for(std::chrono::milliseconds(250));  // the kernel keeps the head back for 200 ms
         answered = 0;
         for (int client : clients) {
-            int here = 0;
-            REQUIRE(::ioctl(client, FIONREAD, &here) == 0);
+            auto here = readable_bytes(client);
             CHECK((here == 0 || here > longest_head));
             answered += here > 0;
         }
     }
     CHECK(answered == std::ssize(clients));
+    for (int client : clients) ::close(client);
+}
+
+TEST_CASE("registry: many who want a blob that was not open open it once, and no chunk is read oftener than there are buffers") {
+    Box box;
+    RawClient first(box.loop(), box.port);
+    CHECK(first.ask(box.blob_path(layer)).status == 200);
+    box.until_stored(layer);
+    box.loop().run(box.cache.relieve_pressure());  // its file is closed
+    auto& ring = box.loop().ring();
+    ring.read_offsets.clear();
+    ring.opened = 0;
+    auto clients = crowd(box, 64);
+    box.loop().run_until([&] { return std::ranges::all_of(clients, [](int client) { return readable_bytes(client) > 0; }); });
+    CHECK(ring.opened == 1);
+    auto reads = std::ranges::count(ring.read_offsets, 0u);
+    CHECK(reads > 0);
+    CHECK(reads <= static_cast<std::ptrdiff_t>(box.buffers.count()));
     for (int client : clients) ::close(client);
 }
 

@@ -6,6 +6,7 @@
 #include "support/loopback.h"
 
 #include <charconv>
+#include <csignal>
 #include <vector>
 
 namespace entrepot {
@@ -26,6 +27,7 @@ class ServedPort {
   public:
     ServedPort(TestLoop& loop, RequestHandler& handler, const Connections::Options& options = {})
         : loop_(loop), connections(handler, nullptr, options) {
+        ::signal(SIGPIPE, SIG_IGN);  // as the server does: sendfile knows no MSG_NOSIGNAL
         auto opened = Listener::open(*Address::parse("127.0.0.1", 0));
         if (!opened) FAIL(opened.error());
         listener_ = std::move(*opened);

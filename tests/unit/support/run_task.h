@@ -5,6 +5,8 @@
 #include "entrepot/io/await.h"
 #include "entrepot/io/loop.h"
 
+#include "support/counting_ring.h"
+
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -23,6 +25,7 @@ class TestLoop {
 
     Loop& operator*() noexcept { return loop_; }
     Loop* operator->() noexcept { return &loop_; }
+    CountingRing& ring() noexcept { return static_cast<CountingRing&>(loop_.ring()); }
 
     template <typename T>
     T run(Task<T> task, Duration time_limit = seconds(30)) {
@@ -67,7 +70,7 @@ class TestLoop {
     static std::unique_ptr<Ring> open(const Ring::Options& options) {
         auto ring = Ring::open(options);
         if (!ring) FAIL(ring.error());
-        return std::move(*ring);
+        return std::make_unique<CountingRing>(std::move(*ring));
     }
 
     Loop loop_;
