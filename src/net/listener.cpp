@@ -14,7 +14,7 @@
 namespace entrepot {
 namespace {
 
-constexpr int backlog = 4096;            // the kernel cuts it to net.core.somaxconn
+constexpr int backlog = 65'535;          // the kernel cuts it to net.core.somaxconn
 constexpr std::size_t queued_max = 256;  // accepted and not yet taken; more wait in the kernel's backlog
 constexpr Duration exhausted_pause = milliseconds(100);
 constexpr Duration complaint_interval = seconds(60);
