@@ -26,7 +26,7 @@ Offer image_offer(const UpstreamRequest& request) {
 }
 
 struct Box : RegistryBox {
-    Box() { upstreams.answer = image_offer; }
+    explicit Box(const std::string& directory = {}) : RegistryBox(hub_rule(), directory) { upstreams.answer = image_offer; }
 };
 
 /// Sockets that have just asked for the layer; no turn of the loop has seen it.
@@ -68,7 +68,8 @@ TEST_CASE("registry: a blob is fetched, then hit, and both are the same bytes") 
 }
 
 TEST_CASE("registry: a head of a body that is here leaves with its first bytes, however many bodies have their turn before it") {
-    Box box;
+    auto directory = ScratchDirectory::on_disk();
+    Box box(directory.path());
     RawClient first(box.loop(), box.port);
     CHECK(first.ask(box.blob_path(layer)).status == 200);
     box.until_stored(layer);
@@ -91,7 +92,8 @@ TEST_CASE("registry: a head of a body that is here leaves with its first bytes, 
 }
 
 TEST_CASE("registry: many who want a blob that was not open open it once, and no chunk is read oftener than there are buffers") {
-    Box box;
+    auto directory = ScratchDirectory::on_disk();
+    Box box(directory.path());
     RawClient first(box.loop(), box.port);
     CHECK(first.ask(box.blob_path(layer)).status == 200);
     box.until_stored(layer);

@@ -56,7 +56,10 @@ struct FetchBox {
 
 /// A cache of one shard.
 struct CacheBox : FetchBox {
-    CacheBox() : cache(team, *loop(), *tools, counters, Cache::Options{}) { team.members.push_back(&cache); }
+    explicit CacheBox(const std::string& directory = {})
+        : FetchBox(8, 0, directory), cache(team, *loop(), *tools, counters, Cache::Options{}) {
+        team.members.push_back(&cache);
+    }
     ~CacheBox() { loop().run(cache.close()); }
 
     void put(const std::string& text) {

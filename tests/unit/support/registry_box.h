@@ -9,8 +9,8 @@
 namespace entrepot {
 
 struct RegistryBox : CacheBox {
-    explicit RegistryBox(RuleText rule = hub_rule())
-        : registry(cache, make_routing(std::move(rule)), served, entrance), port(loop(), registry) {
+    explicit RegistryBox(RuleText rule = hub_rule(), const std::string& directory = {})
+        : CacheBox(directory), registry(cache, make_routing(std::move(rule)), served, entrance), port(loop(), registry) {
         entrance.desk.set_home(*loop());
     }
 
