@@ -26,7 +26,10 @@ class SocketListener final : public Listener, private Operation {
     explicit SocketListener(UnixSocket socket) noexcept : SocketListener(socket.descriptor, Address()) {
         unix_socket_ = std::move(socket);
     }
-    ~SocketListener() override { ASSERT(socket_ < 0); }
+    ~SocketListener() override {
+        ASSERT(!in_flight() && accepted_.empty());
+        close_socket();
+    }
 
     Task<int> accept() override;
     void stop() noexcept override;
@@ -41,6 +44,7 @@ class SocketListener final : public Listener, private Operation {
     void completed(std::int32_t result, bool more) noexcept;
     void arm() noexcept;
     void complain(int error) noexcept;
+    void close_socket() noexcept;
 
     Ring& ring_;
     int socket_;
@@ -108,9 +112,13 @@ Task<void> SocketListener::close() {
     while (in_flight()) co_await changed_.wait();
     for (int socket : accepted_) ring_.close(socket);
     accepted_.clear();
+    close_socket();
+}
+
+void SocketListener::close_socket() noexcept {
+    if (socket_ < 0) return;
     if (unix_socket_) remove_unix_socket(*unix_socket_);  // first, so that nobody finds a name behind which nobody is
-    ring_.close(socket_);
-    socket_ = -1;
+    ring_.close(std::exchange(socket_, -1));
 }
 
 std::string explain(const Address& address, int error) {

@@ -7,15 +7,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <fstream>
 #include <map>
-#include <memory>
 
 namespace entrepot {
 namespace {
 
 constexpr int cpus_max = 8192;
+// Not CPU_ALLOC: where there is no memory that is a null pointer to write to.
+using CpuSet = std::array<cpu_set_t, cpus_max / CPU_SETSIZE>;
 constexpr int nodes_max = 1024;
 
 }  // namespace
@@ -62,12 +64,10 @@ std::vector<Core> read_topology(const std::string& sysfs, const std::vector<int>
 std::vector<int> allowed_cpus() {
     // The kernel wants a mask at least as large as its own; sysconf may say less.
     std::vector<int> cpus;
-    std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> mask(CPU_ALLOC(cpus_max), [](cpu_set_t* set) { CPU_FREE(set); });
-    auto bytes = CPU_ALLOC_SIZE(cpus_max);
-    CPU_ZERO_S(bytes, mask.get());
-    if (::sched_getaffinity(0, bytes, mask.get()) != 0) return {0};
+    CpuSet mask{};
+    if (::sched_getaffinity(0, sizeof mask, mask.data()) != 0) return {0};
     for (int cpu = 0; cpu < cpus_max; ++cpu) {
-        if (CPU_ISSET_S(cpu, bytes, mask.get())) cpus.push_back(cpu);
+        if (CPU_ISSET_S(static_cast<std::size_t>(cpu), sizeof mask, mask.data())) cpus.push_back(cpu);
     }
     return cpus;
 }
@@ -87,11 +87,9 @@ std::vector<Core> place_shards(const std::vector<Core>& cores, unsigned shards) 
 }
 
 bool bind_this_thread(const Core& core) noexcept {
-    std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> mask(CPU_ALLOC(cpus_max), [](cpu_set_t* set) { CPU_FREE(set); });
-    auto bytes = CPU_ALLOC_SIZE(cpus_max);
-    CPU_ZERO_S(bytes, mask.get());
-    CPU_SET_S(static_cast<std::size_t>(core.cpu), bytes, mask.get());
-    bool pinned = ::sched_setaffinity(0, bytes, mask.get()) == 0;
+    CpuSet cpus{};
+    CPU_SET_S(static_cast<std::size_t>(core.cpu), sizeof cpus, cpus.data());
+    bool pinned = ::sched_setaffinity(0, sizeof cpus, cpus.data()) == 0;
     // Preferred rather than bound: a full node must not kill the process.
     unsigned long nodes[nodes_max / (8 * sizeof(unsigned long))] = {};
     nodes[static_cast<std::size_t>(core.node) / (8 * sizeof(unsigned long))] |=

@@ -30,7 +30,8 @@ class Listener {
 
     /// The next accepted connection: a non-blocking descriptor with TCP_NODELAY that now belongs to the caller, or -ECANCELED after stop(). Out of descriptors (EMFILE) is waited out, never an error.
     virtual Task<int> accept() = 0;
-    /// No further connections; accept() ends. Must be called, and accept() awaited, before destruction.
+    /// No further connections; accept() ends. Must be called, accept() awaited and close() too, before destruction, except of a listener that was never asked for a connection
+    /// (a start that failed elsewhere): the destructor closes that.
     virtual void stop() noexcept = 0;
     /// Ends the kernel side after stop(): waits for the multishot accept to complete and closes.
     virtual Task<void> close() = 0;

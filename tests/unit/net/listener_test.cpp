@@ -58,6 +58,14 @@ class DescriptorLimit {
 
 }  // namespace
 
+TEST_CASE("listener: one that was never asked for a connection closes as it goes") {
+    TestLoop loop;
+    auto address = listen_on(any_port())->address();
+    auto listener = listen_on(address);
+    CHECK(listener->address().text() == address.text());
+    end(loop, *listener);
+}
+
 TEST_CASE("listener: port 0 becomes a free port, and connections arrive in order") {
     TestLoop loop;
     auto listener = listen_on(any_port());
