@@ -41,12 +41,10 @@ class ServedPort {
 
     std::unique_ptr<Stream> connect() {
         auto connecting = connect_to({listener_->address()}, true, soon());
-        int socket = loop_.run(listener_->accept());
+        int accepted = loop_.run(listener_->accept());
         auto connected = loop_.run(std::move(connecting));
         REQUIRE(connected);
-        REQUIRE(loop_.run(connections.slot(soon())));
-        connections.count_in();
-        connections.start(socket);
+        serve(accepted);
         return std::move(*connected);
     }
 
@@ -55,14 +53,17 @@ class ServedPort {
         int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         auto& address = listener_->address();
         REQUIRE(::connect(socket, address.data(), address.length()) == 0);
-        int accepted = loop_.run(listener_->accept());
-        REQUIRE(loop_.run(connections.slot(soon())));
-        connections.count_in();
-        connections.start(accepted);
+        serve(loop_.run(listener_->accept()));
         return socket;
     }
 
   private:
+    void serve(int accepted) {
+        REQUIRE(loop_.run(connections.slot(soon())));
+        connections.count_in();
+        connections.start(accepted);
+    }
+
     TestLoop& loop_;
     std::unique_ptr<Listener> listener_;
 
