@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 
+from harness.mounts import root_refused
 from harness.private import PASSWORD, PrivateCache
 from harness.registry import missing
 from harness.service import Service
@@ -17,6 +18,8 @@ class Docker:
         absent = missing("dockerd", "containerd")
         if absent:
             skip(f"{', '.join(absent)} is not installed (Debian package docker.io)")
+        if refused := root_refused():
+            skip(f"no layer can be unpacked: {refused}")
         self.directory = f"{directory}/docker{len(story.closers)}"
         os.makedirs(self.directory)
         self.socket = f"unix://{self.directory}/docker.sock"

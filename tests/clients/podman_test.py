@@ -2,6 +2,7 @@
 import os
 import subprocess
 
+from harness.mounts import root_refused
 from harness.private import PASSWORD, PrivateCache
 from harness.registry import missing
 from harness.story import Rows, skip
@@ -13,6 +14,8 @@ class Podman:
     def __init__(self, directory, name, registries=""):
         if missing("podman"):
             skip("podman is not installed")
+        if refused := root_refused():
+            skip(f"no layer can be unpacked: {refused}")
         self.base = ["podman", "--root", f"{directory}/{name}/root", "--runroot", f"{directory}/{name}/run", "--tmpdir", f"{directory}/{name}/tmp",
                      "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]
         os.makedirs(f"{directory}/{name}")

@@ -1,28 +1,10 @@
 """File systems of a scenario's own, on loop devices: small, and there to be ruined."""
-import ctypes
 import os
 import subprocess
 import tempfile
 import time
 
-CLONE_NEWNS = 0x00020000
-
-
-def run(*command):
-    """(whether it succeeded, what it said)."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    except FileNotFoundError:
-        return False, f"there is no {command[0]}"
-    return done.returncode == 0, (done.stderr or done.stdout).strip()
-
-
-def own_mounts():
-    """What this process mounts from here on is seen by it and its children only, and goes with the last of them."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS):
-        return False, f"no mounts of one's own: {os.strerror(ctypes.get_errno())}"
-    return run("mount", "--make-rprivate", "/")
+from .mounts import own_mounts, run
 
 
 def place_for_images(directory):
