@@ -151,7 +151,7 @@ Task<Fetched<BlobSource>> Cache::open_blob(Source source, Digest digest) {
         blob.length = blob.hot->size();
         co_return blob;
     }
-    Openings::Opening opening(openings_, key);
+    UnderWay::One opening(openings_, key);
     auto asked_at = forgets_;
     auto& owner = team_.owner_of(digest.hash());
     auto work = [&] { return owner.locate(source, digest, loop_); };

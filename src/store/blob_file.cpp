@@ -68,9 +68,11 @@ Task<Result<Bytes>> BlobFile::read_chunk(std::uint64_t index, Buffer& into, Read
 Task<Result<void>> BlobFile::read_through_memory(std::uint64_t offset, MutableBytes into, int buffer_index) {
     while (!into.empty()) {
         co_await BulkTurn{};  // what is in memory is copied inside the submission
-        doubt_.read_begins();
+        auto& loop = Loop::current();
+        bool reads_disk = !loop.ring().resident(file_, offset, into.size(), true);
+        if (reads_disk) doubt_.read_begins();
         auto read = co_await read_file(file_, into, offset, buffer_index);
-        doubt_.read_ended(Loop::current().time());
+        if (reads_disk) doubt_.read_ended(loop.time());
         if (read == -EINTR || read == -EAGAIN) continue;
         if (read < 0) co_return disk_error(-read);
         if (read == 0) co_return Error{Fault::storage, Code::corrupt};  // the file was cut short behind our back

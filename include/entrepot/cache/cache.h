@@ -8,8 +8,8 @@
 // A digest is no capability: it is served under a repository only when upstream gave it to that repository (a grant), or confirms it now.
 
 #include "entrepot/cache/hot_blobs.h"
-#include "entrepot/cache/openings.h"
 #include "entrepot/cache/tags.h"
+#include "entrepot/cache/under_way.h"
 #include "entrepot/rules/platform.h"
 
 #include <functional>
@@ -157,7 +157,7 @@ class Cache {
     CacheCounters& counters_;
     Options options_;
     HotBlobs hot_;
-    Openings openings_;
+    UnderWay openings_;
     std::unordered_map<std::uint64_t, HotTag> hot_tags_;
     Manifests manifests_;
     Tags tags_;

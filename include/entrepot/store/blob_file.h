@@ -41,7 +41,7 @@ class BlobFile {
     /// are in the page cache, because read-ahead brings pages that nobody summed. Any thread.
     bool verified(std::uint64_t offset, std::uint64_t length) const noexcept;
 
-    /// About `file()`: every read_chunk is a read from the disk.
+    /// About `file()`: every read_chunk of what is not in memory is a read from the disk.
     const PageDoubt& doubt() const noexcept { return doubt_; }
 
     /// Whether a reader who finds a chunk neither verified nor in memory should read it past the page cache: nobody else is sending this blob, and its opener knew that

@@ -200,6 +200,22 @@ TEST_CASE("store: what nobody opened for long is read past memory by a lone read
     CHECK_FALSE((*again)->suits_direct_read());
 }
 
+TEST_CASE("store: pages that a read found in memory are not doubted, those it had to bring in are") {
+    ColdBox box;
+    box.open();
+    auto text = content(2 * chunk_bytes);
+    if (!box.put_cold(text)) return;
+    auto buffer = box.buffers.try_take();
+    for (bool in_memory : {false, true}) {
+        CAPTURE(in_memory);
+        auto blob = box.get(digest_of(text));  // opened anew: nothing of it is verified
+        REQUIRE(blob);
+        CHECK_FALSE((*blob)->verified(0, 1));
+        REQUIRE(box.loop.run((*blob)->read_chunk(0, buffer)));
+        CHECK((*blob)->doubt().holds(box.loop->time()) == !in_memory);
+    }
+}
+
 TEST_CASE("store: after others of as many bytes as there is memory a blob is cold again") {
     ColdBox box;
     box.open();

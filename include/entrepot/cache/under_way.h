@@ -1,6 +1,6 @@
 #pragma once
-// What is being opened on this shard, so that a crowd who wants a stored blob that was not open waits for one descriptor and one copy of its sums, instead of opening it once
-// for each. With 64 clients every chunk of it was read and summed 64 times.
+// What somebody on this shard is doing for all who want the same: opening a stored blob, bringing one of its chunks into memory. A crowd waits for the one, instead of doing it
+// once for each: 64 clients of a blob that was not open opened it 64 times and read and summed every chunk 64 times. One shard only.
 
 #include "entrepot/io/await.h"
 
@@ -11,19 +11,19 @@
 
 namespace entrepot {
 
-class Openings {
+class UnderWay {
   public:
-    /// One that is under way, unless the same was under way before.
-    class Opening {
+    /// For as long as it lives, or until end(), its key is under way; unless it was before.
+    class One {
       public:
-        Opening(Openings& all, std::uint64_t key) : all_(all), key_(key) {
+        One(UnderWay& all, std::uint64_t key) : all_(all), key_(key) {
             auto [place, first] = all.under_way_.try_emplace(key);
             if (first) place->second = std::make_shared<Condition>();
             mine_ = first;
         }
-        ~Opening() { end(); }
-        Opening(const Opening&) = delete;
-        Opening& operator=(const Opening&) = delete;
+        ~One() { end(); }
+        One(const One&) = delete;
+        One& operator=(const One&) = delete;
 
         /// Who waits goes on. Also by the destructor.
         void end() noexcept {
@@ -33,7 +33,7 @@ class Openings {
         }
 
       private:
-        Openings& all_;
+        UnderWay& all_;
         std::uint64_t key_;
         bool mine_ = false;
     };
