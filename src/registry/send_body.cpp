@@ -11,6 +11,8 @@ namespace {
 // One slice at a time, so that connections share the shard fairly; as long as nginx (sendfile_max_chunk) makes them.
 constexpr std::uint64_t slice_bytes = 2 * MiB;
 constexpr Duration buffer_wait = seconds(60);
+// With who brings in the same chunk: his disk, or his wait for a buffer, may be slow.
+constexpr Duration reading_patience = seconds(1);
 constexpr Duration buffer_patience = milliseconds(50);  // a chunk in this time is 5 MB/s; a slower client may not keep a buffer
 constexpr Duration follow_wait = seconds(180);          // longer than a fetch can go without progress
 constexpr Duration ended_wait =
@@ -203,13 +205,13 @@ Task<Result<std::uint64_t>> BodySender::bring_in(HotBlob& blob) {
     auto wanted = std::min(chunk_bytes - offset_ % chunk_bytes, end_ - offset_);
     // Of thousands who want one blob one reads the chunk, for all.
     if (auto other = blob.chunk_reads.find(index)) {
-        (void)co_await other->wait(loop.time() + buffer_wait);
+        (void)co_await other->wait(loop.time() + reading_patience);
         if (is_here(file, wanted)) co_return wanted;
     }
     UnderWay::One reading(blob.chunk_reads, index);
     auto buffer = co_await call_.cache.buffers().take(loop.time() + buffer_wait);
     if (!buffer) co_return Error{Fault::client, Code::busy};
-    // It may have come while this waited: where the one reader failed, all who waited for him come here at once.
+    // It may have come while this waited: where the one reader failed or took too long, all who waited for him come here at once.
     if (is_here(file, wanted)) co_return wanted;
     auto chunk = co_await file.read_chunk(index, buffer);
     if (!chunk) co_return chunk.error();

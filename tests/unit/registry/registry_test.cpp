@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <thread>
 
@@ -36,6 +37,31 @@ std::vector<int> crowd(Box& box, int count) {
     for (int number = 0; number < count; ++number) clients.push_back(box.port.connect_apart());
     for (int client : clients) REQUIRE(::send(client, request.data(), request.size(), 0) == std::ssize(request));
     return clients;
+}
+
+/// The body that each of them gets, once all have as many bytes as the layer.
+std::vector<std::string> bodies(Box& box, const std::vector<int>& clients) {
+    std::vector<std::string> answers(clients.size());
+    auto begin_of = [](const std::string& answer) { return std::min(answer.size(), answer.find("\r\n\r\n")) + 4; };
+    auto all_came = [&] {
+        for (std::size_t index = 0; index < clients.size(); ++index) {
+            std::array<char, 65'536> piece;
+            for (ssize_t got; (got = ::recv(clients[index], piece.data(), piece.size(), MSG_DONTWAIT)) > 0;)
+                answers[index].append(piece.data(), static_cast<std::size_t>(got));
+        }
+        return std::ranges::all_of(answers, [&](auto& answer) { return answer.size() >= begin_of(answer) + layer.size(); });
+    };
+    box.loop().run_until(all_came);
+    for (auto& answer : answers) answer.erase(0, begin_of(answer));
+    return answers;
+}
+
+/// The layer is in the store, and its file is closed.
+void store_layer(Box& box) {
+    RawClient client(box.loop(), box.port);
+    CHECK(client.ask(box.blob_path(layer)).status == 200);
+    box.until_stored(layer);
+    box.loop().run(box.cache.relieve_pressure());
 }
 
 int readable_bytes(int socket) {
@@ -94,20 +120,50 @@ TEST_CASE("registry: a head of a body that is here leaves with its first bytes, 
 TEST_CASE("registry: of many who want a blob that was not open one opens it for all, and one reads each chunk") {
     auto directory = ScratchDirectory::on_disk();
     Box box(directory.path());
-    RawClient first(box.loop(), box.port);
-    CHECK(first.ask(box.blob_path(layer)).status == 200);
-    box.until_stored(layer);
-    box.loop().run(box.cache.relieve_pressure());  // its file is closed
+    store_layer(box);
     auto& ring = box.loop().ring();
     ring.read_offsets.clear();
     ring.opened = 0;
     auto clients = crowd(box, 64);
-    box.loop().run_until([&] { return std::ranges::all_of(clients, [](int client) { return readable_bytes(client) > 0; }); });
+    for (auto& body : bodies(box, clients)) CHECK((body == layer));
     CHECK(ring.opened == 1);
     auto& reads = ring.read_offsets;
     std::ranges::sort(reads);
-    CHECK_FALSE(reads.empty());
+    CHECK(reads.size() == chunk_count(layer.size()));
     CHECK(std::ranges::adjacent_find(reads) == reads.end());
+    for (int client : clients) ::close(client);
+}
+
+TEST_CASE("registry: who waits for another's chunk tries by himself when that takes too long") {
+    auto directory = ScratchDirectory::on_disk();
+    Box box(directory.path());
+    store_layer(box);
+    box.loop().ring().read_offsets.clear();
+    std::vector<Buffer> others;
+    while (auto buffer = box.buffers.try_take()) others.push_back(std::move(buffer));
+    auto clients = crowd(box, 3);
+    auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1300);
+    box.loop().run_until([&] { return std::chrono::steady_clock::now() > until; });
+    CHECK(box.loop().ring().read_offsets.empty());
+    // Each of the three waits for a buffer of his own now.
+    others.clear();
+    for (auto& body : bodies(box, clients)) CHECK((body == layer));
+    auto& reads = box.loop().ring().read_offsets;
+    CHECK(std::ranges::count(reads, 0u) == 3);
+    for (int client : clients) ::close(client);
+}
+
+TEST_CASE("registry: a chunk that is damaged holds nobody back who waits for it") {
+    auto directory = ScratchDirectory::on_disk();
+    Box box(directory.path());
+    store_layer(box);
+    auto damaged = layer;
+    damaged[77] ^= 4;
+    write_text(box.box.blob_path(digest_of(layer)), damaged);
+    auto clients = crowd(box, 16);
+    for (auto& body : bodies(box, clients)) CHECK((body == layer));
+    CHECK(box.troubles().quarantined >= 1);
+    CHECK(box.upstreams.asked("blobs/" + digest_of(layer).text(), false) >= 2);
     for (int client : clients) ::close(client);
 }
 
