@@ -62,7 +62,7 @@ class BodySender {
   private:
     Task<Result<void>> send_stored(HotRef blob);
     Task<Result<void>> send_file(HotBlob& blob);
-    Task<Result<std::uint64_t>> bring_in(HotBlob& blob);
+    Task<Result<std::uint64_t>> bring_in(BlobFile& file);
     bool is_here(const BlobFile& file, std::uint64_t bytes) const;
     bool passes_memory_by(const BlobFile& file) const;
     Task<Result<void>> send_past_memory(BlobFile& file);
@@ -154,7 +154,7 @@ Task<Result<void>> BodySender::send_file(HotBlob& blob) {
         auto here = [&](std::uint64_t bytes) { return is_here(file, bytes); };
         auto slice = longest_part(std::min(slice_bytes, end_ - offset_), chunk_bytes - offset_ % chunk_bytes, here);
         if (slice == 0) {
-            auto brought = co_await bring_in(blob);
+            auto brought = co_await bring_in(file);
             if (!brought) co_return brought.error();
             slice = *brought;
         }
@@ -198,17 +198,18 @@ Task<Result<void>> BodySender::send_past_memory(BlobFile& file) {
 }
 
 /// Brings the chunk at `offset_` into memory and compares its sum before a byte of it leaves. Yields how much of it is wanted.
-Task<Result<std::uint64_t>> BodySender::bring_in(HotBlob& blob) {
-    auto& file = *blob.file;
+Task<Result<std::uint64_t>> BodySender::bring_in(BlobFile& file) {
     auto& loop = call_.cache.loop();
     auto index = offset_ / chunk_bytes;
     auto wanted = std::min(chunk_bytes - offset_ % chunk_bytes, end_ - offset_);
     // Of thousands who want one blob one reads the chunk, for all.
-    if (auto other = blob.chunk_reads.find(index)) {
+    auto& chunk_reads = call_.cache.chunk_reads();
+    auto key = digest_.hash() + index;  // another chunk's costs a wait
+    if (auto other = chunk_reads.find(key)) {
         (void)co_await other->wait(loop.time() + reading_patience);
         if (is_here(file, wanted)) co_return wanted;
     }
-    UnderWay::One reading(blob.chunk_reads, index);
+    UnderWay::One reading(chunk_reads, key);
     auto buffer = co_await call_.cache.buffers().take(loop.time() + buffer_wait);
     if (!buffer) co_return Error{Fault::client, Code::busy};
     // It may have come while this waited: where the one reader failed or took too long, all who waited for him come here at once.

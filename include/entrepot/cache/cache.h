@@ -103,6 +103,8 @@ class Cache {
     Ledger& ledger() noexcept { return tools_.store.ledger(); }
     CacheCounters& counters() noexcept { return counters_; }
     BufferPool& buffers() noexcept { return tools_.buffers; }
+    /// Of stored blobs: what a reader of this shard brings into memory for all.
+    UnderWay& chunk_reads() noexcept { return chunk_reads_; }
     Loop& loop() noexcept { return loop_; }
     std::size_t running_fetches() const noexcept { return fetches_.size(); }
 
@@ -157,7 +159,7 @@ class Cache {
     CacheCounters& counters_;
     Options options_;
     HotBlobs hot_;
-    UnderWay openings_;
+    UnderWay openings_, chunk_reads_;
     std::unordered_map<std::uint64_t, HotTag> hot_tags_;
     Manifests manifests_;
     Tags tags_;

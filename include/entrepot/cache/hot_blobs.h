@@ -5,7 +5,6 @@
 #include "entrepot/base/clock.h"
 #include "entrepot/base/intrusive_list.h"
 #include "entrepot/cache/counters.h"
-#include "entrepot/cache/under_way.h"
 #include "entrepot/store/blob_file.h"
 
 #include <array>
@@ -31,7 +30,6 @@ class HotBlob : public ListLink {
     BlobRef file;                             ///< null when `body` is there
     std::shared_ptr<const std::string> body;  ///< null when large
     std::string media_type;                   ///< of a manifest; empty for a blob
-    UnderWay chunk_reads;                     ///< by chunk: being brought into memory
     Instant used{};
     Instant touched{};  ///< when the eviction was last told
 
