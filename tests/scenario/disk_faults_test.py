@@ -45,15 +45,15 @@ def until_state(cache, path, state, timeout=HEALING_S):
         time.sleep(0.2)
 
 
-def degraded_pages(cache, path, state):
-    """Everything that tells of it, as rows."""
+def check_degraded(rows, cache, path, state):
+    """Everything that tells of it."""
     ready, health, metrics = (cache.admin(page) for page in ("/readyz", "/healthz", "/metrics"))
     told = subprocess.run([BINARY, "status", "-r", f"127.0.0.1:{cache.admin_port}"], capture_output=True, text=True, check=False)
     problem = disks(cache)[path]["problem"]
-    return [("readyz", ready[0] == 200 and "degraded: " in ready[1] and path not in ready[1], ready),
-            ("healthz", health[0] == 200 and "degraded: " in health[1] and path not in health[1], health),
-            ("metrics", cache.metric("degraded") == 1 and cache.metric("disk_state", path=path, state=state) == 1, metrics[1][-2000:]),
-            ("entrepot status", told.returncode == 0 and "degraded" in told.stdout and problem.split(":")[0] in told.stdout, told)]
+    rows.check(ready[0] == 200 and "degraded: " in ready[1] and path not in ready[1], "I08 readyz", ready)
+    rows.check(health[0] == 200 and "degraded: " in health[1] and path not in health[1], "I08 healthz", health)
+    rows.check(cache.metric("degraded") == 1 and cache.metric("disk_state", path=path, state=state) == 1, "I08 metrics", metrics[1][-2000:])
+    rows.check(told.returncode == 0 and "degraded" in told.stdout and problem.split(":")[0] in told.stdout, "I08 entrepot status", told)
 
 
 def warnings(cache, since=0):
@@ -110,8 +110,7 @@ def test_a_disk_whose_inodes_others_have_heals_when_they_let_go(story, make_cach
         came = check_misses(rows, cache, upstream, "I08 misses without an inode")
         rows.check(set(came) == {"bypass"}, "they pass through", came)
         rows.check(disks(cache)[cache.store]["state"] == "full", "I08 full", disks(cache))
-        for page, right, found in degraded_pages(cache, cache.store, "full"):
-            rows.check(right, f"I08 {page}", found)
+        check_degraded(rows, cache, cache.store, "full")
         for path in foreign:
             os.unlink(path)
         until_state(cache, cache.store, "healthy")
@@ -192,8 +191,7 @@ def test_a_read_only_volume_of_two_leaves_the_other_storing(story, make_cache, u
     with Rows() as rows:
         check_misses(rows, cache, upstream, "I08 until one meets it", count=20)
         rows.check(disks(cache)[volumes[0]]["state"] == "read_only", "I08 read-only", disks(cache))
-        for page, right, found in degraded_pages(cache, volumes[0], "read_only"):
-            rows.check(right, f"I08 {page}", found)
+        check_degraded(rows, cache, volumes[0], "read_only")
         other = stored(upstream, cache, 10)
         rows.check(all(cache.blob_file(blob).startswith(volumes[1]) for blob in other), "the other one stores")
         check_hits(rows, cache, kept, "hits from both")
@@ -258,8 +256,7 @@ def test_a_file_system_that_turns_read_only_under_store_and_ledger(story, make_c
         check_tags(rows, cache, upstream, image)
         found = {path: disk["state"] for path, disk in disks(cache).items()}
         rows.check(found == {cache.store: "read_only", f"{cache.store}/ledger": "read_only"}, "I08 both say so", found)
-        for page, right, said in degraded_pages(cache, cache.store, "read_only"):
-            rows.check(right, f"I08 {page}", said)
+        check_degraded(rows, cache, cache.store, "read_only")
         rows.check(len(warnings(cache, since)) <= 4, "few lines", warnings(cache, since))
     check_after_repair(cache, disk, upstream, kept)
 
@@ -276,8 +273,7 @@ def test_a_file_system_that_turns_read_only_and_the_ledger_meets_it_first(story,
         check_hits(rows, cache, kept, "I08 hits")
         found = disks(cache)[ledger]["state"]
         rows.check(found == "read_only", "I08 the ledger says so", found)
-        for page, right, said in degraded_pages(cache, ledger, "read_only"):
-            rows.check(right, f"I08 {page}", said)
+        check_degraded(rows, cache, ledger, "read_only")
         rows.check(len(warnings(cache, since)) <= 4, "few lines", warnings(cache, since))
     check_after_repair(cache, disk, upstream, kept)
 
