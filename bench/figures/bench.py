@@ -83,8 +83,8 @@ class Bench:
                         if name in servers:
                             servers.pop(name).stop()
                 # docker-registry still stores for two seconds what it has sent, on the core that the first contestant should have.
-                if not machine.until_idle([pid for server in servers.values() for pid in server.pids]):
-                    self.say("somebody is still busy with what he was warmed up with")
+                if not machine.until_idle():
+                    self.say("somebody is still busy: with what he was warmed up with, or another's program")
                 yield servers
             finally:
                 for server in servers.values():

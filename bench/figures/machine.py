@@ -55,17 +55,6 @@ def cpu_seconds(pids):
     return sum(time.clock_gettime((~pid << 3) | cpuclock_sched) for pid in pids)
 
 
-def until_idle(pids, within_s=30, share=0.05, look_s=0.25):
-    """Waits until these processes together need less than this share of a core. False when they never did."""
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        before = cpu_seconds(pids)
-        time.sleep(look_s)
-        if cpu_seconds(pids) - before < share * look_s:
-            return True
-    return False
-
-
 def kernel_thread_seconds():
     """CPU used so far by kernel threads (children of kthreadd): write-back, and softirqs that were put off to ksoftirqd. No
     server is billed for these by its own clock. In ticks, which is enough for rows of seconds."""
@@ -102,6 +91,17 @@ def busy_seconds():
     with open("/proc/stat") as file:
         fields = [int(field) for field in file.readline().split()[1:9]]
     return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def until_idle(within_s=30, share=0.05, look_s=0.5):
+    """Waits until everybody on the machine together needs less than this share of a core. False when they never did."""
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        before = busy_seconds()
+        time.sleep(look_s)
+        if busy_seconds() - before < share * look_s:
+            return True
+    return False
 
 
 def resident_bytes(pids):
