@@ -30,45 +30,48 @@ struct Box : RegistryBox {
     explicit Box(const std::string& directory = {}) : RegistryBox(hub_rule(), directory) { upstreams.answer = image_offer; }
 };
 
-/// Sockets that have just asked for the layer; no turn of the loop has seen it.
-std::vector<int> crowd(Box& box, int count) {
-    auto request = box.blob_path(layer) + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    std::vector<int> clients;
-    for (int number = 0; number < count; ++number) clients.push_back(box.port.connect_apart());
-    for (int client : clients) REQUIRE(::send(client, request.data(), request.size(), 0) == std::ssize(request));
-    return clients;
-}
+/// The same on a disk, with the layer in its store.
+struct DiskBox : DiskDirectory, Box {
+    DiskBox() : Box(disk.path()) {
+        RawClient client(loop(), port);
+        CHECK(client.ask(blob_path(layer)).status == 200);
+        until_stored(layer);
+    }
+    void close_files() { loop().run(cache.relieve_pressure()); }
+};
 
-/// The body that each of them gets, once all have as many bytes as the layer.
-std::vector<std::string> bodies(Box& box, const std::vector<int>& clients) {
-    std::vector<std::string> answers(clients.size());
-    auto begin_of = [](const std::string& answer) { return std::min(answer.size(), answer.find("\r\n\r\n")) + 4; };
-    auto all_came = [&] {
-        for (std::size_t index = 0; index < clients.size(); ++index) {
-            std::array<char, 65'536> piece;
-            for (ssize_t got; (got = ::recv(clients[index], piece.data(), piece.size(), MSG_DONTWAIT)) > 0;)
-                answers[index].append(piece.data(), static_cast<std::size_t>(got));
-        }
-        return std::ranges::all_of(answers, [&](auto& answer) { return answer.size() >= begin_of(answer) + layer.size(); });
-    };
-    box.loop().run_until(all_came);
-    for (auto& answer : answers) answer.erase(0, begin_of(answer));
-    return answers;
-}
+/// Clients that have just asked for the layer; no turn of the loop has seen it.
+struct Crowd {
+    Crowd(Box& served, int count) : box(served) {
+        auto request = box.blob_path(layer) + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        for (int number = 0; number < count; ++number) sockets.push_back(box.port.connect_apart());
+        for (int socket : sockets) REQUIRE(::send(socket, request.data(), request.size(), 0) == std::ssize(request));
+    }
+    ~Crowd() {
+        for (int socket : sockets) ::close(socket);
+    }
+    Crowd(const Crowd&) = delete;
 
-/// The layer is in the store, and its file is closed.
-void store_layer(Box& box) {
-    RawClient client(box.loop(), box.port);
-    CHECK(client.ask(box.blob_path(layer)).status == 200);
-    box.until_stored(layer);
-    box.loop().run(box.cache.relieve_pressure());
-}
+    /// What each of them gets, once all have as many bytes as the layer.
+    std::vector<std::string> bodies() {
+        std::vector<std::string> answers(sockets.size());
+        auto begin_of = [](const std::string& answer) { return std::min(answer.size(), answer.find("\r\n\r\n")) + 4; };
+        auto all_came = [&] {
+            for (std::size_t index = 0; index < sockets.size(); ++index) {
+                std::array<char, 65'536> piece;
+                for (ssize_t got; (got = ::recv(sockets[index], piece.data(), piece.size(), MSG_DONTWAIT)) > 0;)
+                    answers[index].append(piece.data(), static_cast<std::size_t>(got));
+            }
+            return std::ranges::all_of(answers, [&](auto& answer) { return answer.size() >= begin_of(answer) + layer.size(); });
+        };
+        box.loop().run_until(all_came);
+        for (auto& answer : answers) answer.erase(0, begin_of(answer));
+        return answers;
+    }
 
-int readable_bytes(int socket) {
-    int bytes = 0;
-    REQUIRE(::ioctl(socket, FIONREAD, &bytes) == 0);
-    return bytes;
-}
+    Box& box;
+    std::vector<int> sockets;
+};
 
 }  // namespace
 
@@ -94,77 +97,68 @@ TEST_CASE("registry: a blob is fetched, then hit, and both are the same bytes") 
 }
 
 TEST_CASE("registry: a head of a body that is here leaves with its first bytes, however many bodies have their turn before it") {
-    auto directory = ScratchDirectory::on_disk();
-    Box box(directory.path());
+    DiskBox box;
     RawClient first(box.loop(), box.port);
-    CHECK(first.ask(box.blob_path(layer)).status == 200);
-    box.until_stored(layer);
     CHECK(first.ask(box.blob_path(layer)).status == 200);  // all of it is in memory
-    std::vector<int> clients = crowd(box, 16);
+    Crowd crowd(box, 16);
     constexpr int longest_head = 1024;
     std::ptrdiff_t answered = 0;
-    for (int turn = 0; turn < 1000 && answered < std::ssize(clients); ++turn) {
+    for (int turn = 0; turn < 1000 && answered < std::ssize(crowd.sockets); ++turn) {
         box.loop()->turn(Instant{0});
         if (turn < 3) std::this_thread::sleep_for(std::chrono::milliseconds(250));  // the kernel keeps the head back for 200 ms
         answered = 0;
-        for (int client : clients) {
-            auto here = readable_bytes(client);
+        for (int socket : crowd.sockets) {
+            int here = 0;
+            REQUIRE(::ioctl(socket, FIONREAD, &here) == 0);
             CHECK((here == 0 || here > longest_head));
             answered += here > 0;
         }
     }
-    CHECK(answered == std::ssize(clients));
-    for (int client : clients) ::close(client);
+    CHECK(answered == std::ssize(crowd.sockets));
 }
 
 TEST_CASE("registry: of many who want a blob that was not open one opens it for all, and one reads each chunk") {
-    auto directory = ScratchDirectory::on_disk();
-    Box box(directory.path());
-    store_layer(box);
+    DiskBox box;
+    box.close_files();
     auto& ring = box.loop().ring();
     ring.read_offsets.clear();
     ring.opened = 0;
-    auto clients = crowd(box, 64);
-    for (auto& body : bodies(box, clients)) CHECK((body == layer));
+    Crowd crowd(box, 64);
+    for (auto& body : crowd.bodies()) CHECK((body == layer));
     CHECK(ring.opened == 1);
     auto& reads = ring.read_offsets;
     std::ranges::sort(reads);
     CHECK(reads.size() == chunk_count(layer.size()));
     CHECK(std::ranges::adjacent_find(reads) == reads.end());
-    for (int client : clients) ::close(client);
 }
 
 TEST_CASE("registry: who waits for another's chunk tries by himself when that takes too long") {
-    auto directory = ScratchDirectory::on_disk();
-    Box box(directory.path());
-    store_layer(box);
+    DiskBox box;
+    box.close_files();
     box.loop().ring().read_offsets.clear();
     std::vector<Buffer> others;
     while (auto buffer = box.buffers.try_take()) others.push_back(std::move(buffer));
-    auto clients = crowd(box, 3);
+    Crowd crowd(box, 3);
     auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1300);
     box.loop().run_until([&] { return std::chrono::steady_clock::now() > until; });
     CHECK(box.loop().ring().read_offsets.empty());
     // Each of the three waits for a buffer of his own now.
     others.clear();
-    for (auto& body : bodies(box, clients)) CHECK((body == layer));
+    for (auto& body : crowd.bodies()) CHECK((body == layer));
     auto& reads = box.loop().ring().read_offsets;
     CHECK(std::ranges::count(reads, 0u) == 3);
-    for (int client : clients) ::close(client);
 }
 
 TEST_CASE("registry: a chunk that is damaged holds nobody back who waits for it") {
-    auto directory = ScratchDirectory::on_disk();
-    Box box(directory.path());
-    store_layer(box);
+    DiskBox box;
+    box.close_files();
     auto damaged = layer;
     damaged[77] ^= 4;
     write_text(box.box.blob_path(digest_of(layer)), damaged);
-    auto clients = crowd(box, 16);
-    for (auto& body : bodies(box, clients)) CHECK((body == layer));
+    Crowd crowd(box, 16);
+    for (auto& body : crowd.bodies()) CHECK((body == layer));
     CHECK(box.troubles().quarantined >= 1);
     CHECK(box.upstreams.asked("blobs/" + digest_of(layer).text(), false) >= 2);
-    for (int client : clients) ::close(client);
 }
 
 TEST_CASE("registry: ranges of a blob in the store, in memory and on its way") {
